@@ -1,0 +1,34 @@
+"""Networks that turn images into named feature maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lmbench.errors import UsageError
+from lmbench.registry import family_member
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lmbench.plugins import Plugins
+
+
+def build_backbone(name: str, settings: Mapping[str, Any] | None = None, plugins: Plugins | None = None) -> nn.Module:
+    """A new backbone by name, initialised from torch's global generator (seed it or fork it before).
+
+    Raises UsageError for an unknown name or a setting that the backbone does not have, naming those it has.
+    """
+    from lmbench.plugins import get_plugins
+
+    spec = (plugins or get_plugins()).find("backbone", name).spec
+    settings = dict(settings or {})
+    unknown = set(settings) - set(spec.settings)
+    if unknown:
+        raise UsageError(f"backbone {name!r} has no setting {sorted(unknown)[0]!r}; it has {', '.join(spec.settings)}.")
+    chosen = {**spec.settings, **settings}
+    member = family_member(spec.name, name)
+    if member:
+        chosen["model"] = member
+    network: nn.Module = spec.load()(**chosen)
+    return network

@@ -1,0 +1,103 @@
+"""ResNets as torchvision defines them, giving conv2_x to conv5_x."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from lmbench.errors import DataError, UsageError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class InputNorm(nn.Module):
+    """Images in [0, 1] brought to a network's mean and standard deviation; its constants are no part of a checkpoint."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images - self.mean) / self.std
+
+
+class ResNetMaps(nn.Module):
+    """A torchvision ResNet without pooling and classifier. ``forward`` gives conv2_x..conv5_x at strides 4, 8, 16, 32."""
+
+    def __init__(self, network: torchvision.models.ResNet) -> None:
+        super().__init__()
+        self.norm = InputNorm()
+        self.stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
+        self.conv2_x, self.conv3_x = network.layer1, network.layer2
+        self.conv4_x, self.conv5_x = network.layer3, network.layer4
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """(B, 3, H, W) in [0, 1] to the four maps by name."""
+        x = self.stem(self.norm(images).contiguous(memory_format=torch.channels_last))
+        maps = {}
+        for name in ("conv2_x", "conv3_x", "conv4_x", "conv5_x"):
+            x = maps[name] = getattr(self, name)(x)
+        return maps
+
+
+def build(model: str, weights: str | None = None) -> ResNetMaps:
+    """A ResNet by its torchvision name.
+
+    ``weights``: ``None`` for random ones, ``imagenet`` for torchvision's own download, or the path of a state dict.
+    Raises DataError where the download or the file fails, UsageError for a model torchvision does not have.
+    """
+    if model not in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"):
+        raise UsageError(f"torchvision has no ResNet {model!r}.")
+    network: torchvision.models.ResNet = getattr(torchvision.models, model)(weights=None)
+    if weights is not None:
+        load_weights(network, weights, model)
+    return ResNetMaps(network)
+
+
+def load_weights(network: nn.Module, weights: str, model: str) -> None:
+    """Loads ``imagenet`` (torchvision's default weights) or a file into a torchvision network, strictly but for ``fc``."""
+    state = _download(model) if weights == "imagenet" else read_state(Path(weights))
+    missing, unexpected = network.load_state_dict(state, strict=False)
+    missing = [k for k in missing if not k.startswith("fc.")]
+    if missing or unexpected:
+        raise DataError(
+            f"{weights}: not a state dict of torchvision's {model}: {len(missing)} tensors missing "
+            f"({', '.join(missing[:3])}), {len(unexpected)} foreign ({', '.join(unexpected[:3])})."
+        )
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors or torch file; never unpickles anything but tensors. Raises DataError."""
+    if not path.is_file():
+        raise DataError(f"weights file {path} does not exist.")
+    try:
+        if path.suffix == ".safetensors":
+            import safetensors.torch
+
+            return safetensors.torch.load_file(path)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise DataError(f"{path}: not a readable weights file ({str(error).splitlines()[0]}).") from None
+    if not isinstance(loaded, dict):
+        raise DataError(f"{path}: expected a state dict, found {type(loaded).__name__}.")
+    state = loaded.get("state_dict", loaded)
+    return {k.removeprefix("module."): v for k, v in state.items()}
+
+
+def _download(model: str) -> dict[str, Tensor]:
+    try:
+        return dict(torchvision.models.get_model_weights(model).DEFAULT.get_state_dict(progress=True, check_hash=True))
+    except Exception as error:
+        raise DataError(
+            f"torchvision's ImageNet weights of {model} could not be downloaded ({type(error).__name__}: {error}). "
+            f"Offline, pass a file: --set read.backbone_settings.weights=/path/to/{model}.pth"
+        ) from None

@@ -1,0 +1,38 @@
+"""The core's own parts, registered through the same hooks as anybody's."""
+
+from __future__ import annotations
+
+from lmbench.backbones.specs import BACKBONES
+from lmbench.datasets import DATASETS
+from lmbench.heads.specs import HEADS
+from lmbench.hookspecs import hookimpl
+from lmbench.metrics.specs import METRICS
+from lmbench.specs import BackboneSpec, DatasetSpec, HeadSpec, MetricSpec, TaskSpec
+from lmbench.tasks.specs import TASKS
+
+LMBENCH_API = 1
+
+
+@hookimpl
+def lmbench_backbones() -> list[BackboneSpec]:
+    return BACKBONES
+
+
+@hookimpl
+def lmbench_heads() -> list[HeadSpec]:
+    return HEADS
+
+
+@hookimpl
+def lmbench_datasets() -> list[DatasetSpec]:
+    return DATASETS
+
+
+@hookimpl
+def lmbench_metrics() -> list[MetricSpec]:
+    return METRICS
+
+
+@hookimpl
+def lmbench_tasks() -> list[TaskSpec]:
+    return TASKS

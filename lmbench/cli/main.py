@@ -1,0 +1,106 @@
+"""The ``lmbench`` command: a lazy group, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from lmbench import __version__
+from lmbench.errors import LmbenchError, did_you_mean
+
+VERBS = {
+    "run": ("lmbench.cli.run:run", "Train, freeze and judge a method on a dataset; leaves one record."),
+    "list": ("lmbench.cli.list:list_components", "List methods, datasets, backbones, objectives, heads, tasks, metrics."),
+    "describe": ("lmbench.cli.list:describe", "All about one component: settings, presets, source, owner."),
+    "data": ("lmbench.cli.data:data", "List, prepare, verify and show datasets."),
+    "leaderboard": ("lmbench.cli.leaderboard:leaderboard", "Build or check the CSV leaderboards."),
+    "plugin": ("lmbench.cli.plugin:plugin", "List, diagnose, start and check plugins."),
+    "predict": ("lmbench.cli.predict:predict", "Predict landmarks on your own images with the heads of a run."),
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its verbs by name and one line; imports a verb's module when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        self._add_plugin_commands()
+        return list(VERBS) + sorted(set(self.commands) - set(VERBS))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in VERBS:
+            module, _, attribute = VERBS[cmd_name][0].partition(":")
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+            return command
+        self._add_plugin_commands()
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if self.get_command(ctx, args[0]) is None:
+            known = [*VERBS, *self.commands]
+            raise click.UsageError(f"no such command {args[0]!r}.{did_you_mean(args[0], known)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The verbs with their lines, without importing any of them."""
+        rows = []
+        for name in self.list_commands(ctx):
+            line = VERBS[name][1] if name in VERBS else self.commands[name].get_short_help_str(80)
+            rows.append((name, line))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _add_plugin_commands(self) -> None:
+        """Lets plugins add their verbs once; one that fails or takes a verb of lmbench's is left out and named."""
+        if getattr(self, "_asked_plugins", False):
+            return
+        self._asked_plugins = True
+        from lmbench.plugins import get_plugins
+
+        for complaint in get_plugins().observe("lmbench_commands", cli=self):
+            click.echo(f"warning: {complaint}", err=True)
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        taken = name or cmd.name or ""
+        if taken in VERBS or taken in self.commands:
+            raise LmbenchError(f"the command {taken!r} exists already")
+        super().add_command(cmd, name)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="lmbench")
+def cli() -> None:
+    """One protocol for unsupervised and self-supervised learning of object landmarks.
+
+    lmbench run --method lead --dataset synthfaces     trains, freezes, judges and records.
+    """
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the command line and exits: 0 ok, 1 failed, 2 usage, 3 stale, 4 partly done, 5 data missing, 130 Ctrl-C."""
+    sys.exit(run_cli(argv))
+
+
+def run_cli(argv: list[str] | None = None) -> int:
+    """The exit code of a command line; messages go to stderr, and nobody sees a traceback for a mistake of his own."""
+    try:
+        result: Any = cli.main(argv, prog_name="lmbench", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\ninterrupted. The same command goes on where it stopped.", err=True)
+        return 130
+    except LmbenchError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        return 0
+    except OSError as error:
+        click.echo(f"error: {error.filename or 'operating system'}: {error.strerror or error}", err=True)
+        return 1

@@ -1,0 +1,142 @@
+"""``lmbench run``: train, freeze, judge, record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lmbench.errors import UsageError
+
+
+def parse_annotations(text: str) -> tuple[int | str, ...]:
+    """``"1,5,all"`` as ``(1, 5, "all")``. Raises UsageError for anything else."""
+    found: list[int | str] = []
+    for part in text.split(","):
+        part = part.strip()
+        if part != "all" and not part.isdecimal():
+            raise UsageError(f"--annotations {text!r}: expected numbers and all, for instance 1,5,10,all.")
+        value = part if part == "all" else int(part)
+        if value not in found:
+            found.append(value)
+    return tuple(found)
+
+
+@click.command()
+@click.option("--method", required=True, help="A method: see `lmbench list methods`.")
+@click.option("--dataset", required=True, help="The labelled dataset it is judged on: see `lmbench list datasets`.")
+@click.option("--variant", default="", help="Which frozen output is judged; several with commas, or `all`.")
+@click.option("--preset", default=None, help="smoke, quick, small or paper  [quick on embedded data, else small]")
+@click.option("--pretrain-on", default="", help="Unlabelled dataset for pretraining (images:DIR takes a folder).  [the dataset's own]")
+@click.option("--data-root", type=click.Path(path_type=Path), default=None, help="Folder of the datasets.  [$LMBENCH_DATA]")
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where results go.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--annotations", default=None, help="Numbers of annotated images: 1,5,10,all.")
+@click.option("--draws", type=click.IntRange(1), default=None, help="Random choices of each number of annotated images.")
+@click.option("--tasks", default=None, help="regression,matching")
+@click.option("--probe-every", type=click.IntRange(0), default=None, help="Epochs between two points of the learning curve.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default=None)
+@click.option("--config", "config_file", type=click.Path(path_type=Path), default=None, help="Overrides as TOML.")
+@click.option("--set", "assignments", multiple=True, metavar="A.B=VALUE", help="Override one setting; may be repeated.")
+@click.option("--resume", type=click.Choice(["auto", "never", "require"]), default="auto", show_default=True)
+@click.option("--dry-run", is_flag=True, help="Say what would be trained and what is reused; compute nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the record (or the plan) as JSON.")
+def run(
+    method: str,
+    dataset: str,
+    variant: str,
+    preset: str | None,
+    pretrain_on: str,
+    data_root: Path | None,
+    runs: Path,
+    seed: int,
+    annotations: str | None,
+    draws: int | None,
+    tasks: str | None,
+    probe_every: int | None,
+    device: str,
+    precision: str | None,
+    config_file: Path | None,
+    assignments: tuple[str, ...],
+    resume: str,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Train a method without labels, freeze it, judge it on a dataset, and leave one record."""
+    from lmbench.config import parse_assignments, read_toml
+    from lmbench.plugins import get_plugins
+    from lmbench.resolve import resolve_run
+
+    options: dict[str, Any] = {"regression": {}}
+    if annotations is not None:
+        options["regression"]["annotations"] = parse_annotations(annotations)
+    if draws is not None:
+        options["regression"]["draws"] = draws
+    if tasks is not None:
+        options["tasks"] = tuple(t.strip() for t in tasks.split(","))
+    if probe_every is not None:
+        options["probe"] = {"every": probe_every}
+    if precision is not None:
+        options["precision"] = precision
+    overrides = [options, read_toml(config_file) if config_file else {}, parse_assignments(assignments)]
+    plugins = get_plugins()
+    spec = plugins.find("method", method).spec
+    variants = [v.name for v in spec.variants] if variant == "all" else [v.strip() for v in variant.split(",")]
+    configs = [
+        resolve_run(plugins, method, dataset, preset=preset, variant=v, pretrain_on=pretrain_on, seed=seed, overrides=overrides)
+        for v in variants
+    ]
+
+    from lmbench import runner  # imports torch: every mistake above is told before
+
+    results = []
+    for config in configs:
+        job = runner.prepare(config, plugins, data_root, runs, device)
+        if dry_run:
+            results.append(runner.plan(job))
+            continue
+        record, known = runner.run(job, resume)
+        results.append(record)
+        if not as_json:
+            show_record(record, job.runs, known)
+    if as_json:
+        click.echo(json.dumps(results if len(results) > 1 else results[0], indent=1, ensure_ascii=False))
+    elif dry_run:
+        for plan in results:
+            show_plan(plan)
+    return 0
+
+
+def show_record(record: dict[str, Any], runs: Path, known: bool) -> None:
+    """The results of a run as a table on stdout."""
+    from lmbench.cli.table import show_table
+
+    pretrained = f", pretrained on {record['pretrain_on']}" if record["pretrain_on"] else ""
+    head = f"{record['method']} / {record['variant']} on {record['dataset']}{pretrained} (preset {record['preset']}, seed {record['seed']})"
+    rows = []
+    for m in record["metrics"]:
+        spread = f" ± {m['std']:.2f}" if m["std"] is not None else ""
+        n = "" if m["n_annotations"] is None else str(m["n_annotations"]) + (f" x {m['draws']} draws" if m["draws"] else "")
+        interval = f"{m['ci95'][0]:.2f} .. {m['ci95'][1]:.2f}"
+        arrow = "↑" if m["higher_is_better"] else "↓"
+        rows.append([m["task"], m["subset"] or "", n, f"{m['metric']} {arrow}", f"{m['value']:.2f}{spread}", m["unit"], interval])
+    click.echo(head)
+    show_table(["task", "part", "annotations", "metric", "value", "unit", "95 % over images"], rows)
+    for stage in record["stages"]:
+        click.echo(f"stage {stage['name']}: " + ("reused" if stage["reused"] else f"trained in {stage['seconds']:.0f} s"))
+    click.echo(("measured before, see " if known else "record: ") + str(runs / record["run"] / "record.json"))
+
+
+def show_plan(plan: dict[str, Any]) -> None:
+    """What a run would do, on stdout."""
+    if plan["finished"]:
+        click.echo(f"{plan['run']}: finished before; its record would be shown")
+        return
+    click.echo(plan["run"])
+    words = {"reuse": "reuse the artifact", "continue": "go on from the checkpoint of", "train": "train"}
+    for s in plan["stages"]:
+        click.echo(f"  stage {s['stage']}: {words[s['action']]} ({s['objective']}, {s['epochs']} epochs, key {s['key'][:20]})")
+    click.echo(f"  then judge: {', '.join(plan['tasks'])}")

@@ -1,0 +1,1 @@
+"""Landmark data: schema, preprocessing, pixel store, subsets, folders."""

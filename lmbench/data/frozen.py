@@ -1,0 +1,124 @@
+"""Frozen maps of a split: computed once, at native resolution, kept in half precision on disk, mapped when read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lmbench import progress
+from lmbench.data.pixels import PixelStore
+from lmbench.errors import UsageError
+from lmbench.features import Extractor, FeatureMaps, Normalise
+from lmbench.store import building
+
+STATISTICS_BATCH = 256
+
+
+class FrozenMaps:
+    """Head inputs read from the maps of N images on disk; ``read`` and ``only`` give other views of the same files."""
+
+    def __init__(
+        self,
+        folder: Path,
+        layers: Sequence[str],
+        image_size: int,
+        device: torch.device,
+        size: int = 48,
+        normalise: Normalise = "none",
+    ) -> None:
+        self.folder, self.layers, self.image_size, self.device = folder, tuple(layers), image_size, device
+        self.size, self.normalise = size, normalise
+        self._maps = [np.load(folder / f"{layer}.npy", mmap_mode="r") for layer in self.layers]
+        points = folder / "landmarks.npy"
+        self._landmarks = torch.from_numpy(np.load(points)) if points.is_file() else None
+
+    def __len__(self) -> int:
+        return len(self._maps[0])
+
+    def batch(self, indices: Tensor) -> FeatureMaps:
+        """The maps of some images, float32 on the device."""
+        rows = indices.cpu().numpy()
+        maps = (torch.from_numpy(m[rows]).to(self.device).float() for m in self._maps)
+        return FeatureMaps(tuple(maps), (self.size, self.size), self.normalise)
+
+    def only(self, layer: str) -> FrozenMaps:
+        """The same images read through one layer alone. Raises UsageError for a layer that is not there."""
+        if layer not in self.layers:
+            raise UsageError(f"layer {layer!r} is not among the frozen maps; there are {', '.join(self.layers)}.")
+        return FrozenMaps(self.folder, [layer], self.image_size, self.device, self.size, self.normalise)
+
+    def read(self, size: int, normalise: Normalise) -> FrozenMaps:
+        """The same maps read on another grid or with another normalisation."""
+        return FrozenMaps(self.folder, self.layers, self.image_size, self.device, size, normalise)
+
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of every channel (dim,) over all images and native cells, summed in float64."""
+        sums = [torch.zeros(2, m.shape[1], dtype=torch.float64) for m in self._maps]
+        for start in range(0, len(self), STATISTICS_BATCH):
+            for m, total in zip(self._maps, sums, strict=True):
+                block = torch.from_numpy(np.array(m[start : start + STATISTICS_BATCH])).to(self.device).float()
+                total[0] += block.sum((0, 2, 3)).double().cpu()
+                total[1] += block.square().sum((0, 2, 3)).double().cpu()
+        means, deviations = [], []
+        for m, total in zip(self._maps, sums, strict=True):
+            mean, square = total / (m.shape[0] * m.shape[2] * m.shape[3])
+            means.append(mean)
+            deviations.append((square - mean.square()).clamp(min=0).sqrt())
+        return torch.cat(means).float().to(self.device), torch.cat(deviations).float().to(self.device)
+
+    def landmarks(self) -> Tensor:
+        """(N, K, 2) discovered landmarks in pixels. Raises UsageError where the method discovers none."""
+        if self._landmarks is None:
+            raise UsageError("this head needs discovered landmarks, and the method's network gives none; choose another --set regression.head=...")
+        return self._landmarks
+
+
+def freeze_maps(
+    extractor: Extractor,
+    pixels: PixelStore,
+    folder: Path,
+    device: torch.device,
+    batch_size: int = 64,
+    label: str = "encoding",
+) -> FrozenMaps:
+    """The frozen maps of all images of a store, computed where ``folder`` is not there yet."""
+    with building(folder) as draft:
+        if draft is not None:
+            _encode(extractor, pixels, draft, device, batch_size, label)
+    size = extractor.size[0]
+    return FrozenMaps(folder, extractor.layers, pixels.size, device, size, extractor.normalise)
+
+
+def _encode(
+    extractor: Extractor, pixels: PixelStore, draft: Path, device: torch.device, batch_size: int, label: str
+) -> None:
+    files: list[np.ndarray] = []
+    points: list[Tensor] = []
+    limit = float(torch.finfo(torch.float16).max)
+    done = 0
+    with progress.task(label, len(pixels)) as bar:
+        for images in pixels.batches(batch_size, device):
+            maps = extractor.maps(images)
+            if not files:
+                files = [
+                    np.lib.format.open_memmap(
+                        draft / f"{layer}.npy", mode="w+", dtype=np.float16, shape=(len(pixels), *m.shape[1:])
+                    )
+                    for layer, m in zip(extractor.layers, maps.maps, strict=True)
+                ]
+            for file, m in zip(files, maps.maps, strict=True):
+                file[done : done + len(images)] = m.float().clamp(-limit, limit).half().cpu().numpy()
+            if extractor.discovers_landmarks:
+                points.append(extractor.landmarks(images).float().cpu())
+            done += len(images)
+            bar.advance(len(images))
+    for file in files:
+        file.flush()
+    if points:
+        np.save(draft / "landmarks.npy", torch.cat(points).numpy())
+    (draft / "maps.json").write_text(json.dumps({"layers": extractor.layers, "images": len(pixels)}) + "\n")

@@ -1,0 +1,198 @@
+"""The pixel store: every image decoded once, into a uint8 memory map at the size that is read.
+
+Memory does not grow with the number of images: building streams, reading maps pages. A store is addressed by what is
+in it (dataset fingerprint, split, preprocessing), written beside its place and renamed, so a half-written one never is
+one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from lmbench import progress
+from lmbench.config import digest_of
+from lmbench.data.schema import column
+from lmbench.errors import DataError
+from lmbench.specs import Preprocessing
+from lmbench.store import building
+
+READ_AHEAD = 256
+
+
+@dataclass(frozen=True)
+class PixelStore:
+    """N square images of one size with their annotations, in pixels of these images.
+
+    ``landmarks`` (N, L, 2) float32, ``visible`` (N, L) bool, ``identity`` (N,) int64 (-1: unknown), ``source_ids`` (N,).
+    """
+
+    images: np.ndarray
+    landmarks: np.ndarray
+    visible: np.ndarray
+    identity: np.ndarray
+    source_ids: np.ndarray
+    key: str
+    pixels_sha256: str
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def size(self) -> int:
+        """The side of the images in pixels."""
+        return int(self.images.shape[1])
+
+    def batch(self, indices: Tensor | np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+        """(B, 3, size, size) float32 in [0, 1] on the device."""
+        raw = torch.from_numpy(self.images[np.asarray(indices)])
+        return raw.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255)
+
+    def batches(self, size: int, device: torch.device | str = "cpu") -> Iterator[Tensor]:
+        """All images in order, ``size`` at a time."""
+        for start in range(0, len(self), size):
+            yield self.batch(np.arange(start, min(start + size, len(self))), device)
+
+    def first(self, count: int | None) -> PixelStore:
+        """The first ``count`` images (all of them for ``None``)."""
+        if count is None or count >= len(self):
+            return self
+        return self.select(np.arange(count))
+
+    def select(self, indices: np.ndarray) -> PixelStore:
+        """Some of the images; contiguous ones stay mapped."""
+        start, stop = (int(indices[0]), int(indices[-1]) + 1) if len(indices) else (0, 0)
+        span: Any = slice(start, stop) if stop - start == len(indices) else indices
+        return PixelStore(
+            self.images[span],
+            self.landmarks[span],
+            self.visible[span],
+            self.identity[span],
+            self.source_ids[span],
+            digest_of([self.key, hashlib.sha256(np.ascontiguousarray(indices).tobytes()).hexdigest()]),
+            self.pixels_sha256,
+        )
+
+
+class DevicePixels:
+    """Batches of a pixel store for training: held on the device as uint8 where it fits, else read from the map."""
+
+    def __init__(self, store: PixelStore, device: torch.device) -> None:
+        self.store, self.device = store, device
+        self._held: Tensor | None = None
+        if device.type == "cuda" and store.images.nbytes < torch.cuda.mem_get_info(device)[0] // 3:
+            self._held = torch.from_numpy(np.ascontiguousarray(store.images)).to(device)
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def batch(self, indices: Tensor) -> Tensor:
+        """(B, 3, size, size) float32 in [0, 1] on the device."""
+        if self._held is None:
+            return self.store.batch(indices, self.device)
+        return self._held[indices.to(self.device)].permute(0, 3, 1, 2).float().div_(255)
+
+
+def transform_points(points: np.ndarray, boxes: np.ndarray, sides: np.ndarray, steps: Preprocessing) -> np.ndarray:
+    """(N, L, 2) landmarks in pixels of the preprocessed image; see ``Preprocessing`` for the convention.
+
+    ``boxes`` (N, 4) as in the schema, ``sides`` (N, 2): width and height of the part that is resized.
+    """
+    moved = (points.astype(np.float64) - boxes[:, None, :2]) * (steps.resize / sides[:, None, :]) - steps.crop
+    return moved.astype(np.float32)
+
+
+def preprocess_image(image: Image.Image, box: np.ndarray, steps: Preprocessing) -> tuple[np.ndarray, tuple[float, float]]:
+    """(uint8 (size, size, 3), (width, height) of the part that was resized). Parts outside the source are black."""
+    image = image.convert("RGB")
+    if box[2] > 0:
+        left, top, width, height = (round(float(v)) for v in box)
+        image = image.crop((left, top, left + width, top + height))
+    sides = (float(image.width), float(image.height))
+    if image.size != (steps.resize, steps.resize):
+        image = image.resize((steps.resize, steps.resize), Image.Resampling.BILINEAR)
+    pixels = np.asarray(image)
+    end = steps.resize - steps.crop
+    return pixels[steps.crop : end, steps.crop : end], sides
+
+
+def decode(sample: Mapping[str, Any], where: str) -> Image.Image:
+    """The image of a sample. Raises DataError naming the file where it is missing, empty or no image."""
+    record = sample["image"]
+    name = record["path"] or sample["source_id"]
+    try:
+        content = record["bytes"] if record["bytes"] is not None else Path(record["path"]).read_bytes()
+        if not content:
+            raise DataError(f"{where}: {name} is empty; fetch it again.")
+        image = Image.open(io.BytesIO(content))
+        image.load()
+        return image
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        reason = "no image format is recognised" if isinstance(error, UnidentifiedImageError) else str(error)
+        raise DataError(f"{where}: {name} cannot be read as an image ({reason}); fetch it again or remove it.") from None
+
+
+def open_pixels(dataset: datasets.Dataset, fingerprint: str, split: str, steps: Preprocessing, cache: Path) -> PixelStore:
+    """The pixel store of a split, built on first use (with progress) and mapped ever after."""
+    key = digest_of({"fingerprint": fingerprint, "split": split, "steps": asdict(steps), "format": 1})
+    folder = cache / "pixels" / key[:20]
+    with building(folder) as draft:
+        if draft is not None:
+            _build(dataset, fingerprint, split, steps, draft, key)
+    return _open(folder)
+
+
+def _build(dataset: datasets.Dataset, fingerprint: str, split: str, steps: Preprocessing, draft: Path, key: str) -> None:
+    count, size = len(dataset), steps.size
+    if count == 0:
+        raise DataError(f"the split {split!r} is empty.")
+    images = np.lib.format.open_memmap(draft / "images.npy", mode="w+", dtype=np.uint8, shape=(count, size, size, 3))
+    sides = np.zeros((count, 2))
+    digest = hashlib.sha256()
+    boxes = column(dataset, "box")
+    plain = dataset.with_format(None)
+    with progress.task(f"decoding {split}", count) as bar:
+        for start in range(0, count, READ_AHEAD):
+            rows = plain[start : start + READ_AHEAD]
+            for offset, (record, name) in enumerate(zip(rows["image"], rows["source_id"], strict=True)):
+                i = start + offset
+                image = decode({"image": record, "source_id": name}, split)
+                images[i], sides[i] = preprocess_image(image, boxes[i], steps)
+                digest.update(images[i].tobytes())
+            bar.advance(len(rows["source_id"]))
+    images.flush()
+    points, visible = np.zeros((count, 0, 2), np.float32), np.zeros((count, 0), bool)
+    if "landmarks" in dataset.column_names:
+        points = transform_points(column(dataset, "landmarks"), boxes, sides, steps)
+        visible = column(dataset, "visible")
+    np.savez(
+        draft / "annotations.npz",
+        landmarks=points,
+        visible=visible,
+        identity=column(dataset, "identity"),
+        source_ids=column(dataset, "source_id"),
+    )
+    meta = {"key": key, "fingerprint": fingerprint, "split": split, "steps": asdict(steps), "pixels_sha256": digest.hexdigest()}
+    (draft / "store.json").write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
+
+
+def _open(folder: Path) -> PixelStore:
+    try:
+        meta = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+        notes = np.load(folder / "annotations.npz", allow_pickle=False)
+        images = np.load(folder / "images.npy", mmap_mode="r")
+        arrays = {name: notes[name] for name in ("landmarks", "visible", "identity", "source_ids")}
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"pixel store {folder} is damaged ({error}); delete the folder, it will be built again.") from None
+    return PixelStore(images, **arrays, key=meta["key"], pixels_sha256=meta["pixels_sha256"])

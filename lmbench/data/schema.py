@@ -1,0 +1,91 @@
+"""The landmark schema on Hugging Face `datasets`: what every loader gives, checked where it is made.
+
+Columns: ``image`` (a file or encoded bytes), ``source_id`` (unique in a split), ``identity`` (-1: unknown), ``box``
+(left, top, width, height of the part that is used, in source pixels; zero width: the whole image), and for labelled
+data ``landmarks`` (L, 2) and ``visible`` (L,). Landmarks are in pixels of the source image, x before y, the centre of
+the first pixel being 0: a loader takes off what its annotation adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+
+from lmbench.errors import DataError
+
+WHOLE = (0.0, 0.0, 0.0, 0.0)
+
+
+def features(landmark_count: int) -> datasets.Features:
+    """The schema for ``landmark_count`` landmarks (0: unlabelled)."""
+    columns: dict[str, Any] = {
+        "image": datasets.Image(decode=False),
+        "source_id": datasets.Value("string"),
+        "identity": datasets.Value("int64"),
+        "box": datasets.Sequence(datasets.Value("float32"), length=4),
+    }
+    if landmark_count:
+        columns["landmarks"] = datasets.Array2D(shape=(landmark_count, 2), dtype="float32")
+        columns["visible"] = datasets.Sequence(datasets.Value("bool"), length=landmark_count)
+    return datasets.Features(columns)
+
+
+def landmark_dataset(
+    images: Sequence[str | Path | bytes],
+    source_ids: Sequence[str],
+    landmarks: Any = None,
+    visible: Any = None,
+    identity: Any = None,
+    boxes: Any = None,
+    where: str = "dataset",
+) -> datasets.Dataset:
+    """A split in the schema.
+
+    ``images``: paths or encoded bytes. ``landmarks`` (N, L, 2), ``visible`` (N, L) and ``boxes`` (N, 4) as in the
+    module's text; left out: unlabelled, all visible, the whole image. Raises DataError naming the sample for unequal
+    lengths, a repeated id, NaN or infinite landmarks.
+    """
+    count = len(images)
+    columns: dict[str, Any] = {
+        "image": [{"bytes": i, "path": None} if isinstance(i, bytes) else {"bytes": None, "path": str(i)} for i in images],
+        "source_id": list(source_ids),
+        "identity": np.full(count, -1) if identity is None else np.asarray(identity),
+        "box": np.tile(np.float32(WHOLE), (count, 1)) if boxes is None else np.asarray(boxes, np.float32),
+    }
+    _check_ids(columns["source_id"], where)
+    number = 0
+    if landmarks is not None:
+        points = np.asarray(landmarks, np.float32)
+        if points.ndim != 3 or points.shape[2] != 2:
+            raise DataError(f"{where}: landmarks have shape {points.shape}; (images, landmarks, 2) is expected.")
+        bad = ~np.isfinite(points).all((1, 2))
+        if bad.any():
+            first = columns["source_id"][int(bad.argmax())]
+            raise DataError(f"{where}: {int(bad.sum())} images have NaN or infinite landmarks (first: {first}).")
+        number = points.shape[1]
+        columns["landmarks"] = points
+        columns["visible"] = np.ones(points.shape[:2], bool) if visible is None else np.asarray(visible, bool)
+    for name, values in columns.items():
+        if len(values) != count:
+            raise DataError(f"{where}: {count} images but {len(values)} entries of {name!r}.")
+        columns[name] = list(values)
+    return datasets.Dataset.from_dict(columns, features=features(number))
+
+
+def _check_ids(ids: list[str], where: str) -> None:
+    seen: set[str] = set()
+    for i in ids:
+        if i in seen:
+            raise DataError(f"{where}: the id {i!r} stands twice.")
+        seen.add(i)
+
+
+def column(dataset: datasets.Dataset, name: str) -> np.ndarray:
+    """A column as one array (not for ``image``)."""
+    if name == "source_id":
+        return np.asarray(dataset.with_format(None)[name][:])
+    return np.asarray(dataset.with_format("numpy")[name][:])

@@ -1,0 +1,137 @@
+"""MTFL and the two AFLW benchmarks that its files allow (Zhang et al. 2014).
+
+Traps of the files: CRLF; a blank before every line but the first; ``\\`` in training.txt, ``/`` in testing.txt;
+x1..x5 then y1..y5; coordinates count pixels from one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import numpy as np
+
+from lmbench.data.schema import landmark_dataset
+from lmbench.errors import DataError
+
+POINTS = 5
+COLUMNS = 1 + 2 * POINTS + 4  # path, x1..x5, y1..y5, gender, smile, glasses, head pose
+OFFICIAL_TRAIN = 10000
+ONE_BASED = 1.0  # MATLAB counts pixels from one; DVE and CL subtract it too
+FRAME_SIDE, FRAME_SHIFT = 5.26, (0.067, 0.063)  # medians over the aflw_split training crops, see specs.py
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """The lines of a list: relative paths (forward slashes) and landmarks (N, 5, 2), zero-based pixels."""
+
+    paths: list[str]
+    landmarks: np.ndarray
+
+
+def load_mtfl(root: Path) -> dict[str, datasets.Dataset]:
+    """The official splits. Raises DataError unless all 10,000 training and 2,995 test images are there."""
+    train = read_list(root / "training.txt")
+    if len(train.paths) != OFFICIAL_TRAIN:
+        raise DataError(
+            f"mtfl: training.txt lists {len(train.paths)} images, the official list {OFFICIAL_TRAIN} "
+            f"({OFFICIAL_TRAIN - len(train.paths)} missing). Unpack MTFL.zip at {root}, or use --dataset aflw_mtfl, "
+            "which takes whatever training images are present."
+        )
+    _require_images(root, train, "training.txt", "mtfl")
+    return {"train": _dataset(root, train, "mtfl train"), "test": _test(root, "mtfl")}
+
+
+def load_aflw_split(root: Path) -> dict[str, datasets.Dataset]:
+    """The 2,995 test crops divided by photo: no photo stands on both sides."""
+    crops = read_list(root / "testing.txt")
+    _require_images(root, crops, "testing.txt", "aflw_split")
+    is_test = np.array([is_test_photo(path) for path in crops.paths])
+    return {
+        "train": _dataset(root, _part(crops, ~is_test), "aflw_split train"),
+        "test": _dataset(root, _part(crops, is_test), "aflw_split test"),
+    }
+
+
+def load_aflw_mtfl(root: Path) -> dict[str, datasets.Dataset]:
+    """Training: every image of training.txt that is present, boxed to the test framing. Test: all 2,995 crops."""
+    train = read_list(root / "training.txt")
+    present = np.array([(root / p).is_file() for p in train.paths])
+    if not present.any():
+        raise DataError(f"aflw_mtfl: none of the {len(present)} images of training.txt is under {root}. Unpack MTFL.zip there.")
+    train = _part(train, present)
+    return {
+        "train": _dataset(root, train, "aflw_mtfl train", boxes=framing_boxes(train.landmarks)),
+        "test": _test(root, "aflw_mtfl"),
+    }
+
+
+def is_test_photo(path: str) -> bool:
+    """Whether a crop ``NNNN-imageNNNNN.jpg`` belongs to the testing third of ``aflw_split``. Raises DataError."""
+    photo = re.search(r"image\d+", path)
+    if photo is None:
+        raise DataError(f"aflw_split: {path} does not name its photo (NNNN-imageNNNNN.jpg is expected).")
+    return int(hashlib.sha256(photo[0].encode()).hexdigest(), 16) % 3 == 0
+
+
+def framing_boxes(landmarks: np.ndarray) -> np.ndarray:
+    """(N, 4) square boxes (left, top, width, height) that frame faces as the AFLW_M crops do."""
+    centre = landmarks.mean(1)
+    spread = np.sqrt(((landmarks - centre[:, None]) ** 2).sum(2).mean(1))
+    side = np.round(FRAME_SIDE * spread)
+    corner = np.round(centre + np.array(FRAME_SHIFT) * spread[:, None] - side[:, None] / 2)
+    return np.concatenate([corner, side[:, None], side[:, None]], axis=1)
+
+
+def read_list(path: Path) -> Annotations:
+    """The annotations of a list file. Raises DataError naming the line for a wrong number of columns or a bad number."""
+    if not path.is_file():
+        raise DataError(f"{path} is missing. Unpack MTFL.zip into {path.parent} (or pass --data-root with its parent folder).")
+    paths, points = [], []
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        fields = line.split()
+        if not fields:
+            continue
+        if len(fields) != COLUMNS:
+            raise DataError(f"{path}:{number}: expected {COLUMNS} columns (path, 5 x, 5 y, 4 attributes), found {len(fields)}.")
+        try:
+            values = np.array(fields[1 : 1 + 2 * POINTS], dtype=np.float64)
+        except ValueError:
+            raise DataError(f"{path}:{number}: a coordinate is no number: {' '.join(fields[1:11])}.") from None
+        if not np.isfinite(values).all():
+            raise DataError(f"{path}:{number}: a coordinate of {fields[0]} is NaN or infinite.")
+        paths.append(fields[0].replace("\\", "/"))
+        points.append(values.reshape(2, POINTS).T - ONE_BASED)
+    if not paths:
+        raise DataError(f"{path} lists no image.")
+    return Annotations(paths, np.stack(points))
+
+
+def _require_images(root: Path, annotations: Annotations, name: str, dataset: str) -> None:
+    missing = [p for p in annotations.paths if not (root / p).is_file()]
+    if missing:
+        raise DataError(
+            f"{dataset}: {name} lists {len(annotations.paths)} images, {len(missing)} are missing under {root} "
+            f"(first: {missing[0]}). Unpack MTFL.zip there, or pass --data-root."
+        )
+
+
+def _part(annotations: Annotations, mask: np.ndarray) -> Annotations:
+    paths = [p for p, keep in zip(annotations.paths, mask, strict=True) if keep]
+    return Annotations(paths, annotations.landmarks[mask])
+
+
+def _test(root: Path, dataset: str) -> datasets.Dataset:
+    crops = read_list(root / "testing.txt")
+    _require_images(root, crops, "testing.txt", dataset)
+    return _dataset(root, crops, f"{dataset} test")
+
+
+def _dataset(root: Path, annotations: Annotations, where: str, boxes: np.ndarray | None = None) -> datasets.Dataset:
+    files = [root / p for p in annotations.paths]
+    return landmark_dataset(files, annotations.paths, annotations.landmarks, boxes=boxes, where=where)
+
+

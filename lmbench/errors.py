@@ -1,0 +1,40 @@
+"""The errors a user may meet, each with the exit code it ends the command with."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LmbenchError(Exception):
+    """A mistake or an obstacle that is told in one message, never as a traceback (exit code 1)."""
+
+    exit_code = 1
+
+
+class UsageError(LmbenchError):
+    """Unknown names, impossible values (exit code 2)."""
+
+    exit_code = 2
+
+
+class StaleError(LmbenchError):
+    """Results that do not belong together or are out of date (exit code 3)."""
+
+    exit_code = 3
+
+
+class DataError(LmbenchError):
+    """Data or a dependency is missing, incomplete or damaged (exit code 5)."""
+
+    exit_code = 5
+
+
+class PluginError(LmbenchError):
+    """A plugin breaks the contract of its hook."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``" Did you mean 'x'?"`` for the closest known name, or ``""`` where none is close."""
+    close = difflib.get_close_matches(name, list(known), n=2, cutoff=0.5)
+    return f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""

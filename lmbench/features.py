@@ -1,0 +1,210 @@
+"""FeatureMaps: frozen dense features at their own resolutions, read on one output grid without ever being built there.
+
+Bilinear upsampling is linear and separable, so all that the protocol asks of a hypercolumn has a cheap form:
+
+* a 1x1 filter of the hypercolumn is the sum over maps of the upsampled *filtered* maps;
+* the dot product with a query vector is such a filter;
+* the squared norm of an interpolated vector is a quadratic form in its four neighbours.
+
+Convention (kept in this one place): maps are upsampled with ``align_corners=False``, as ContrastLandmarks builds its
+hypercolumns, while positions on the output grid count as ``linspace(-1, 1)``, as its regressor reads them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Normalise = Literal["none", "layer", "global"]
+EPS = 1e-12
+
+
+@functools.lru_cache(maxsize=256)
+def upsampling_matrix(source: int, target: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The (target, source) matrix of one-dimensional bilinear resampling, ``align_corners=False``, no antialiasing."""
+    position = (torch.arange(target, dtype=torch.float64) + 0.5) * (source / target) - 0.5
+    position = position.clamp(0, source - 1)
+    low = position.floor().long().clamp(max=max(source - 2, 0))
+    fraction = position - low
+    matrix = torch.zeros(target, source, dtype=torch.float64)
+    rows = torch.arange(target)
+    matrix[rows, low] = 1 - fraction
+    matrix[rows, (low + 1).clamp(max=source - 1)] += fraction
+    return matrix.to(device=device, dtype=dtype)
+
+
+@dataclass(frozen=True)
+class FeatureMaps:
+    """Dense features of a batch: ``maps``, deepest first, each (B, C_i, h_i, w_i), read on a grid of ``size`` (H, W).
+
+    ``normalise``: ``none``; ``layer``: the block of every map has unit L2 norm at each output cell; ``global``: the
+    whole vector has. Norms are those of the upsampled vectors. A plain dense map is a list of one.
+    """
+
+    maps: tuple[Tensor, ...]
+    size: tuple[int, int]
+    normalise: Normalise = "none"
+
+    def __post_init__(self) -> None:
+        if not self.maps:
+            raise ValueError("FeatureMaps needs at least one map")
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The channels of each map, in order."""
+        return tuple(m.shape[1] for m in self.maps)
+
+    @property
+    def dim(self) -> int:
+        """The dimension of a descriptor: the sum of the channels."""
+        return sum(self.channels)
+
+    def __len__(self) -> int:
+        return len(self.maps[0])
+
+    def read(self, size: int | tuple[int, int], normalise: Normalise) -> FeatureMaps:
+        """The same maps read on another grid or with another normalisation."""
+        return replace(self, size=(size, size) if isinstance(size, int) else size, normalise=normalise)
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> FeatureMaps:
+        return replace(self, maps=tuple(m.to(device=device, dtype=dtype or m.dtype) for m in self.maps))
+
+    def project(self, filters: Tensor, bias: Tensor | None = None) -> Tensor:
+        """(B, K, H, W): responses of K 1x1 filters (K, dim) to the hypercolumn, without building it.
+
+        ``filters`` may also be (B, K, dim): its own filters for each image.
+        """
+        blocks = filters.split(self.channels, dim=-1)
+        filtered = [_filter(m, w) for m, w in zip(self.maps, blocks, strict=True)]
+        if self.normalise == "layer":
+            norms = self._squared_norms()
+            response = sum(
+                self._upsample([f]) / n.clamp(min=EPS**2).sqrt()[:, None] for f, n in zip(filtered, norms, strict=True)
+            )
+        else:
+            response = self._upsample(filtered)
+            if self.normalise == "global":
+                response = response / sum(self._squared_norms()).clamp(min=EPS**2).sqrt()[:, None]  # type: ignore[union-attr]
+        assert isinstance(response, Tensor)
+        return response if bias is None else response + bias[:, None, None]
+
+    def sample(self, cells: Tensor) -> Tensor:
+        """(B, P, dim): descriptors at integer cells (B, P, 2) of the output grid, x before y, clipped to it."""
+        height, width = self.size
+        x = cells[..., 0].long().clamp(0, width - 1)
+        y = cells[..., 1].long().clamp(0, height - 1)
+        vectors = []
+        for m in self.maps:
+            rows, columns = self._matrices(m)
+            vectors.append(torch.einsum("bchw,bph,bpw->bpc", m, rows[y], columns[x]))
+        if self.normalise == "layer":
+            vectors = [nn.functional.normalize(v, dim=-1, eps=EPS) for v in vectors]
+        joined = torch.cat(vectors, dim=-1)
+        return nn.functional.normalize(joined, dim=-1, eps=EPS) if self.normalise == "global" else joined
+
+    def similarity(self, queries: Tensor) -> Tensor:
+        """(B, P, H, W): dot products of query descriptors (B, P, dim) with the descriptor of every output cell.
+
+        With ``normalise`` set, the target's descriptors are normalised here and the queries are taken as they are
+        (``sample`` has normalised them the same way).
+        """
+        return self.project(queries)
+
+    def materialise(self) -> Tensor:
+        """(B, dim, H, W): the full tensor. For tests, small maps and export; fitting and matching never need it."""
+        rows = []
+        for m in self.maps:
+            up, across = self._matrices(m)
+            full = torch.einsum("bchw,Hh,Ww->bcHW", m, up, across)
+            rows.append(nn.functional.normalize(full, dim=1, eps=EPS) if self.normalise == "layer" else full)
+        joined = torch.cat(rows, dim=1)
+        return nn.functional.normalize(joined, dim=1, eps=EPS) if self.normalise == "global" else joined
+
+    def _matrices(self, m: Tensor) -> tuple[Tensor, Tensor]:
+        return (
+            upsampling_matrix(m.shape[2], self.size[0], m.dtype, m.device),
+            upsampling_matrix(m.shape[3], self.size[1], m.dtype, m.device),
+        )
+
+    def _upsample(self, responses: Sequence[Tensor]) -> Tensor:
+        """The sum of the upsampled responses: columns of each map first, then all rows in one product."""
+        widened = [r @ upsampling_matrix(r.shape[3], self.size[1], r.dtype, r.device).T for r in responses]
+        rows = torch.cat(
+            [upsampling_matrix(r.shape[2], self.size[0], r.dtype, r.device) for r in responses], dim=1
+        )
+        return rows @ torch.cat(widened, dim=2)
+
+    def _squared_norms(self) -> list[Tensor]:
+        """(B, H, W) for each map: squared L2 norms of its upsampled vectors, from products of neighbours alone."""
+        return [_squared_norm(m, *self._matrices(m)) for m in self.maps]
+
+
+def _filter(m: Tensor, weight: Tensor) -> Tensor:
+    """(B, K, h, w): the 1x1 filters (K, C) or (B, K, C) applied to a map."""
+    return (weight @ m.flatten(2)).unflatten(2, m.shape[2:])
+
+
+def _squared_norm(m: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """(B, H, W): |sum over the four neighbours of weight x vector|^2, written as sums of products of neighbours."""
+    same = (m * m).sum(1)
+    total = rows.square() @ same @ columns.square().T
+    row_pair = rows[:, :-1] * rows[:, 1:]
+    column_pair = columns[:, :-1] * columns[:, 1:]
+    if m.shape[2] > 1:
+        below = (m[:, :, :-1] * m[:, :, 1:]).sum(1)
+        total = total + 2 * (row_pair @ below @ columns.square().T)
+    if m.shape[3] > 1:
+        beside = (m[..., :-1] * m[..., 1:]).sum(1)
+        total = total + 2 * (rows.square() @ beside @ column_pair.T)
+    if m.shape[2] > 1 and m.shape[3] > 1:
+        diagonals = (m[:, :, :-1, :-1] * m[:, :, 1:, 1:] + m[:, :, :-1, 1:] * m[:, :, 1:, :-1]).sum(1)
+        total = total + 2 * (row_pair @ diagonals @ column_pair.T)
+    return total
+
+
+class Extractor(nn.Module):
+    """What is left after FREEZE: ``maps(images) -> FeatureMaps``, in eval mode and without gradients to the network.
+
+    A network that also discovers landmarks has a method ``landmarks(images) -> (B, K, 2)`` in pixels; it is handed on.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        layers: Sequence[str],
+        size: int | tuple[int, int] = 48,
+        normalise: Normalise = "none",
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.layers = tuple(layers)
+        self.size = (size, size) if isinstance(size, int) else size
+        self.normalise: Normalise = normalise
+        network.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> Extractor:
+        """Stays in eval mode: what is frozen keeps its statistics, whatever module it is put into."""
+        del mode
+        return super().train(False)
+
+    @torch.no_grad()
+    def maps(self, images: Tensor) -> FeatureMaps:
+        """The maps of images (B, 3, H, W) in [0, 1], deepest first, as many as ``layers`` names."""
+        outputs = self.network(images)
+        return FeatureMaps(tuple(outputs[name] for name in self.layers), self.size, self.normalise)
+
+    @property
+    def discovers_landmarks(self) -> bool:
+        return hasattr(self.network, "landmarks")
+
+    @torch.no_grad()
+    def landmarks(self, images: Tensor) -> Tensor:
+        """(B, K, 2): discovered landmarks in pixels of the images. Raises AttributeError where the network has none."""
+        discover: Callable[[Tensor], Tensor] = self.network.landmarks  # type: ignore[assignment]
+        return discover(images)

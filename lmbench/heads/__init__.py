@@ -1,0 +1,1 @@
+"""Landmark heads, fitted on frozen output."""

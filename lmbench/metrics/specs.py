@@ -1,0 +1,27 @@
+"""The metrics of the core."""
+
+from __future__ import annotations
+
+from lmbench.specs import MetricSpec
+
+METRICS = [
+    MetricSpec(
+        name="iod",
+        summary="mean landmark error over the inter-ocular distance of the image",
+        target="lmbench.metrics.scoring:iod",
+        paper="DVE and ContrastLandmarks reference code",
+        task="regression",
+        unit="percent",
+        higher_is_better=False,
+        normaliser="distance between the two annotated eyes",
+    ),
+    MetricSpec(
+        name="matching_error",
+        summary="mean distance between the matched and the true point, in pixels of the reading's scale",
+        target="lmbench.metrics.scoring:matching_error",
+        paper="Thewlis et al. 2019 (DVE), sec. 4.1",
+        task="matching",
+        unit="px",
+        higher_is_better=False,
+    ),
+]

@@ -1,0 +1,126 @@
+"""Progress of long work, on stderr: bars with rate and ETA on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+PLAIN_INTERVAL = 10.0  # seconds between two plain lines
+QUIET_SECONDS = 2.0  # work that is done by then says nothing where there is no terminal
+
+
+class Task:
+    """A piece of work of ``total`` units; call ``advance`` as they are done."""
+
+    def __init__(self, label: str, total: int, unit: str) -> None:
+        self.label, self.total, self.unit = label, total, unit
+        self.done = 0
+        self.started = self._said = time.monotonic()
+
+    def skip(self, count: int) -> None:
+        """Counts units that an earlier process has done; they do not enter the rate."""
+        self.done = count
+        self._skipped = count
+
+    _skipped = 0
+
+    @property
+    def rate(self) -> float:
+        return (self.done - self._skipped) / max(time.monotonic() - self.started, 1e-9)
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        self.done += count
+        self._show(note)
+
+    def _show(self, note: str) -> None:
+        now = time.monotonic()
+        if now - self._said < PLAIN_INTERVAL:
+            return
+        self._said = now
+        left = (self.total - self.done) / max(self.rate, 1e-9)
+        line = f"{self.label}: {self.done}/{self.total} {self.unit}, {self.rate:.1f} {self.unit}/s, ETA {clock(left)}"
+        print(f"{line}  {note}".rstrip(), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        spent = time.monotonic() - self.started
+        if spent > QUIET_SECONDS:
+            print(f"{self.label}: {self.done} {self.unit} in {clock(spent)}", file=sys.stderr, flush=True)
+
+
+class _BarTask(Task):
+    def __init__(self, label: str, total: int, unit: str, bars: Progress) -> None:
+        super().__init__(label, total, unit)
+        self._bars = bars
+        self._id = bars.add_task(label, total=total, note="")
+
+    def skip(self, count: int) -> None:
+        super().skip(count)
+        self._bars.update(self._id, completed=count)
+
+    def _show(self, note: str) -> None:
+        self._bars.update(self._id, completed=self.done, note=f"{self.rate:.0f} {self.unit}/s {note}")
+
+    def close(self) -> None:
+        pass
+
+
+_silent = False
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """A block whose tasks show nothing: work inside a task that is shown already."""
+    global _silent
+    before, _silent = _silent, True
+    try:
+        yield
+    finally:
+        _silent = before
+
+
+class _SilentTask(Task):
+    def _show(self, note: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@contextmanager
+def task(label: str, total: int, unit: str = "images") -> Iterator[Task]:
+    """A task that is shown while the block runs. Tasks follow each other; inner ones are ``silenced``."""
+    if _silent:
+        yield _SilentTask(label, total, unit)
+        return
+    if not sys.stderr.isatty():
+        plain = Task(label, total, unit)
+        yield plain
+        plain.close()
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        yield _BarTask(label, total, unit, bars)
+
+
+def say(line: str) -> None:
+    """One line about what happens, on stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def clock(seconds: float) -> str:
+    """``"1:02:03"`` or ``"2:03"``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

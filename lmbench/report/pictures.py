@@ -1,0 +1,98 @@
+"""Pictures of images with landmarks: contact sheets and overlays."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from lmbench.data.pixels import PixelStore
+from lmbench.errors import DataError
+from lmbench.metrics.base import Predictions
+from lmbench.store import write_atomically
+
+ZOOM = 2
+TRUE, PREDICTED, HIDDEN = (60, 220, 80), (255, 60, 60), (150, 150, 150)
+COLOURS = ((230, 60, 60), (60, 130, 255), (250, 200, 40), (60, 210, 100), (230, 90, 230), (60, 220, 220), (255, 140, 40))
+
+
+def contact_sheet(pixels: PixelStore, count: int, columns: int = 10) -> Image.Image:
+    """A grid of the first images with their landmarks, each landmark in its colour, invisible ones as grey rings."""
+    tiles = []
+    for i in range(min(count, len(pixels))):
+        tile, draw = _tile(pixels.images[i])
+        for k, (point, seen) in enumerate(zip(pixels.landmarks[i], pixels.visible[i], strict=True)):
+            _dot(draw, point, COLOURS[k % len(COLOURS)] if seen else HIDDEN, filled=bool(seen))
+        tiles.append(tile)
+    return _grid(tiles, columns)
+
+
+def draw_overlay(predictions: Predictions, pixels: PixelStore, path: Path, count: int = 24) -> None:
+    """Writes a sheet of test images from the best to the worst predicted: green truth, red prediction of the first draw.
+
+    Images are taken at equal steps of the rank of their mean pixel error, so that the sheet shows the whole range.
+    """
+    errors = np.linalg.norm(predictions.predicted[0] - predictions.target, axis=-1)
+    errors = np.where(predictions.visible, errors, np.nan)
+    seen = predictions.visible.any(1)
+    order = np.flatnonzero(seen)[np.argsort(np.nanmean(errors[seen], axis=1))]
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))]
+    tiles = []
+    for i in chosen:
+        tile, draw = _tile(pixels.images[i])
+        for found, true, visible in zip(predictions.predicted[0, i], predictions.target[i], predictions.visible[i], strict=True):
+            if visible:
+                draw.line([_at(true), _at(found)], fill=(255, 255, 255))
+                _dot(draw, true, TRUE)
+                _dot(draw, found, PREDICTED)
+        tiles.append(tile)
+    save_png(_grid(tiles, 8), path)
+
+
+def draw_points(image: Image.Image, points: np.ndarray) -> Image.Image:
+    """A copy of an image with points (L, 2) in its own pixels."""
+    copy = image.convert("RGB")
+    draw = ImageDraw.Draw(copy)
+    radius = max(2, min(copy.size) // 60)
+    for k, (x, y) in enumerate(points):
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=COLOURS[k % len(COLOURS)], outline=(0, 0, 0))
+    return copy
+
+
+def save_png(image: Image.Image, path: Path) -> None:
+    """Writes a PNG atomically. Raises DataError for a name that is no .png."""
+    if path.suffix.lower() != ".png":
+        raise DataError(f"{path}: pictures are written as .png; choose such a name.")
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    write_atomically(path, buffer.getvalue())
+
+
+def _tile(pixels: np.ndarray) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    image = Image.fromarray(np.asarray(pixels))
+    tile = image.resize((image.width * ZOOM, image.height * ZOOM), Image.Resampling.BICUBIC)
+    return tile, ImageDraw.Draw(tile)
+
+
+def _at(point: np.ndarray) -> tuple[float, float]:
+    """A landmark's place on a zoomed tile: pixel centres stay pixel centres."""
+    return (float(point[0]) + 0.5) * ZOOM - 0.5, (float(point[1]) + 0.5) * ZOOM - 0.5
+
+
+def _dot(draw: ImageDraw.ImageDraw, point: np.ndarray, colour: tuple[int, int, int], filled: bool = True) -> None:
+    x, y = _at(point)
+    box = (x - 3, y - 3, x + 3, y + 3)
+    draw.ellipse(box, fill=colour if filled else None, outline=(0, 0, 0) if filled else colour)
+
+
+def _grid(tiles: list[Image.Image], columns: int) -> Image.Image:
+    if not tiles:
+        raise DataError("there is no image to draw.")
+    columns = min(columns, len(tiles))
+    width, height = tiles[0].size
+    sheet = Image.new("RGB", (columns * width, -(-len(tiles) // columns) * height), (30, 30, 30))
+    for i, tile in enumerate(tiles):
+        sheet.paste(tile, (i % columns * width, i // columns * height))
+    return sheet

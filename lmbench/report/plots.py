@@ -1,0 +1,52 @@
+"""Plots of a run: the learning curves of its stages."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lmbench.store import write_atomically
+
+SHOWN_APART = ("epoch", "lr")
+
+
+def draw_curve(stages: Sequence[dict[str, Any]], path: Path) -> None:
+    """Writes one column of panels a stage: its loss terms, and each probed figure against epochs."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    stages = [s for s in stages if s["curve"]]
+    if not stages:
+        return
+    names = [_panels(s["curve"]) for s in stages]
+    rows = max(len(n) for n in names)
+    figure, axes = pyplot.subplots(rows, len(stages), figsize=(5.2 * len(stages), 2.4 * rows), squeeze=False)
+    for column, (stage, panels) in enumerate(zip(stages, names, strict=True)):
+        for row in range(rows):
+            axis = axes[row][column]
+            if row >= len(panels):
+                axis.axis("off")
+                continue
+            name = panels[row]
+            points = [(e["epoch"], e[name]) for e in stage["curve"] if name in e]
+            axis.plot(*zip(*points, strict=True), marker="o" if len(points) < 40 else None, markersize=3)
+            axis.set_ylabel(name.removeprefix("probe_"))
+            axis.grid(alpha=0.3)
+            if row == 0:
+                axis.set_title(f"{stage['name']} ({stage['backbone']})")
+        axes[len(panels) - 1][column].set_xlabel("epoch")
+    figure.tight_layout()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    pyplot.close(figure)
+    write_atomically(path, buffer.getvalue())
+
+
+def _panels(curve: Sequence[dict[str, float]]) -> list[str]:
+    """The names of a curve's columns: losses first, then probed figures."""
+    names = list(dict.fromkeys(k for entry in curve for k in entry if k not in SHOWN_APART))
+    return sorted(names, key=lambda n: n.startswith("probe_"))

@@ -1,0 +1,168 @@
+"""From names and options to one complete RunConfig."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lmbench.config import RegressionConfig, RunConfig, merge, validate
+from lmbench.errors import UsageError, did_you_mean
+from lmbench.plugins import Plugins
+from lmbench.specs import PRESETS, MethodSpec, StageSpec, VariantSpec
+
+
+def resolve_run(
+    plugins: Plugins,
+    method: str,
+    dataset: str,
+    *,
+    preset: str | None = None,
+    variant: str = "",
+    pretrain_on: str = "",
+    seed: int = 0,
+    overrides: Sequence[Mapping[str, Any]] = (),
+) -> RunConfig:
+    """The configuration of one run; later ``overrides`` win. Raises UsageError with the closest names.
+
+    The preset is ``quick`` on embedded data and ``small`` elsewhere unless it is named.
+    """
+    spec: MethodSpec = plugins.find("method", method).spec
+    data = plugins.find("dataset", dataset).spec
+    if not data.has_landmarks:
+        raise UsageError(f"{dataset} has no landmarks to judge by: name it in --pretrain-on, and a labelled set in --dataset.")
+    chosen = choose_variant(spec, variant)
+    preset = preset or ("small" if data.folder else "quick")
+    if preset not in PRESETS or (spec.presets and preset not in spec.presets):
+        known = [p for p in PRESETS if not spec.presets or p in spec.presets]
+        raise UsageError(f"unknown preset {preset!r} of {spec.name}; it has {', '.join(known)}.{did_you_mean(preset, known)}")
+    tree = merge(_base(spec, chosen), spec.defaults)
+    tree = merge(tree, PROTOCOL_OF_PRESET.get(preset, {}))
+    tree = merge(tree, spec.presets.get(preset, {}))
+    tree = merge(tree, chosen.overrides)
+    for override in overrides:
+        tree = merge(tree, override)
+    tree["stages"] = {name: stage for name, stage in tree["stages"].items() if name in chosen.stages or name not in _names(spec)}
+    named = {"method": method, "variant": chosen.name, "dataset": dataset, "preset": preset, "seed": seed}
+    named["pretrain_on"] = (pretrain_on or dataset) if chosen.stages else ""
+    tree = _with_head_settings(merge(tree, named), preset)
+    config = validate(_with_backbone(tree))
+    _check(plugins, spec, config)
+    return config
+
+
+# The protocol of a preset, the same for every method. `smoke` is for tests: its numbers mean nothing.
+PROTOCOL_OF_PRESET: dict[str, dict[str, Any]] = {
+    "smoke": {
+        "train_images": 48,
+        "test_images": 24,
+        "regression": {"size": 24},
+        "probe": {"images": 24, "annotations": 4, "draws": 2, "steps": 4},
+    },
+    "quick": {"regression": {"size": 24}},
+    "small": {},
+    "paper": {"regression": {"head": "softargmax_linear"}},
+}
+
+# How long a head is fitted in a preset, by the head's name; its own defaults elsewhere.
+HEAD_OF_PRESET: dict[str, dict[str, dict[str, Any]]] = {
+    "smoke": {"softargmax_conditioned": {"steps": 8}, "softargmax_linear": {"epochs": 1}},
+    "quick": {"softargmax_conditioned": {"steps": 150}},
+}
+
+
+def choose_variant(spec: MethodSpec, name: str) -> VariantSpec:
+    """A variant by name, or the method's default. Raises UsageError with those there are."""
+    found = spec.variant(name)
+    if found is None:
+        known = [v.name for v in spec.variants]
+        raise UsageError(f"{spec.name} has no variant {name!r}; it has {', '.join(known)}.{did_you_mean(name, known)}")
+    return found
+
+
+def _names(spec: MethodSpec) -> set[str]:
+    return {s.name for s in spec.stages}
+
+
+def _base(spec: MethodSpec, variant: VariantSpec) -> dict[str, Any]:
+    return {
+        "backbone": spec.backbone,
+        "stages": {s.name: _stage(s) for s in spec.stages},
+        "read": {
+            "backbone": variant.backbone,
+            "backbone_settings": dict(variant.backbone_settings),
+            "layers": tuple(variant.layers),
+        },
+        "regression": {"layers_alone": tuple(variant.layers_alone)},
+        "tasks": tuple(spec.tasks),
+    }
+
+
+def _stage(stage: StageSpec) -> dict[str, Any]:
+    return {
+        "objective": stage.objective,
+        "backbone": stage.backbone,
+        "backbone_settings": dict(stage.backbone_settings),
+        "settings": dict(stage.settings),
+        "training": dict(stage.training),
+        "starts_from_parent": stage.starts_from_parent,
+    }
+
+
+def _with_head_settings(tree: dict[str, Any], preset: str) -> dict[str, Any]:
+    """The tree with the preset's settings for the head that was chosen in the end, below whatever was set."""
+    head = tree.get("regression", {}).get("head", RegressionConfig().head)
+    default = HEAD_OF_PRESET.get(preset, {}).get(head, {})
+    return merge({"regression": {"head_settings": default}}, tree)
+
+
+def _with_backbone(tree: dict[str, Any]) -> dict[str, Any]:
+    """The tree with ``{backbone}`` filled in."""
+    name = str(tree["backbone"])
+    stages = {k: {**s, "backbone": s["backbone"].replace("{backbone}", name)} for k, s in tree["stages"].items()}
+    read = {**tree["read"], "backbone": tree["read"]["backbone"].replace("{backbone}", name)}
+    return {**tree, "stages": stages, "read": read}
+
+
+def _check(plugins: Plugins, spec: MethodSpec, config: RunConfig) -> None:
+    """Names every unknown component before anything is computed, and what does not fit together."""
+    for task in config.tasks:
+        plugins.find("task", task)
+    if "regression" in config.tasks:
+        head = plugins.find("head", config.regression.head).spec
+        unknown = set(config.regression.head_settings) - set(head.settings)
+        if unknown:
+            has = ", ".join(head.settings) or "none"
+            raise UsageError(f"head {head.name!r} has no setting {sorted(unknown)[0]!r}; it has {has}.")
+    if config.pretrain_on:
+        plugins.find("dataset", config.pretrain_on)
+    for name, stage in config.stages.items():
+        objective = plugins.find("objective", stage.objective).spec
+        backbone = plugins.find("backbone", stage.backbone).spec
+        _check_settings("objective", stage.objective, objective.settings, stage.settings)
+        maps = {m.name for m in backbone.maps}
+        missing = [m for m in objective.needs_maps if m not in maps]
+        if missing:
+            raise UsageError(
+                f"stage {name}: {stage.objective} reads the maps {', '.join(objective.needs_maps)}; "
+                f"{stage.backbone} has {', '.join(sorted(maps))}."
+            )
+        if stage.training.batch_size < objective.min_batch:
+            raise UsageError(
+                f"stage {name}: {stage.objective} needs batches of at least {objective.min_batch}, "
+                f"not {stage.training.batch_size}."
+            )
+    if config.read.backbone != "none":
+        maps = {m.name for m in plugins.find("backbone", config.read.backbone).spec.maps}
+        foreign = [layer for layer in config.read.layers if maps and layer not in maps]
+        if foreign:
+            raise UsageError(f"{config.read.backbone} has no map {foreign[0]!r}; it has {', '.join(sorted(maps))}.")
+    elif "matching" in config.tasks:
+        raise UsageError(f"{spec.name} has no network; it can be judged by --tasks regression alone.")
+
+
+def _check_settings(kind: str, name: str, known: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise UsageError(
+            f"{kind} {name!r} has no setting {unknown[0]!r}; it has {', '.join(known)}.{did_you_mean(unknown[0], known)}"
+        )

@@ -1,0 +1,332 @@
+"""One run, top to bottom: data, stages, FREEZE, frozen maps, tasks, metrics, record."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lmbench import progress
+from lmbench.backbones import build_backbone
+from lmbench.config import RunConfig, StageConfig
+from lmbench.data.frozen import FrozenMaps, freeze_maps
+from lmbench.data.opening import OpenDataset, open_dataset
+from lmbench.errors import LmbenchError, StaleError, UsageError
+from lmbench.features import Extractor
+from lmbench.metrics.base import Metric, Predictions, bootstrap_interval
+from lmbench.plugins import Plugins
+from lmbench.provenance import code_state, environment
+from lmbench.records import PREDICTIONS, RECORD, SCHEMA, read_record, run_name, write_record
+from lmbench.seeds import initialising
+from lmbench.store import explained, locked, write_json
+from lmbench.tasks.base import TaskContext
+from lmbench.tasks.probe import probe_network
+from lmbench.training.loop import resolve_device, resolve_precision
+from lmbench.training.objective import Objective
+from lmbench.training.stages import Artifact, ensure_stage, load_network, planned, stage_key
+
+
+@dataclass(frozen=True)
+class Job:
+    """A resolved run with its places: nothing is computed yet."""
+
+    config: RunConfig
+    plugins: Plugins
+    target: OpenDataset
+    source: OpenDataset | None
+    runs: Path
+    device: torch.device
+    keys: dict[str, str]
+
+    @property
+    def stages_folder(self) -> Path:
+        return self.runs / "stages"
+
+    @property
+    def folder(self) -> Path:
+        c = self.config
+        return self.runs / run_name(c.method, c.variant, c.dataset, c.preset, c.seed, c.digest())
+
+
+def prepare(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: Path, device: str = "auto") -> Job:
+    """Opens the data and addresses every stage. Raises UsageError or DataError before anything is computed."""
+    target = open_dataset(config.dataset, data_root, plugins)
+    source = None
+    if config.pretrain_on:
+        source = target if config.pretrain_on == config.dataset else open_dataset(config.pretrain_on, data_root, plugins)
+    train_size = min(len(target.splits["train"]), config.train_images or 10**9)
+    too_many = [n for n in config.regression.annotations if n != "all" and int(n) > train_size]
+    if too_many or any(n != "all" and int(n) < 1 for n in config.regression.annotations):
+        raise UsageError(f"--annotations {(too_many or [0])[0]}: {config.dataset} has {train_size} training images; ask for 1 to {train_size}, or all.")
+    keys: dict[str, str] = {}
+    parent: str | None = None
+    for name, stage in config.stages.items():
+        assert source is not None
+        steps = replace(source.spec.preprocessing, resize=stage.training.frame, crop=0)
+        parent = keys[name] = stage_key(stage, plugins, source.fingerprint, steps, parent, config.seed)
+    return Job(config, plugins, target, source, runs.absolute(), resolve_device(device), keys)
+
+
+def plan(job: Job) -> dict[str, Any]:
+    """What ``run`` would do, without doing it: for each stage ``reuse``, ``continue`` or ``train``."""
+    stages = [
+        {"stage": name, "objective": stage.objective, "epochs": stage.training.epochs, "key": job.keys[name],
+         "action": planned(job.stages_folder, job.keys[name])}
+        for name, stage in job.config.stages.items()
+    ]  # fmt: skip
+    finished = (job.folder / RECORD).exists()
+    return {"run": job.folder.name, "finished": finished, "stages": stages, "tasks": list(job.config.tasks)}
+
+
+def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
+    """(record, whether it was there before). ``resume``: ``auto``, ``never`` or ``require``; see docs/runs.md."""
+    folder = _place(job, resume)
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / "run"):
+        if (folder / RECORD).exists():
+            return _recorded(job, folder), True
+        started = time.monotonic()
+        write_json(folder / "config.json", job.config.model_dump(mode="json"))
+        complaints = job.plugins.observe("lmbench_run_started", run=job.config)
+        precision = resolve_precision(job.config.precision, job.device)
+
+        artifacts = train_stages(job, precision, complaints)
+        extractor = freeze(job, artifacts)
+        evaluated = evaluate(job, extractor, folder)
+        metrics = [row for predictions in evaluated for row in measure(predictions, job.plugins)]
+
+        record = describe(job, folder, artifacts, evaluated, metrics, precision, time.monotonic() - started)
+        complaints += job.plugins.observe("lmbench_run_finished", run=job.config, record=record)
+        record["observer_errors"] = complaints
+        _draw(job, folder, artifacts, evaluated)
+        write_record(folder, record)
+        shutil.rmtree(folder / "frozen", ignore_errors=True)
+        return record, False
+
+
+def train_stages(job: Job, precision: str, complaints: list[str]) -> list[Artifact]:
+    """The artifacts of all stages in order: reused, continued or trained."""
+    artifacts: list[Artifact] = []
+    for name, stage in job.config.stages.items():
+        assert job.source is not None
+        parent = artifacts[-1] if artifacts else None
+        teacher = _frozen_network(job, parent, None) if parent else None
+        artifact = ensure_stage(
+            name, stage, job.keys[name], parent, teacher, job.source, job.stages_folder,
+            plugins=job.plugins, seed=job.config.seed, device=job.device, precision=precision,
+            probe=_probe(job, stage),
+        )  # fmt: skip
+        artifacts.append(artifact)
+        complaints += job.plugins.observe("lmbench_stage_finished", run=job.config, stage=artifact.entry())
+    return artifacts
+
+
+def freeze(job: Job, artifacts: list[Artifact]) -> Extractor | None:
+    """The FREEZE line: the network of the last stage, or an untrained one, read by its layers; nothing trains after it."""
+    read = job.config.read
+    if read.backbone == "none":
+        return None
+    if artifacts:
+        return _frozen_network(job, artifacts[-1], read.layers)
+    with initialising(job.config.seed, "weights", read.backbone):
+        network = build_backbone(read.backbone, read.backbone_settings, job.plugins)
+    return _extractor(job, network, read.layers)
+
+
+def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predictions]:
+    """The predictions of every task, also kept as parquet; those of an interrupted run are not made again."""
+    train = job.target.pixels("train").first(job.config.train_images)
+    test = job.target.pixels("test").first(job.config.test_images)
+    done: dict[str, Predictions] = {}
+
+    def keep(predictions: Predictions) -> None:
+        predictions.write(folder / PREDICTIONS)
+        done[predictions.name] = predictions
+
+    def kept(name: str) -> bool:
+        found = Predictions.read(folder / PREDICTIONS, name)
+        if found is not None:
+            done[name] = found
+        return found is not None
+
+    def frozen(split: str) -> FrozenMaps:
+        assert extractor is not None
+        pixels = train if split == "train" else test
+        place = folder / "frozen" / split
+        return freeze_maps(extractor, pixels, place, job.device, job.config.encode_batch, f"encoding {split}")
+
+    context = TaskContext(
+        job.config, job.target, extractor, job.device, job.plugins, train, test, frozen, keep, kept, folder / "heads"
+    )
+    for task in job.config.tasks:
+        job.plugins.find("task", task).spec.load()(context)
+    return list(done.values())
+
+
+def measure(predictions: Predictions, plugins: Plugins) -> list[dict[str, Any]]:
+    """One row of the record for every metric of the predictions' task."""
+    rows = []
+    for name in plugins.find("task", predictions.task).spec.metrics:
+        spec = plugins.find("metric", name).spec
+        metric: Metric = spec.load()
+        result = metric(predictions)
+        draws = len(result.aggregate) if predictions.n_annotations not in (None, "all") else None
+        low, high = bootstrap_interval(result.values)
+        rows.append(
+            {
+                "task": predictions.task,
+                "metric": name,
+                "subset": predictions.subset,
+                "n_annotations": predictions.n_annotations,
+                "value": float(result.aggregate.mean()),
+                "std": float(result.aggregate.std(ddof=1)) if draws and draws > 1 else None,
+                "draws": draws,
+                "ci95": [low, high],
+                "images": int((~np.isnan(result.values)).any((0, 2)).sum()),
+                "points": int((~np.isnan(result.values[0])).sum()),
+                "unit": spec.unit,
+                "higher_is_better": spec.higher_is_better,
+                "normaliser": spec.normaliser or None,
+                "settings": dict(predictions.settings),
+            }
+        )
+    return rows
+
+
+def describe(
+    job: Job,
+    folder: Path,
+    artifacts: list[Artifact],
+    evaluated: list[Predictions],
+    metrics: list[dict[str, Any]],
+    precision: str,
+    seconds: float,
+) -> dict[str, Any]:
+    """The whole record but for what observers said."""
+    config, method = job.config, job.plugins.find("method", job.config.method)
+    used = [("method", config.method), ("dataset", config.dataset), *(("task", t) for t in config.tasks)]
+    used += [("backbone", config.read.backbone)] if config.read.backbone != "none" else []
+    used += [("objective", s.objective) for s in config.stages.values()]
+    used += [("dataset", config.pretrain_on)] if config.pretrain_on else []
+    used += [("head", config.regression.head)] if "regression" in config.tasks else []
+    used += [("metric", row["metric"]) for row in metrics]
+    components = [job.plugins.find(kind, name).identity() for kind, name in dict.fromkeys(used)]
+    preprocessing = job.target.spec.preprocessing
+    return {
+        "schema": SCHEMA,
+        "run": folder.name,
+        "status": "ok",
+        "method": config.method,
+        "variant": config.variant,
+        "dataset": config.dataset,
+        "pretrain_on": config.pretrain_on,
+        "preset": config.preset,
+        "seed": config.seed,
+        "backbone": config.read.backbone,
+        "supervision": method.spec.supervision,
+        "feature_dim": next((r["settings"].get("dimension") for r in metrics if r["task"] == "regression" and not r["subset"]), None),
+        "metrics": metrics,
+        "stages": [a.entry() for a in artifacts],
+        "components": components,
+        "choices": dict(method.spec.choices),
+        "data": {
+            "fingerprint": job.target.fingerprint,
+            "counts": {split: len(d) for split, d in job.target.splits.items()},
+            "used": {"train": config.train_images, "test": config.test_images},
+            "preprocessing": {"resize": preprocessing.resize, "crop": preprocessing.crop, "size": preprocessing.size},
+            "pixels_sha256": {s: job.target.pixels(s).pixels_sha256 for s in ("train", "test")},
+            "pretraining_fingerprint": job.source.fingerprint if job.source else None,
+            "notes": list(job.target.spec.notes),
+        },
+        "predictions": sorted(f"{PREDICTIONS}/{p.name}.parquet" for p in evaluated),
+        "code": code_state(),
+        "environment": environment(job.device, precision),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seconds": round(seconds, 1),
+        "config": config.model_dump(mode="json"),
+        "config_sha256": config.digest(),
+    }
+
+
+def _place(job: Job, resume: str) -> Path:
+    """The run's folder; a new one beside it for ``never``. Raises StaleError where ``require`` finds nothing."""
+    if resume == "never":
+        number = 2
+        while (place := job.folder.with_name(f"{job.folder.name}-{number}")).exists():
+            number += 1
+        return place if job.folder.exists() else job.folder
+    actions = [s["action"] for s in plan(job)["stages"]]
+    if resume == "require" and not job.folder.exists() and "continue" not in actions:
+        raise StaleError(f"--resume require: there is no interrupted run {job.folder} to go on from.")
+    return job.folder
+
+
+def _recorded(job: Job, folder: Path) -> dict[str, Any]:
+    """The record that is there. Raises StaleError where it was made from other data than lies there now."""
+    record = read_record(folder / RECORD)
+    if record["data"]["fingerprint"] != job.target.fingerprint:
+        raise StaleError(
+            f"{folder / RECORD} was made from other data ({record['data']['fingerprint'][:12]}) than {job.target.origin} "
+            f"holds now ({job.target.fingerprint[:12]}). Pass --resume never to measure anew beside it."
+        )
+    return record
+
+
+def _frozen_network(job: Job, artifact: Artifact, layers: tuple[str, ...] | None) -> Extractor:
+    """The network of a stage, read by ``layers``, or by all its maps (deepest first) for a stage that learns from it."""
+    layers = layers or _all_maps(job, artifact.config.backbone)
+    return _extractor(job, load_network(artifact, job.plugins), layers)
+
+
+def _all_maps(job: Job, backbone: str) -> tuple[str, ...]:
+    return tuple(m.name for m in reversed(job.plugins.find("backbone", backbone).spec.maps))
+
+
+def _extractor(job: Job, network: torch.nn.Module, layers: tuple[str, ...]) -> Extractor:
+    return Extractor(network, layers, job.config.regression.size, job.config.read.normalise).to(job.device)
+
+
+def _probe(job: Job, stage: StageConfig) -> Callable[[Objective, int], dict[str, float]] | None:
+    """The learning curve's probe of a stage, or None where it is off."""
+    settings = job.config.probe
+    if settings.every == 0:
+        return None
+    layers = _all_maps(job, stage.backbone)
+
+    def probe(objective: Objective, epoch: int) -> dict[str, float]:
+        if epoch % settings.every and epoch != stage.training.epochs:
+            return {}
+        extractor = _extractor(job, copy.deepcopy(objective.extractor().network), layers)
+        figures = probe_network(extractor, job.target, settings, job.config.seed, job.device, "conv4_x")
+        said = ", ".join(f"{k.removeprefix('probe_')} {v:.2f}" for k, v in figures.items())
+        progress.say(f"  epoch {epoch}: {said}")
+        return figures
+
+    return probe
+
+
+def _draw(job: Job, folder: Path, artifacts: list[Artifact], evaluated: list[Predictions]) -> None:
+    """Pictures beside the record; a picture that fails is no reason to lose a measurement."""
+    from lmbench.report.pictures import draw_overlay
+    from lmbench.report.plots import draw_curve
+
+    drawings = [partial(draw_curve, [a.entry() for a in artifacts], folder / "curve.png")] if artifacts else []
+    regression = next((p for p in evaluated if p.task == "regression" and p.subset is None and p.n_annotations == "all"), None)
+    regression = regression or next((p for p in evaluated if p.task == "regression"), None)
+    if regression is not None:
+        test = job.target.pixels("test").first(job.config.test_images)
+        drawings.append(partial(draw_overlay, regression, test, folder / "overlay.png"))
+    for draw in drawings:
+        try:
+            draw()
+        except (OSError, ValueError, LmbenchError) as error:
+            progress.say(f"warning: no picture: {error}")

@@ -1,0 +1,218 @@
+"""What a plugin hands to the core: frozen descriptions with lazy targets, and nothing heavy.
+
+A spec is cheap to make and to list. The code behind it is named by ``target`` (``"package.module:Name"``) and imported
+when a run needs it, so that finding twenty plugins imports no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+API_VERSION = 1
+"""The version of the plugin interface. A plugin states the one it was written for as ``LMBENCH_API``."""
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What every component has: a name, one line about it, where it comes from, and the code behind it."""
+
+    name: str
+    summary: str
+    target: str = ""
+    paper: str = ""
+    year: int | None = None
+    settings: Settings = field(default_factory=dict)
+    """The names that the target takes as keyword arguments, with their defaults."""
+
+    @property
+    def kind(self) -> str:
+        return next(KIND_OF[t] for t in type(self).__mro__ if t in KIND_OF)
+
+    def load(self) -> Any:
+        """The object that ``target`` names. Raises ImportError or AttributeError with that name."""
+        module, _, attribute = self.target.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+@dataclass(frozen=True)
+class MapSpec:
+    """One output map of a backbone: its name, channels, and how many input pixels lie between two of its cells."""
+
+    name: str
+    channels: int | None
+    stride: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneSpec(Spec):
+    """A network that turns images in [0, 1] into named feature maps.
+
+    The target is called with the settings and returns an ``nn.Module`` whose ``forward(images)`` gives
+    ``dict[name, (B, C, h, w)]`` with the names of ``maps`` (shallow to deep); mean and standard deviation are its own
+    business. A name that ends in ``/*`` is a family: the target then also gets ``model=<what follows the slash>``.
+    ``min_size`` is the smallest image side that its deepest map survives.
+    """
+
+    maps: tuple[MapSpec, ...] = ()
+    min_size: int = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveSpec(Spec):
+    """A pretraining loss with all it trains beside the backbone.
+
+    The target is an ``Objective`` class, called as ``Target(backbone, parent=<Extractor or None>, **settings)``.
+    ``needs_parent``: it learns from an earlier stage. ``needs_maps``: names of backbone maps it reads.
+    ``min_batch``: the smallest batch the loss makes sense for.
+    """
+
+    needs_parent: bool = False
+    needs_maps: tuple[str, ...] = ()
+    min_batch: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadSpec(Spec):
+    """A landmark head: called with the settings, returns an object with ``fit`` (see ``lmbench.heads``).
+
+    ``inputs`` says what it is fitted on: frozen ``maps``, discovered ``landmarks``, or ``nothing``.
+    """
+
+    inputs: Literal["maps", "landmarks", "nothing"] = "maps"
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From a sample's box to the network's image: resize it to a square of ``resize``, cut ``crop`` pixels off each side.
+
+    Convention: landmarks move as in the reference code, ``p' = (p - origin of the box) * resize / side - crop`` (the
+    corner of a pixel is not distinguished from its centre); resizing is Pillow's antialiased bilinear.
+    """
+
+    resize: int
+    crop: int = 0
+
+    @property
+    def size(self) -> int:
+        return self.resize - 2 * self.crop
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec(Spec):
+    """Images + landmarks + visibility + identity with named splits.
+
+    The target is called with ``root: Path`` (and the name after ``:`` as ``argument`` for a family ``name:*``) and
+    returns ``dict[split, datasets.Dataset]`` in the schema of ``lmbench.data.schema``. ``splits`` holds the expected
+    counts (``None``: any). A dataset without landmarks serves pretraining alone and has only a ``train`` split.
+    ``version`` changes whenever the loader changes an image, a landmark or a split.
+    """
+
+    splits: Mapping[str, int | None]
+    preprocessing: Preprocessing
+    landmark_names: tuple[str, ...] = ()
+    eyes: tuple[int, int] | None = None
+    swap_pairs: tuple[tuple[int, int], ...] = ()
+    hidden_annotated: bool = False
+    """Invisible landmarks keep their true positions (else they are absent, and never looked at)."""
+    version: str = "1"
+    folder: str = ""
+    """The folder below the data root that holds it; empty for an embedded dataset."""
+    licence: str = ""
+    source: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def has_landmarks(self) -> bool:
+        return bool(self.landmark_names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricSpec(Spec):
+    """A pure function of stored predictions: called with a ``Predictions`` object, returns values and an aggregate."""
+
+    task: str
+    unit: str
+    higher_is_better: bool
+    normaliser: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSpec(Spec):
+    """An evaluation of frozen output: called with a ``TaskContext``, yields stored predictions."""
+
+    metrics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageSpec:
+    """One objective trained on one backbone. ``{backbone}`` in ``backbone`` stands for the run's backbone.
+
+    ``training`` holds the fields of ``lmbench.config.TrainingConfig``.
+    """
+
+    name: str
+    objective: str
+    backbone: str = "{backbone}"
+    backbone_settings: Settings = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
+    training: Settings = field(default_factory=dict)
+    starts_from_parent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantSpec:
+    """Which frozen output of a method is judged: after which stages, and which maps of the last one.
+
+    ``layers``: deepest first (the order of a hypercolumn's channels). ``stages``: names, in order; empty for an untrained
+    backbone. ``overrides`` change the run's defaults for this variant alone.
+    """
+
+    name: str
+    summary: str
+    layers: tuple[str, ...]
+    stages: tuple[str, ...] = ()
+    backbone: str = "{backbone}"
+    backbone_settings: Settings = field(default_factory=dict)
+    layers_alone: tuple[str, ...] = ()
+    overrides: Settings = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodSpec(Spec):
+    """A recipe as data: stages + which frozen output is evaluated + defaults + named presets.
+
+    ``presets`` map a name to overrides of the run's configuration, merged deeply; ``defaults`` come before them.
+    """
+
+    variants: tuple[VariantSpec, ...]
+    stages: tuple[StageSpec, ...] = ()
+    default_variant: str = ""
+    backbone: str = "resnet18"
+    defaults: Settings = field(default_factory=dict)
+    presets: Mapping[str, Settings] = field(default_factory=dict)
+    tasks: tuple[str, ...] = ("regression", "matching")
+    supervision: str = "self-supervised"
+    choices: Mapping[str, str] = field(default_factory=dict)
+    """What the paper leaves open and what was chosen, each with its reason; copied into every record."""
+
+    def variant(self, name: str) -> VariantSpec | None:
+        return next((v for v in self.variants if v.name == (name or self.default_variant or self.variants[0].name)), None)
+
+
+KIND_OF: dict[type[Spec], str] = {
+    BackboneSpec: "backbone",
+    ObjectiveSpec: "objective",
+    HeadSpec: "head",
+    DatasetSpec: "dataset",
+    MetricSpec: "metric",
+    TaskSpec: "task",
+    MethodSpec: "method",
+}
+"""Every kind of component with its spec; the hook of a kind is ``lmbench_<kind>s``."""
+
+PRESETS = ("smoke", "quick", "small", "paper")

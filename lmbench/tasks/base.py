@@ -1,0 +1,38 @@
+"""What a task is given, and nothing else: frozen output, the dataset, the protocol's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lmbench.config import RunConfig
+from lmbench.data.frozen import FrozenMaps
+from lmbench.data.opening import OpenDataset
+from lmbench.data.pixels import PixelStore
+from lmbench.features import Extractor
+from lmbench.metrics.base import Predictions
+from lmbench.plugins import Plugins
+
+
+@dataclass(frozen=True)
+class TaskContext:
+    """One evaluation of one frozen network on one dataset.
+
+    ``extractor`` is ``None`` for a method without a network. ``frozen(split)`` computes the frozen maps of a split once.
+    ``finished(name)`` gives predictions that an interrupted run has left under this name, else ``None``.
+    """
+
+    config: RunConfig
+    dataset: OpenDataset
+    extractor: Extractor | None
+    device: torch.device
+    plugins: Plugins
+    train: PixelStore
+    test: PixelStore
+    frozen: Callable[[str], FrozenMaps]
+    keep: Callable[[Predictions], None]
+    kept: Callable[[str], bool]
+    heads_folder: Path

@@ -1,0 +1,168 @@
+"""Landmark matching: annotated points of one image found in a warped copy of it and in another image.
+
+Pairs, warps and readings follow the reference code (shared protocol notes, sec. 3): of images (2k, 2k+1) the source is
+view A of 2k, ``same`` is view B of 2k, ``different`` is view B of 2k+1; both images of a pair are warped, at half the
+training strength, before the centre crop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lmbench import progress
+from lmbench.data.pixels import PixelStore
+from lmbench.errors import UsageError
+from lmbench.features import Extractor, Normalise
+from lmbench.geometry.warps import EVAL_PAIR, warp_pairs
+from lmbench.metrics.base import Predictions
+from lmbench.seeds import generator_for
+from lmbench.specs import Preprocessing
+from lmbench.tasks.base import TaskContext
+
+PAIRS_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How one reference implementation reads features: grid cells a side, normalisation, and cell <-> pixel."""
+
+    cells: int
+    normalise: Normalise
+    convention: Literal["corners", "stride"]
+
+    def to_cells(self, points: Tensor, side: int) -> Tensor:
+        """Nearest cells (integers) of pixels; rounding is half to even, as NumPy's is; clipped to the grid."""
+        cells = points * (self.cells - 1) / (side - 1) if self.convention == "corners" else points * self.cells / side
+        return cells.double().round().long().clamp(0, self.cells - 1)
+
+    def to_pixels(self, cells: Tensor, side: int) -> Tensor:
+        """Pixels of cells."""
+        factor = (side - 1) / (self.cells - 1) if self.convention == "corners" else side / self.cells
+        return cells.double() * factor
+
+
+READINGS = {
+    "cl": Reading(96, "layer", "corners"),  # CL train_feature_projector.py: 96x96, layer-wise L2, [-1, 1] coordinates
+    "dve": Reading(48, "none", "stride"),  # DVE test_matching.py: 48x48, raw dot product, cell x stride
+}
+
+
+def run(context: TaskContext) -> None:
+    """Keeps the matches of ``same`` and of ``different`` pairs. Raises UsageError for fewer than two test images."""
+    if context.extractor is None:
+        raise UsageError("matching needs a network; this method has none (use --tasks regression).")
+    if context.kept("matching-same") and context.kept("matching-different"):
+        return
+    settings = context.config.matching
+    spec = context.dataset.spec
+    steps = Preprocessing(spec.preprocessing.resize, 0)
+    pixels = context.dataset.pixels("test", steps).first(context.config.test_images)
+    generator = generator_for(context.config.seed, "matching")
+    found = match_pairs(
+        context.extractor,
+        pixels,
+        spec.preprocessing.crop,
+        settings.reading,
+        settings.pairs,
+        settings.points,
+        generator,
+        context.device,
+    )
+    for predictions in found:
+        context.keep(predictions)
+
+
+def match_pairs(
+    extractor: Extractor,
+    pixels: PixelStore,
+    crop: int,
+    reading_name: str,
+    pairs: int,
+    points: Literal["nearest", "exact"],
+    generator: torch.Generator,
+    device: torch.device,
+) -> tuple[Predictions, Predictions]:
+    """(same, different) predictions of up to ``pairs`` pairs of the uncropped images of ``pixels``."""
+    reading = READINGS[reading_name]
+    sources, partners = choose_pairs(pixels.identity, pairs)
+    side = pixels.size - 2 * crop
+    matches: dict[str, list[np.ndarray]] = {"same": [], "different": []}
+    targets: dict[str, list[np.ndarray]] = {"same": [], "different": []}
+    with progress.task("matching", len(sources), "pairs") as bar:
+        for start in range(0, len(sources), PAIRS_AT_ONCE):
+            a, b = sources[start : start + PAIRS_AT_ONCE], partners[start : start + PAIRS_AT_ONCE]
+            interleaved = np.stack([a, b], 1).ravel()  # the reference draws one image after the other
+            views = warp_pairs(
+                pixels.batch(interleaved, device),
+                torch.from_numpy(np.array(pixels.landmarks[interleaved])).to(device),
+                EVAL_PAIR,
+                generator,
+                im1_multiplier=1.0,
+                im1_multiplier_aff=1.0,
+                crop=crop,
+                points=points,
+            )
+            assert views.landmarks_a is not None and views.landmarks_b is not None
+            source = extractor.maps(views.view_a[0::2]).read(reading.cells, reading.normalise)
+            queries = source.sample(reading.to_cells(views.landmarks_a[0::2], side))
+            for kind, which in (("same", slice(0, None, 2)), ("different", slice(1, None, 2))):
+                target = extractor.maps(views.view_b[which]).read(reading.cells, reading.normalise)
+                similarity = target.similarity(queries)
+                best = similarity.flatten(2).argmax(-1)
+                cells = torch.stack([best % reading.cells, best // reading.cells], -1)
+                matches[kind].append(reading.to_pixels(cells, side).cpu().numpy())
+                targets[kind].append(views.landmarks_b[which].double().cpu().numpy())
+            bar.advance(len(a))
+    settings = {
+        "reading": reading_name,
+        "grid": [reading.cells, reading.cells],
+        "normalise": reading.normalise,
+        "layers": list(extractor.layers),
+        "pairs": len(sources),
+        "pairing": "images 2k and 2k+1" if (pixels.identity < 0).any() else "image 2k and the next of another identity",
+        "landmark_warp": points,
+        "warp": vars(EVAL_PAIR),
+        "scale": "px at 70 (69/95)" if reading_name == "cl" else "px at 70 (70/96)",
+    }
+    seen = np.array(pixels.visible)
+    results = []
+    for kind, others in (("same", sources), ("different", partners)):
+        ids = [f"{pixels.source_ids[i]} -> {pixels.source_ids[j]}" for i, j in zip(sources, others, strict=True)]
+        results.append(
+            Predictions(
+                task="matching",
+                predicted=np.concatenate(matches[kind])[None],
+                target=np.concatenate(targets[kind]),
+                visible=seen[sources] & seen[others],
+                image_ids=np.array(ids),
+                image_size=side,
+                subset=kind,
+                settings=settings,
+            )
+        )
+    return results[0], results[1]
+
+
+def choose_pairs(identity: np.ndarray, pairs: int) -> tuple[np.ndarray, np.ndarray]:
+    """(sources, partners): images 2k and 2k+1; where identities are known, the next image of *another* identity.
+
+    Raises UsageError where no two images can be paired.
+    """
+    count = len(identity)
+    sources, partners = [], []
+    for source in range(0, count - 1, 2):
+        if len(sources) == pairs:
+            break
+        steps = [j % count for j in range(source + 1, source + count)]
+        partner = next((j for j in steps if identity[source] < 0 or identity[j] != identity[source]), None)
+        if partner is not None:
+            sources.append(source)
+            partners.append(partner)
+    if not sources:
+        raise UsageError("matching needs at least two test images of different identity.")
+    return np.array(sources), np.array(partners)

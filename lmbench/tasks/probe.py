@@ -1,0 +1,92 @@
+"""The learning curve's three figures, on a held-out part of the *training* split: the test split is never looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from lmbench.config import ProbeConfig
+from lmbench.data.draws import draw_subsets
+from lmbench.data.frozen import FrozenMaps, freeze_maps
+from lmbench.data.opening import OpenDataset
+from lmbench.data.pixels import PixelStore
+from lmbench.features import Extractor
+from lmbench.heads.base import Subset
+from lmbench.heads.softargmax import SoftargmaxConditioned
+from lmbench.metrics.base import Predictions
+from lmbench.metrics.scoring import iod, matching_error
+from lmbench.seeds import generator_for
+from lmbench.specs import Preprocessing
+from lmbench.tasks.matching import match_pairs
+
+GRID = 24  # cells a side: a quarter of the cost of 48, and the probe compares epochs, not papers
+PAIRS = 100
+
+
+def probe_network(
+    extractor: Extractor, dataset: OpenDataset, settings: ProbeConfig, seed: int, device: torch.device, alone: str | None
+) -> dict[str, float]:
+    """``probe_matching_px`` (different images), ``probe_n10_iod`` (mean over draws) and ``probe_<layer>_iod``.
+
+    Half of ``settings.images`` training images fits, the other half judges; the same ones at every call.
+    """
+    fit, judge = _halves(dataset, settings, seed)
+    figures = {"probe_matching_px": _matching(extractor, dataset, judge[0], seed, device)}
+    with TemporaryDirectory() as folder:
+        frozen = [freeze_maps(extractor, p, Path(folder) / n, device).read(GRID, "none") for n, p in (("fit", fit), ("judge", judge[1]))]
+        subsets = [s for s in draw_subsets(len(fit), [min(settings.annotations, len(fit))], settings.draws, seed)]
+        figures[f"probe_n{settings.annotations}_iod"] = _regression(frozen, fit, judge[1], dataset, subsets, settings, seed)
+        if alone is not None and alone in extractor.layers:
+            single = [f.only(alone) for f in frozen]
+            whole = [Subset("all", 0, torch.arange(len(fit)))]
+            figures[f"probe_{alone}_iod"] = _regression(single, fit, judge[1], dataset, whole, settings, seed)
+    return figures
+
+
+def _halves(dataset: OpenDataset, settings: ProbeConfig, seed: int) -> tuple[PixelStore, tuple[PixelStore, PixelStore]]:
+    """(fit, (judge without centre crop, judge)): two halves of the chosen images, whole identities where known."""
+    steps = dataset.spec.preprocessing
+    cropped, whole = dataset.pixels("train"), dataset.pixels("train", Preprocessing(steps.resize))
+    order = np.argsort(cropped.identity, kind="stable") if (cropped.identity >= 0).all() else None
+    if order is None:
+        order = torch.randperm(len(cropped), generator=generator_for(seed, "probe")).numpy()
+    chosen = order[: min(settings.images, len(order))]
+    half = len(chosen) // 2
+    first, second = np.sort(chosen[:half]), np.sort(chosen[half:])
+    return cropped.select(first), (whole.select(second), cropped.select(second))
+
+
+def _matching(extractor: Extractor, dataset: OpenDataset, judge: PixelStore, seed: int, device: torch.device) -> float:
+    generator = generator_for(seed, "probe", "matching")
+    crop = dataset.spec.preprocessing.crop
+    _, different = match_pairs(extractor, judge, crop, "cl", PAIRS, "nearest", generator, device)
+    return float(matching_error(different).aggregate[0])
+
+
+def _regression(
+    frozen: Sequence[FrozenMaps],
+    fit: PixelStore,
+    judge: PixelStore,
+    dataset: OpenDataset,
+    subsets: Sequence[Subset],
+    settings: ProbeConfig,
+    seed: int,
+) -> float:
+    head = SoftargmaxConditioned(steps=settings.steps)
+    landmarks, visible = torch.from_numpy(np.array(fit.landmarks)), torch.from_numpy(np.array(fit.visible))
+    fitted = head.fit(frozen[0], landmarks, visible, subsets, generator_for(seed, "probe", "head"))
+    predictions = Predictions(
+        task="regression",
+        predicted=fitted.predict(frozen[1]).numpy(),
+        target=np.array(judge.landmarks),
+        visible=np.array(judge.visible),
+        image_ids=judge.source_ids,
+        image_size=judge.size,
+        eyes=dataset.spec.eyes,
+        normaliser_annotated=dataset.spec.hidden_annotated,
+    )
+    return float(iod(predictions).aggregate.mean())

@@ -1,0 +1,126 @@
+"""Landmark regression: a head fitted on frozen output with n annotated images, judged on the test split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from lmbench.data.draws import draw_subsets
+from lmbench.errors import UsageError
+from lmbench.heads.base import Head, HeadInputs, Subset
+from lmbench.metrics.base import Predictions
+from lmbench.registry import Entry
+from lmbench.seeds import generator_for
+from lmbench.specs import HeadSpec
+from lmbench.store import replacing
+from lmbench.tasks.base import TaskContext
+
+
+def run(context: TaskContext) -> None:
+    """Keeps predictions for every number of annotations (all draws together) and for each layer judged alone.
+
+    What an interrupted run has kept already is not fitted again. Raises UsageError for a head that does not suit the
+    method, or more annotations than images.
+    """
+    settings = context.config.regression
+    subsets = draw_subsets(len(context.train), settings.annotations, settings.draws, context.config.seed)
+    entry = context.plugins.find("head", settings.head)
+    for n in settings.annotations:
+        _judge(context, entry, [s for s in subsets if s.n == n], layer=None)
+    for layer in settings.layers_alone:
+        if context.extractor is not None and layer in context.extractor.layers and len(context.extractor.layers) > 1:
+            _judge(context, entry, [Subset("all", 0, torch.arange(len(context.train)))], layer)
+
+
+def make_head(entry: Entry[HeadSpec], settings: dict[str, Any]) -> Head:
+    """A head with its settings. Raises UsageError for a setting that it does not have."""
+    unknown = set(settings) - set(entry.spec.settings)
+    if unknown:
+        has = ", ".join(entry.spec.settings) or "none"
+        raise UsageError(f"head {entry.spec.name!r} has no setting {sorted(unknown)[0]!r}; it has {has}.")
+    head: Head = entry.spec.load()(**{**entry.spec.settings, **settings})
+    return head
+
+
+@dataclass(frozen=True)
+class NoInputs:
+    """Inputs of a head that looks at no image: their number."""
+
+    count: int
+    image_size: int
+    device: torch.device
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batch(self, indices: Tensor) -> Any:
+        raise UsageError("this method has no network; its head is mean_shape.")
+
+    def statistics(self) -> Any:
+        return self.batch(torch.zeros(0))
+
+    def landmarks(self) -> Any:
+        return self.batch(torch.zeros(0))
+
+
+def _judge(context: TaskContext, entry: Entry[HeadSpec], subsets: Sequence[Subset], layer: str | None) -> None:
+    config, test = context.config, context.test
+    n = subsets[0].n
+    head = make_head(entry, dict(config.regression.head_settings))
+    predictions_name = "-".join(p for p in ("regression", layer, f"n{n}") if p)
+    if context.kept(predictions_name):
+        return
+    generator = generator_for(config.seed, "head", entry.spec.name, layer or "", str(n))
+    landmarks = torch.from_numpy(np.array(context.train.landmarks))
+    visible = torch.from_numpy(np.array(context.train.visible))
+    fitted = head.fit(_inputs(context, "train", layer), landmarks, visible, subsets, generator)
+    inputs = _inputs(context, "test", layer)
+    predicted = fitted.predict(inputs)
+    with replacing(context.heads_folder / f"{predictions_name}.safetensors") as draft:
+        state = {k: v.detach().cpu().contiguous() for k, v in fitted.state().items()}
+        safetensors.torch.save_file(state, draft)
+    spec = context.dataset.spec
+    read: dict[str, Any] = {}
+    if context.extractor is not None:
+        maps = inputs.batch(torch.zeros(1, dtype=torch.long))
+        read = {
+            "layers": list(getattr(inputs, "layers", ())),
+            "grid": list(maps.size),
+            "normalise": maps.normalise,
+            "dimension": maps.dim,
+            "upsampling": "bilinear, align_corners=False, read at linspace(-1, 1)",
+        }
+    context.keep(
+        Predictions(
+            task="regression",
+            predicted=predicted.numpy(),
+            target=np.array(test.landmarks),
+            visible=np.array(test.visible) if config.regression.score == "visible" else np.ones_like(test.visible),
+            image_ids=test.source_ids,
+            image_size=test.size,
+            n_annotations=n,
+            subset=layer,
+            eyes=spec.eyes,
+            normaliser_annotated=spec.hidden_annotated,
+            settings={
+                "head": f"{entry.qualified} {entry.version}",
+                **head.description(),
+                **read,
+                "draw_indices": None if n == "all" else [s.indices.tolist() for s in subsets],
+            },
+        )
+    )
+
+
+def _inputs(context: TaskContext, split: str, layer: str | None) -> HeadInputs:
+    if context.extractor is None:
+        pixels = context.train if split == "train" else context.test
+        return NoInputs(len(pixels), pixels.size, context.device)
+    frozen = context.frozen(split).read(context.config.regression.size, context.config.read.normalise)
+    return frozen.only(layer) if layer else frozen

@@ -1,0 +1,21 @@
+"""The tasks of the core."""
+
+from __future__ import annotations
+
+from lmbench.specs import TaskSpec
+
+TASKS = [
+    TaskSpec(
+        name="regression",
+        summary="a landmark head fitted on frozen output with n annotated images, judged on the test split",
+        target="lmbench.tasks.regression:run",
+        metrics=("iod",),
+    ),
+    TaskSpec(
+        name="matching",
+        summary="annotated points of one image found in a warped copy and in another image by descriptor similarity",
+        target="lmbench.tasks.matching:run",
+        paper="Thewlis et al. 2019 (DVE); Cheng et al. 2021",
+        metrics=("matching_error",),
+    ),
+]

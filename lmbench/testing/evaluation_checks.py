@@ -1,0 +1,240 @@
+"""Checks of what stands right of FREEZE: heads, datasets, metrics and tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lmbench.plugins import Plugins
+from lmbench.specs import DatasetSpec, HeadSpec, MetricSpec, TaskSpec
+from lmbench.testing.plugin_checks import ANY, ensure
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lmbench.heads.base import HeadInputs, Subset
+
+IMAGE_SIZE = 64
+TRAIN_IMAGES = 12
+TEST_IMAGES = 5
+LANDMARKS = 3
+LENGTHS = ("steps", "epochs", "iterations")
+"""Settings that say how long a head is fitted; the kit sets them to 2, for shapes and repeatability need no more."""
+
+
+def predicts_every_subset(spec: HeadSpec, plugins: Plugins) -> None:
+    """fit() on several subsets at once and predict() on other images give finite (S, B, L, 2)."""
+    del plugins
+    subsets = _subsets()
+    predicted = _fit_and_predict(spec)
+    wanted = (len(subsets), TEST_IMAGES, LANDMARKS, 2)
+    ensure(
+        tuple(predicted.shape) == wanted,
+        f"predict() gives {tuple(predicted.shape)}; expected (S, B, L, 2) = {wanted}",
+    )
+    ensure(bool(predicted.isfinite().all()), "predict() gives values that are not finite")
+
+
+def fits_the_same_again(spec: HeadSpec, plugins: Plugins) -> None:
+    """The same inputs and generator seed give the same predictions, whatever torch's global generator holds."""
+    import torch
+
+    del plugins
+    torch.manual_seed(1)
+    first = _fit_and_predict(spec)
+    torch.manual_seed(2)
+    same = torch.equal(first, _fit_and_predict(spec))
+    ensure(same, "two fits differ: draw from the generator given to fit(), not from torch's own")
+
+
+def never_looks_at_invisible_landmarks(spec: HeadSpec, plugins: Plugins) -> None:
+    """The stored coordinates of a landmark that is not visible change nothing."""
+    import torch
+
+    del plugins
+    same = torch.equal(_fit_and_predict(spec), _fit_and_predict(spec, invisible_at=1e4))
+    ensure(same, "coordinates of invisible landmarks change the predictions: weigh them by `visible`")
+
+
+def landmarks_are_consistent(spec: DatasetSpec, plugins: Plugins) -> None:
+    """Names are unique; eyes and swap pairs are different landmarks within range, no landmark in two pairs."""
+    del plugins
+    names, count = spec.landmark_names, len(spec.landmark_names)
+    ensure(len(set(names)) == count, f"two landmarks have one name: {', '.join(names)}")
+    swapped = [i for pair in spec.swap_pairs for i in pair]
+    for index in (*(spec.eyes or ()), *swapped):
+        ensure(0 <= index < count, f"landmark {index} is named in eyes or swap_pairs; there are {count}")
+    ensure(len(set(swapped)) == len(swapped), f"swap_pairs name a landmark twice: {spec.swap_pairs}")
+    ensure(spec.eyes is None or spec.eyes[0] != spec.eyes[1], f"eyes are one landmark: {spec.eyes}")
+
+
+def splits_are_consistent(spec: DatasetSpec, plugins: Plugins) -> None:
+    """There is a training split; with landmarks also one to test on, without them nothing else; counts are positive."""
+    del plugins
+    splits = dict(spec.splits)
+    wanted = {"train", "test"} if spec.has_landmarks else {"train"}
+    ensure(
+        wanted <= set(splits),
+        f"splits are {', '.join(splits) or 'none'}; expected {', '.join(sorted(wanted))}",
+    )
+    ensure(
+        spec.has_landmarks or set(splits) == wanted,
+        f"without landmarks there is nothing to test: {', '.join(splits)}",
+    )
+    for name, count in splits.items():
+        ensure(count is None or count > 0, f"split {name!r} holds {count} images")
+
+
+def preprocessing_leaves_an_image(spec: DatasetSpec, plugins: Plugins) -> None:
+    """Resizing and cropping leave an image of at least 8 pixels, and the crop is not negative."""
+    del plugins
+    made = spec.preprocessing
+    ensure(
+        made.crop >= 0 and made.size >= 8,
+        f"resize {made.resize} and crop {made.crop} leave {made.size} pixels",
+    )
+
+
+def declares_unit_and_direction(spec: MetricSpec, plugins: Plugins) -> None:
+    """The spec says its unit, and belongs to a task that exists."""
+    ensure(bool(spec.unit.strip()), "unit is empty: say `percent`, `px`, `fraction` ...")
+    plugins.find("task", spec.task)
+
+
+def gives_no_nan(spec: MetricSpec, plugins: Plugins) -> None:
+    """Values of visible landmarks and the aggregate are finite; shapes are (S, N, L) and (S,)."""
+    import numpy as np
+
+    del plugins
+    predictions = _predictions(spec)
+    result = spec.load()(predictions)
+    scored = np.broadcast_to(predictions.visible, predictions.predicted.shape[:-1])
+    values, aggregate = np.asarray(result.values), np.asarray(result.aggregate)
+    ensure(
+        values.shape == scored.shape, f"values have shape {values.shape}; expected (S, N, L) = {scored.shape}"
+    )
+    ensure(
+        aggregate.shape == values.shape[:1],
+        f"aggregate has shape {aggregate.shape}; expected {values.shape[:1]}",
+    )
+    ensure(bool(np.isfinite(values[scored]).all()), "a visible landmark scores NaN or infinity")
+    ensure(bool(np.isnan(values[~scored]).all()), "an invisible landmark scores; NaN is expected there")
+    ensure(bool(np.isfinite(aggregate).all()), f"aggregate {aggregate} is not finite")
+
+
+def prefers_better_predictions(spec: MetricSpec, plugins: Plugins) -> None:
+    """Predictions nearer to the truth score no worse, in the direction that the spec declares."""
+    del plugins
+    near, far = (float(spec.load()(_predictions(spec, noise)).aggregate[0]) for noise in (0.01, 8.0))
+    better = near >= far if spec.higher_is_better else near <= far
+    direction = "higher" if spec.higher_is_better else "lower"
+    ensure(
+        better,
+        f"{direction} is better, but nearly perfect predictions score {near:.4g} and poor ones {far:.4g}",
+    )
+
+
+def leaves_predictions_alone(spec: MetricSpec, plugins: Plugins) -> None:
+    """A metric is a pure function: the predictions are as they were, and a second call gives the same."""
+    import numpy as np
+
+    del plugins
+    predictions, untouched = _predictions(spec), _predictions(spec)
+    first, second = (np.asarray(spec.load()(predictions).aggregate) for _ in range(2))
+    for name in ("predicted", "target", "visible"):
+        same = np.array_equal(getattr(predictions, name), getattr(untouched, name))
+        ensure(same, f"the metric changed predictions.{name}")
+    ensure(np.array_equal(first, second), f"two calls give {first} and {second}")
+
+
+def metrics_exist(spec: TaskSpec, plugins: Plugins) -> None:
+    """The task names metrics, and each is registered for it."""
+    ensure(bool(spec.metrics), "the task names no metric")
+    for name in spec.metrics:
+        metric = plugins.find("metric", name).spec
+        ensure(metric.task == spec.name, f"metric {name!r} belongs to the task {metric.task!r}")
+
+
+HEAD: tuple[Callable[[Any, Plugins], None], ...] = (
+    *ANY,
+    predicts_every_subset,
+    fits_the_same_again,
+    never_looks_at_invisible_landmarks,
+)
+DATASET: tuple[Callable[[Any, Plugins], None], ...] = (
+    *ANY,
+    landmarks_are_consistent,
+    splits_are_consistent,
+    preprocessing_leaves_an_image,
+)
+METRIC: tuple[Callable[[Any, Plugins], None], ...] = (
+    *ANY,
+    declares_unit_and_direction,
+    gives_no_nan,
+    prefers_better_predictions,
+    leaves_predictions_alone,
+)
+TASK: tuple[Callable[[Any, Plugins], None], ...] = (*ANY, metrics_exist)
+
+
+def _fit_and_predict(spec: HeadSpec, invisible_at: float = 0.0) -> Tensor:
+    """Predictions for other images of heads fitted on random output; one landmark of one image is invisible."""
+    import torch
+
+    chance = torch.Generator().manual_seed(0)
+    landmarks = torch.rand(TRAIN_IMAGES, LANDMARKS, 2, generator=chance) * (IMAGE_SIZE - 1)
+    visible = torch.ones(TRAIN_IMAGES, LANDMARKS, dtype=torch.bool)
+    visible[0, 0] = False
+    landmarks[0, 0] = invisible_at
+    train, test = _inputs(spec, TRAIN_IMAGES, chance), _inputs(spec, TEST_IMAGES, chance)
+    head = spec.load()(**{**spec.settings, **{name: 2 for name in LENGTHS if name in spec.settings}})
+    fitted = head.fit(train, landmarks, visible, _subsets(), torch.Generator().manual_seed(0))
+    predicted: Tensor = fitted.predict(test)
+    return predicted.detach()
+
+
+def _inputs(spec: HeadSpec, count: int, chance: Any) -> HeadInputs:
+    """Random maps of two resolutions, or random discovered landmarks, as the head asks for."""
+    import torch
+
+    from lmbench.features import FeatureMaps
+    from lmbench.heads.base import TensorInputs
+
+    if spec.inputs == "landmarks":
+        return TensorInputs(
+            IMAGE_SIZE, landmarks=torch.rand(count, 6, 2, generator=chance) * (IMAGE_SIZE - 1)
+        )
+    shapes = ((count, 5, 4, 4), (count, 3, 8, 8))
+    maps = tuple(torch.randn(shape, generator=chance) for shape in shapes)
+    return TensorInputs(IMAGE_SIZE, maps=FeatureMaps(maps, (12, 12)))
+
+
+def _subsets() -> list[Subset]:
+    """Two draws of six images and all of them."""
+    import torch
+
+    from lmbench.heads.base import Subset
+
+    first, second = torch.arange(6), torch.arange(6, 12)
+    return [Subset(6, 0, first), Subset(6, 1, second), Subset("all", 0, torch.arange(TRAIN_IMAGES))]
+
+
+def _predictions(spec: MetricSpec, noise: float = 2.0) -> Any:
+    """Two draws of predictions for six images, ``noise`` pixels off; one landmark (no eye) of one image is invisible."""
+    import numpy as np
+
+    from lmbench.metrics.base import Predictions
+
+    chance = np.random.default_rng(0)
+    target = chance.uniform(4, IMAGE_SIZE - 4, (6, LANDMARKS, 2))
+    visible = np.ones((6, LANDMARKS), dtype=bool)
+    visible[1, 2] = False
+    return Predictions(
+        task=spec.task,
+        predicted=target + noise * chance.standard_normal((2, *target.shape)),
+        target=target,
+        visible=visible,
+        image_ids=np.array([f"image{i}" for i in range(6)]),
+        image_size=IMAGE_SIZE,
+        eyes=(0, 1),
+    )

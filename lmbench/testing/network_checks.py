@@ -1,0 +1,229 @@
+"""Checks of backbones and objectives: they are built and run on a small batch of random images, on the CPU."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lmbench.plugins import Plugins
+from lmbench.specs import BackboneSpec, ObjectiveSpec
+from lmbench.testing.plugin_checks import ANY, ensure
+from lmbench.testing.trials import Trial, find_trial
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+SIDE = 64  # pixels: small, and a multiple of the usual strides
+
+
+def maps_are_as_promised(spec: BackboneSpec, plugins: Plugins) -> None:
+    """forward() returns the maps of the spec (others may be beside them): channels, strides, finite float32."""
+    import torch
+
+    step = math.lcm(*(m.stride for m in spec.maps)) if spec.maps else 1
+    side = math.ceil(max(SIDE, spec.min_size) / step) * step
+    outputs = _forward(_backbone(spec, plugins), side)
+    names = [m.name for m in spec.maps]
+    ensure(bool(names), "the spec names no maps")
+    missing = sorted(set(names) - set(outputs))
+    ensure(
+        not missing, f"forward() gives the maps {', '.join(outputs)}; the spec names {', '.join(missing)} too"
+    )
+    for promised in spec.maps:
+        found = outputs[promised.name]
+        cells = side // promised.stride
+        wanted = f"(2, {promised.channels or 'any'}, {cells}, {cells}) from images of {side} pixels"
+        right = found.ndim == 4 and found.shape[0] == 2 and tuple(found.shape[2:]) == (cells, cells)
+        right = right and promised.channels in (None, found.shape[1])
+        ensure(
+            right,
+            f"map {promised.name}: expected {wanted} (stride {promised.stride}), found {tuple(found.shape)}",
+        )
+        ensure(found.dtype == torch.float32, f"map {promised.name}: expected float32, found {found.dtype}")
+        ensure(bool(found.isfinite().all()), f"map {promised.name}: not finite")
+
+
+def survives_its_min_size(spec: BackboneSpec, plugins: Plugins) -> None:
+    """Images of ``min_size`` pixels still give finite maps of at least one cell."""
+    for name, found in _forward(_backbone(spec, plugins), spec.min_size).items():
+        ensure(
+            found.numel() > 0,
+            f"map {name} is empty for images of {spec.min_size} pixels: {tuple(found.shape)}",
+        )
+        ensure(bool(found.isfinite().all()), f"map {name}: not finite")
+
+
+def eval_repeats_itself(spec: BackboneSpec, plugins: Plugins) -> None:
+    """In eval mode the same images give the same maps, alone or within a batch, and are left unchanged."""
+    import torch
+
+    network = _backbone(spec, plugins)
+    images = _images(2, max(SIDE, spec.min_size))
+    before = images.clone()
+    with torch.no_grad():
+        first, second, alone = network(images), network(images), network(images[:1])
+    ensure(torch.equal(images, before), "forward() changed its input images")
+    for name in first:
+        ensure(torch.equal(first[name], second[name]), f"map {name} differs between two calls in eval mode")
+        close = torch.allclose(first[name][:1], alone[name], rtol=1e-3, atol=1e-4)
+        ensure(close, f"map {name} of an image depends on the other images of the batch in eval mode")
+
+
+def weights_come_from_the_seed(spec: BackboneSpec, plugins: Plugins) -> None:
+    """Built twice under one seed of torch's global generator, it has the same weights."""
+    import torch
+
+    first, second = _backbone(spec, plugins).state_dict(), _backbone(spec, plugins).state_dict()
+    for name in first:
+        ensure(torch.equal(first[name], second[name]), f"{name} differs between two builds under one seed")
+
+
+def loss_is_finite_and_reaches_the_backbone(spec: ObjectiveSpec, plugins: Plugins) -> None:
+    """loss(views(images)) has a finite scalar "total" whose gradient reaches the backbone; all parts are scalars."""
+    trial = find_trial(spec, plugins)
+    objective, backbone = trial.build()
+    losses = objective.loss(objective.views(trial.images(), _generator()))
+    ensure("total" in losses, f'loss() returns {sorted(losses)}; "total" is expected among them')
+    for name, value in losses.items():
+        ensure(value.numel() == 1 and value.ndim == 0, f"loss {name!r} is no scalar: {tuple(value.shape)}")
+        ensure(bool(value.isfinite()), f"loss {name!r} = {float(value)}")
+    losses["total"].backward()
+    gradients = [p.grad for p in backbone.parameters() if p.requires_grad and p.grad is not None]
+    ensure(any(bool(g.abs().sum() > 0) for g in gradients), "no gradient reaches the backbone's weights")
+    ensure(all(bool(g.isfinite().all()) for g in gradients), "a gradient of the backbone is not finite")
+
+
+def views_leave_images_alone(spec: ObjectiveSpec, plugins: Plugins) -> None:
+    """views() and loss() do not change the images they are given: other steps and probes see the same ones."""
+    import torch
+
+    trial = find_trial(spec, plugins)
+    objective, _ = trial.build()
+    images = trial.images()
+    before = images.clone()
+    objective.loss(objective.views(images, _generator()))
+    ensure(torch.equal(images, before), "the input images are changed")
+
+
+def chance_comes_from_the_generator(spec: ObjectiveSpec, plugins: Plugins) -> None:
+    """Two builds under one seed and one generator seed give the same losses, whatever the global generator holds."""
+    import torch
+
+    trial = find_trial(spec, plugins)
+    totals = []
+    for unrelated in (1, 2):
+        objective, _ = trial.build()
+        torch.manual_seed(unrelated)
+        totals.append([_step(objective, trial, s) for s in (1, 2)])
+    same = totals[0] == totals[1]
+    ensure(
+        same,
+        f"losses {totals[0]} and {totals[1]}: draw from the generator given to views(), not from torch's own",
+    )
+
+
+def state_dict_holds_all_state(spec: ObjectiveSpec, plugins: Plugins) -> None:
+    """What a checkpoint brings back goes on with the same loss: queues, counters and EMA copies are buffers."""
+    trial = find_trial(spec, plugins)
+    objective, _ = trial.build()
+    for step in (1, 2):
+        _step(objective, trial, step)
+    restored, _ = trial.build(seed=1)
+    restored.load_state_dict({k: v.clone() for k, v in objective.state_dict().items()})
+    expected, found = (_step(o, trial, 3) for o in (objective, restored))
+    ensure(
+        math.isclose(expected, found, rel_tol=1e-6),
+        f"after load_state_dict the loss is {found} instead of {expected}: keep all state in parameters and buffers",
+    )
+
+
+def freezes(spec: ObjectiveSpec, plugins: Plugins) -> None:
+    """After a step extractor() gives finite, repeatable maps without gradients, from a network that can be stored.
+
+    Stored weights are loaded into a new backbone: the network that survives FREEZE has the backbone's own weights.
+    """
+    import torch
+
+    trial = find_trial(spec, plugins)
+    objective, _ = trial.build()
+    _step(objective, trial, 1)
+    network = objective.extractor().network
+    stored = trial.build_backbone()
+    try:
+        stored.load_state_dict(network.state_dict())
+    except RuntimeError as error:
+        raise AssertionError(f"extractor().network cannot be loaded into {trial.backbone}: {error}") from None
+    images = trial.images()
+    extractor = trial.read(network)
+    first, second, reloaded = extractor.maps(images), extractor.maps(images), trial.read(stored).maps(images)
+    for one, other, third in zip(first.maps, second.maps, reloaded.maps, strict=True):
+        ensure(bool(one.isfinite().all()), "extractor(): a map is not finite")
+        ensure(torch.equal(one, other), "extractor(): two calls with the same images differ")
+        ensure(
+            torch.allclose(one, third, rtol=1e-4, atol=1e-5), "extractor(): reloaded weights give other maps"
+        )
+        ensure(not one.requires_grad, "extractor(): a map carries gradients")
+
+
+BACKBONE: tuple[Callable[[Any, Plugins], None], ...] = (
+    *ANY,
+    maps_are_as_promised,
+    survives_its_min_size,
+    eval_repeats_itself,
+    weights_come_from_the_seed,
+)
+OBJECTIVE: tuple[Callable[[Any, Plugins], None], ...] = (
+    *ANY,
+    loss_is_finite_and_reaches_the_backbone,
+    views_leave_images_alone,
+    chance_comes_from_the_generator,
+    state_dict_holds_all_state,
+    freezes,
+)
+
+
+def _backbone(spec: BackboneSpec, plugins: Plugins) -> nn.Module:
+    """A backbone in eval mode, built with its default settings under seed 0."""
+    import torch
+
+    del plugins
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network: nn.Module = spec.load()(**spec.settings)
+    return network.eval()
+
+
+def _forward(network: nn.Module, side: int) -> dict[str, Tensor]:
+    import torch
+
+    with torch.no_grad():
+        outputs: dict[str, Tensor] = network(_images(2, side))
+    return outputs
+
+
+def _images(count: int, side: int) -> Tensor:
+    import torch
+
+    return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def _generator(seed: int = 0) -> Any:
+    import torch
+
+    return torch.Generator().manual_seed(seed)
+
+
+def _step(objective: Any, trial: Trial, step: int) -> float:
+    """The total of one training step with plain SGD, seeded by its number."""
+    import torch
+
+    losses = objective.loss(objective.views(trial.images(), _generator(step)))
+    objective.zero_grad(set_to_none=True)
+    losses["total"].backward()
+    with torch.no_grad():
+        for parameter in objective.parameters():
+            if parameter.grad is not None:
+                parameter -= 1e-3 * parameter.grad
+    objective.after_step(step, 10)
+    return float(losses["total"])

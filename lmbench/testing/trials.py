@@ -1,0 +1,122 @@
+"""How the kit tries an objective: on the backbone, settings and earlier stages of a method that uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lmbench.errors import UsageError
+from lmbench.plugins import Plugins
+from lmbench.registry import Entry, is_family
+from lmbench.specs import BackboneSpec, MethodSpec, ObjectiveSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from lmbench.config import RunConfig
+    from lmbench.features import Extractor
+
+EMBEDDED = "lmbench:synthfaces"
+SMALL_BATCH = 4
+CELLS = 12
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An objective with all that is needed to build it and to give it images."""
+
+    spec: ObjectiveSpec
+    plugins: Plugins
+    backbone: str
+    backbone_settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    frame: int = 96
+    parent: Trial | None = None
+
+    def build(self, seed: int = 0) -> tuple[Any, nn.Module]:
+        """The objective and the backbone it trains, new, with weights drawn under ``seed``; both in training mode."""
+        import torch
+
+        parent = self.read_parent() if self.parent or self.spec.needs_parent else None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            backbone = self.build_backbone()
+            objective = self.spec.load()(backbone, parent=parent, **{**self.spec.settings, **self.settings})
+        objective.train()
+        return objective, backbone
+
+    def build_backbone(self) -> nn.Module:
+        from lmbench.backbones import build_backbone
+
+        return build_backbone(self.backbone, self.backbone_settings, self.plugins)
+
+    def read(self, network: nn.Module) -> Extractor:
+        """The network as the runner reads it for a stage that learns from it: all its maps, deepest first."""
+        from lmbench.features import Extractor
+
+        maps = self.plugins.find("backbone", self.backbone).spec.maps
+        return Extractor(network, [m.name for m in reversed(maps)], CELLS)
+
+    def read_parent(self) -> Extractor:
+        """What the stage before hands over, untrained; this stage's own backbone where no method says which that is."""
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(2)
+            if self.parent is None:
+                return self.read(self.build_backbone())
+            return self.parent.read(self.parent.build(2)[0].extractor().network)
+
+    def images(self) -> Tensor:
+        """(B, 3, frame, frame) random images in [0, 1], the same at every call."""
+        import torch
+
+        count = max(self.spec.min_batch, SMALL_BATCH)
+        return torch.rand(count, 3, self.frame, self.frame, generator=torch.Generator().manual_seed(0))
+
+
+def find_trial(spec: ObjectiveSpec, plugins: Plugins) -> Trial:
+    """The trial of an objective as the first method that uses it would train it, under its lightest preset.
+
+    Without such a method: on the first backbone that has the maps it needs. Raises AssertionError where none has.
+    """
+    for entry in plugins.methods:
+        if any(_finds(plugins, stage.objective, spec) for stage in entry.spec.stages):
+            for config in resolutions(entry, plugins, lightest_only=True):
+                trial: Trial | None = None
+                for stage in config.stages.values():
+                    found: ObjectiveSpec = plugins.find("objective", stage.objective).spec
+                    settings, frame = stage.settings, stage.training.frame
+                    trial = Trial(
+                        found, plugins, stage.backbone, stage.backbone_settings, settings, frame, trial
+                    )
+                    if found is spec:
+                        return trial
+    for candidate in plugins.backbones:
+        backbone: BackboneSpec = candidate.spec
+        if not is_family(backbone.name) and set(spec.needs_maps) <= {m.name for m in backbone.maps}:
+            return Trial(spec, plugins, candidate.qualified, frame=max(96, backbone.min_size))
+    raise AssertionError(
+        f"no method uses it and no backbone has the maps it needs: {', '.join(spec.needs_maps)}"
+    )
+
+
+def resolutions(
+    entry: Entry[MethodSpec], plugins: Plugins, lightest_only: bool = False
+) -> Iterator[RunConfig]:
+    """The configuration of every preset and variant of a method on the embedded data, as ``lmbench run`` resolves it."""
+    from lmbench.resolve import resolve_run
+    from lmbench.specs import PRESETS
+
+    presets = [p for p in PRESETS if not entry.spec.presets or p in entry.spec.presets]
+    for preset in presets[:1] if lightest_only else presets:
+        for variant in entry.spec.variants:
+            yield resolve_run(plugins, entry.qualified, EMBEDDED, preset=preset, variant=variant.name)
+
+
+def _finds(plugins: Plugins, name: str, spec: ObjectiveSpec) -> bool:
+    try:
+        return plugins.find("objective", name).spec is spec
+    except UsageError:
+        return False

@@ -1,0 +1,240 @@
+"""The training loop: Lightning Fabric, batches from the pixel store, checkpoints that a killed run goes on from."""
+
+from __future__ import annotations
+
+import logging
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lmbench import progress
+from lmbench.config import OptimiserConfig, TrainingConfig
+from lmbench.data.pixels import DevicePixels, PixelStore
+from lmbench.errors import LmbenchError, StaleError
+from lmbench.seeds import generator_for
+from lmbench.store import replacing
+from lmbench.training.objective import Objective
+
+CHECK_EVERY = 25  # steps between two looks at the loss; looking makes a GPU wait
+
+Curve = list[dict[str, float]]
+
+
+def train(
+    objective: Objective,
+    pixels: PixelStore,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    key: str,
+    checkpoint: Path,
+    device: torch.device,
+    precision: str,
+    label: str,
+    probe: Callable[[int], dict[str, float]] | None = None,
+) -> tuple[Curve, float]:
+    """Trains in place; returns the learning curve (one entry an epoch) and the seconds spent over all processes.
+
+    ``checkpoint`` is written every ``config.checkpoint_minutes`` and when the run is interrupted, and continued from
+    where it stands; the numbers are those of an uninterrupted run, bit for bit on the CPU. ``probe(epoch)`` adds to the
+    curve. Raises LmbenchError for a loss that is not finite (the last good checkpoint stays), StaleError for a
+    checkpoint of something else.
+    """
+    steps_per_epoch = max(1, len(pixels) // config.batch_size)
+    total = steps_per_epoch * config.epochs
+    batch_size = min(config.batch_size, len(pixels))
+    fabric = _fabric(device, precision)
+    optimiser: Any = build_optimiser(objective, config.optimiser)
+    objective.to(device)
+    state = _load(checkpoint, key)
+    if state is not None:
+        objective.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+    model, optimiser = fabric.setup(objective, optimiser)
+    objective.train()
+    done, curve, before = (state["step"], state["curve"], state["seconds"]) if state else (0, [], 0.0)
+    source = DevicePixels(pixels, device)
+    started = saved = time.monotonic()
+    sums: dict[str, Tensor] = state["sums"] if state else {}
+    sums = {k: v.to(device) for k, v in sums.items()}
+
+    def save(step: int) -> None:
+        seconds = before + time.monotonic() - started
+        content = {"key": key, "step": step, "curve": curve, "seconds": seconds, "sums": sums}
+        content |= {"model": objective.state_dict(), "optimiser": optimiser.state_dict()}
+        with replacing(checkpoint) as draft:
+            torch.save(content, draft)
+
+    if probe is not None and not curve and done == 0:
+        curve.append({"epoch": 0.0, **_probed(probe, 0, objective)})
+    step = done
+    order: tuple[int, Tensor] = (-1, torch.empty(0))
+    note = ""
+    with stopping_gently() as interrupted, progress.task(label, total * batch_size) as bar:
+        bar.skip(done * batch_size)
+        while step < total:
+            epoch, position = divmod(step, steps_per_epoch)
+            if order[0] != epoch:
+                order = (epoch, torch.randperm(len(pixels), generator=generator_for(seed, key, "order", epoch)))
+            images = source.batch(order[1][position * batch_size : (position + 1) * batch_size])
+            rate = config.optimiser.lr * schedule(config, step / steps_per_epoch)
+            for group in optimiser.param_groups:
+                group["lr"] = rate * group.get("lr_factor", 1.0)
+            views = objective.views(images, generator_for(seed, key, "views", step))
+            losses = model(views)
+            optimiser.zero_grad()
+            fabric.backward(losses["total"])
+            optimiser.step()
+            objective.after_step(step + 1, total)
+            step += 1
+            for name, value in losses.items():
+                sums[name] = sums.get(name, torch.zeros((), device=device)) + value.detach().float()
+            last = position + 1 == steps_per_epoch
+            if last or step % CHECK_EVERY == 0:
+                _require_finite(losses, step, total, checkpoint)
+            if last or step % CHECK_EVERY == 0:
+                note = f"epoch {epoch + 1}/{config.epochs} loss {float(losses['total'].detach()):.4f}"
+            bar.advance(batch_size, note)
+            if last:
+                entry = {"epoch": float(epoch + 1), "lr": rate} | {k: float(v) / steps_per_epoch for k, v in sums.items()}
+                if probe is not None:
+                    entry |= _probed(probe, epoch + 1, objective)
+                curve.append(entry)
+                sums = {}
+            if step < total and (interrupted() or time.monotonic() - saved > 60 * config.checkpoint_minutes):
+                _require_finite(losses, step, total, checkpoint)
+                save(step)
+                saved = time.monotonic()
+            if interrupted():
+                raise KeyboardInterrupt
+    return curve, before + time.monotonic() - started
+
+
+@contextmanager
+def stopping_gently() -> Iterator[Callable[[], bool]]:
+    """A block in which Ctrl-C and SIGTERM are asked for (``interrupted()``) instead of striking in the middle of a step.
+
+    A second Ctrl-C strikes at once. Outside the main thread signals are left alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    asked = []
+
+    def note_it(number: int, frame: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    old = {number: signal.signal(number, note_it) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def schedule(config: TrainingConfig, epoch: float) -> float:
+    """The factor of the learning rate at a (fractional) epoch: linear warm-up, then cosine or constant."""
+    if epoch < config.warmup_epochs:
+        return (epoch + 1e-3) / config.warmup_epochs
+    if config.schedule == "constant":
+        return 1.0
+    along = (epoch - config.warmup_epochs) / max(config.epochs - config.warmup_epochs, 1e-9)
+    return config.final_lr + (1 - config.final_lr) * (1 + math.cos(math.pi * min(along, 1.0))) / 2
+
+
+def build_optimiser(objective: Objective, config: OptimiserConfig) -> torch.optim.Optimizer:
+    """The optimiser of an objective's trainable parameters; vectors and scalars may go without weight decay."""
+    parameters = objective.trainable()
+    if config.decay_norms:
+        groups: list[dict[str, Any]] = [{"params": parameters}]
+    else:
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1]},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+    groups = [g for g in groups if g["params"]]
+    if config.name == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+    kind = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
+    return kind(groups, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, amsgrad=config.amsgrad)
+
+
+def resolve_precision(wanted: str, device: torch.device) -> str:
+    """``fp32`` or ``bf16``: auto takes bf16 on GPUs that have it and on CPUs with matrix units for it, where it pays."""
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if cpu_has_bf16_units() else "fp32"
+
+
+def cpu_has_bf16_units() -> bool:
+    """Whether this CPU multiplies bf16 in hardware (AMX or AVX512-BF16); emulated, it is slower than fp32."""
+    probes = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+    return any(bool(p()) for p in probes if p is not None)
+
+
+def resolve_device(wanted: str) -> torch.device:
+    """The device by name; ``auto`` takes a GPU where there is one. Raises LmbenchError for one that is not there."""
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise LmbenchError(f"--device {wanted}: {str(error).splitlines()[0]}") from None
+    return device
+
+
+def _fabric(device: torch.device, precision: str) -> Any:
+    from lightning_fabric import Fabric
+
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+    accelerator = "cpu" if device.type == "cpu" else device.type
+    devices: Any = 1 if device.type == "cpu" or device.index is None else [device.index]
+    return Fabric(accelerator=accelerator, devices=devices, precision="bf16-mixed" if precision == "bf16" else "32-true")
+
+
+def _probed(probe: Callable[[int], dict[str, float]], epoch: int, objective: Objective) -> dict[str, float]:
+    with progress.silenced():
+        found = probe(epoch)
+    objective.train()
+    return found
+
+
+def _require_finite(losses: dict[str, Tensor], step: int, total: int, checkpoint: Path) -> None:
+    for name, value in losses.items():
+        if not math.isfinite(float(value.detach())):
+            kept = f"the last good checkpoint is {checkpoint}" if checkpoint.exists() else "no checkpoint was written yet"
+            raise LmbenchError(
+                f"training: the loss term {name!r} is {float(value.detach())} at step {step} of {total}; {kept}. "
+                "Lower the learning rate (--set stages.<name>.training.optimiser.lr=...)."
+            )
+
+
+def _load(checkpoint: Path, key: str) -> dict[str, Any] | None:
+    """A checkpoint of this very stage, or None where there is none. Raises StaleError or LmbenchError."""
+    if not checkpoint.exists():
+        return None
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        found = state["key"]
+    except Exception as error:
+        raise LmbenchError(
+            f"checkpoint {checkpoint} is truncated or not one of lmbench's ({type(error).__name__}). "
+            "Delete it to train from the start, or pass --resume never."
+        ) from None
+    if found != key:
+        raise StaleError(f"checkpoint {checkpoint} belongs to another stage ({found[:12]}, not {key[:12]}); delete it.")
+    loaded: dict[str, Any] = state
+    return loaded

@@ -1,0 +1,198 @@
+"""Stage artifacts: content-addressed, trained once, reused by every run that asks for the same."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from lmbench import progress
+from lmbench.backbones import build_backbone
+from lmbench.config import StageConfig, digest_of
+from lmbench.data.opening import OpenDataset
+from lmbench.errors import LmbenchError, UsageError
+from lmbench.features import Extractor
+from lmbench.plugins import Plugins
+from lmbench.seeds import initialising
+from lmbench.specs import ObjectiveSpec, Preprocessing
+from lmbench.store import building, read_json, write_json
+from lmbench.training.loop import Curve, train
+from lmbench.training.objective import Objective
+
+WEIGHTS, NOTE, CURVE = "weights.safetensors", "stage.json", "curve.csv"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A trained stage on disk: its key, folder, configuration, and whether it was there before."""
+
+    name: str
+    key: str
+    folder: Path
+    config: StageConfig
+    reused: bool
+    seconds: float
+    curve: Curve
+
+    def entry(self) -> dict[str, Any]:
+        """The stage as records state it."""
+        return {
+            "name": self.name,
+            "objective": self.config.objective,
+            "backbone": self.config.backbone,
+            "key": self.key,
+            "reused": self.reused,
+            "seconds": round(self.seconds, 1),
+            "epochs": self.config.training.epochs,
+            "curve": self.curve,
+        }
+
+
+def stage_key(
+    config: StageConfig, plugins: Plugins, dataset_fingerprint: str, steps: Preprocessing, parent: str | None, seed: int
+) -> str:
+    """The address of a stage: what it computes, by which versions, from which data and parent, with which seed."""
+    what = config.model_dump(mode="json")
+    what["training"].pop("checkpoint_minutes")  # how often we save changes no number
+    components = [plugins.find(k, getattr(config, k)).identity() for k in ("objective", "backbone")]
+    frame = [steps.resize, steps.crop]
+    return digest_of([what, components, dataset_fingerprint, frame, parent, seed])
+
+
+def planned(folder: Path, key: str) -> str:
+    """What a run would do for a stage: ``reuse``, ``continue`` or ``train``."""
+    place = folder / key[:20]
+    if place.is_dir():
+        return "reuse"
+    return "continue" if _checkpoint(place).exists() else "train"
+
+
+def ensure_stage(
+    name: str,
+    config: StageConfig,
+    key: str,
+    parent: Artifact | None,
+    parent_extractor: Extractor | None,
+    dataset: OpenDataset,
+    folder: Path,
+    *,
+    plugins: Plugins,
+    seed: int,
+    device: torch.device,
+    precision: str,
+    probe: Callable[[Objective, int], dict[str, float]] | None = None,
+) -> Artifact:
+    """The artifact of a stage, trained now if it is not there. Another process training it is waited for."""
+    place = folder / key[:20]
+    if place.is_dir():
+        return open_artifact(name, config, key, place, reused=True)
+    with building(place) as draft:
+        if draft is None:
+            return open_artifact(name, config, key, place, reused=True)
+        objective = build_objective(config, plugins, parent, parent_extractor, seed, name)
+        steps = Preprocessing(config.training.frame)
+        pixels = dataset.pixels("train", steps).first(config.training.images)
+        progress.say(f"stage {name}: {config.objective} on {config.backbone}, {len(pixels)} images of {dataset.name}, {config.training.epochs} epochs")
+        curve, seconds = train(
+            objective,
+            pixels,
+            config.training,
+            seed=seed,
+            key=key,
+            checkpoint=_checkpoint(place),
+            device=device,
+            precision=precision,
+            label=name,
+            probe=None if probe is None else lambda epoch: probe(objective, epoch),
+        )
+        network = objective.extractor().network.cpu()
+        state = {k: v.contiguous() for k, v in network.state_dict().items()}
+        safetensors.torch.save_file(state, draft / WEIGHTS, metadata={"key": key})
+        note = {
+            "key": key,
+            "config": config.model_dump(mode="json"),
+            "dataset": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "images": len(pixels),
+            "parent": parent.key if parent else None,
+            "seed": seed,
+            "precision": precision,
+            "device": str(device),
+            "seconds": seconds,
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "curve": curve,
+        }
+        write_json(draft / NOTE, note)
+        (draft / CURVE).write_text(curve_csv(curve), encoding="utf-8")
+    _checkpoint(place).unlink(missing_ok=True)
+    return open_artifact(name, config, key, place, reused=False)
+
+
+def build_objective(
+    config: StageConfig,
+    plugins: Plugins,
+    parent: Artifact | None,
+    parent_extractor: Extractor | None,
+    seed: int,
+    name: str,
+) -> Objective:
+    """A new objective on a new backbone, initialised by seed. Raises UsageError where a parent is needed and none is."""
+    spec: ObjectiveSpec = plugins.find("objective", config.objective).spec
+    if (spec.needs_parent or config.starts_from_parent) and parent is None:
+        raise UsageError(f"stage {name}: {config.objective} learns from an earlier stage, and there is none before it.")
+    with initialising(seed, "weights", config.backbone):
+        backbone = build_backbone(config.backbone, config.backbone_settings, plugins)
+    if config.starts_from_parent and parent is not None:
+        load_weights(backbone, parent)
+    with initialising(seed, "objective", config.objective):
+        objective: Objective = spec.load()(backbone, parent=parent_extractor, **{**spec.settings, **config.settings})
+    return objective
+
+
+def open_artifact(name: str, config: StageConfig, key: str, place: Path, reused: bool) -> Artifact:
+    """An artifact that is there. Raises LmbenchError where its note is damaged or of another key."""
+    note = read_json(place / NOTE)
+    if note.get("key") != key:
+        raise LmbenchError(f"{place} does not hold the stage {key[:20]}; move it away and run again.")
+    return Artifact(name, key, place, config, reused, 0.0 if reused else float(note["seconds"]), note["curve"])
+
+
+def load_network(artifact: Artifact, plugins: Plugins) -> nn.Module:
+    """The frozen network of an artifact, in eval mode."""
+    network = build_backbone(artifact.config.backbone, artifact.config.backbone_settings, plugins)
+    load_weights(network, artifact)
+    return network.eval()
+
+
+def load_weights(network: nn.Module, artifact: Artifact) -> None:
+    """Fills a network with an artifact's weights, strictly. Raises LmbenchError: truncated or foreign."""
+    path = artifact.folder / WEIGHTS
+    try:
+        network.load_state_dict(safetensors.torch.load_file(path))
+    except Exception as error:
+        raise LmbenchError(
+            f"{path} is truncated or holds another network ({str(error).splitlines()[0]}). "
+            f"Delete {artifact.folder} and run again: the stage is trained anew."
+        ) from None
+
+
+def curve_csv(curve: list[Mapping[str, float]] | Curve) -> str:
+    """The learning curve as CSV, one row an epoch."""
+    columns = list(dict.fromkeys(k for row in curve for k in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(curve)
+    return text.getvalue()
+
+
+def _checkpoint(place: Path) -> Path:
+    return place.with_name(f"{place.name}.checkpoint.pt")

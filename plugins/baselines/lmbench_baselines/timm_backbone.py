@@ -1,0 +1,70 @@
+"""timm models as backbones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lmbench.api import DataError, UsageError
+from torch import Tensor, nn
+
+
+class TimmMaps(nn.Module):
+    """The last maps of a timm model, by depth: ``map-1`` is the deepest. Images in [0, 1]; the model's own mean and std."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        outputs = self.network((images - self.mean) / self.std)
+        return {f"map-{i}": m for i, m in enumerate(reversed(outputs), 1)}
+
+
+def build(model: str, pretrained: bool = False, weights: str | None = None, maps: int = 4) -> TimmMaps:
+    """A timm model cut to its last ``maps`` maps.
+
+    ``weights``: a file instead of a download. Raises UsageError for a model that timm lacks or that gives no maps,
+    DataError where timm is missing or its weights cannot be had.
+    """
+    try:
+        import timm
+    except ImportError:
+        raise DataError("the backbone timm/* needs timm: install it with `uv pip install timm`.") from None
+    if not timm.is_model(model.split(".")[0]):
+        near = timm.list_models(f"*{model.split('.')[0][:6]}*")[:4]
+        raise UsageError(f"timm has no model {model!r}." + (f" It has {', '.join(near)}." if near else ""))
+    if weights is not None and not Path(weights).is_file():
+        raise DataError(f"weights file {weights} does not exist.")
+    options: dict[str, Any] = {"features_only": True, "pretrained": pretrained or weights is not None}
+    if weights is not None:
+        options["pretrained_cfg_overlay"] = {"file": weights}
+    try:
+        network = timm.create_model(model, **options)
+    except (RuntimeError, AttributeError, NotImplementedError) as error:
+        if "feature" in str(error):
+            raise UsageError(f"timm/{model} gives no feature maps: {error}.") from None
+        raise DataError(_unreachable(model, error)) from None
+    except Exception as error:  # hub clients raise types of their own
+        raise DataError(_unreachable(model, error)) from None
+    found = len(network.feature_info.channels())
+    if found < maps:
+        raise UsageError(f"timm/{model} has {found} maps, not {maps}; set layers and backbone_settings.maps to fewer.")
+    config = network.pretrained_cfg if hasattr(network, "pretrained_cfg") else {}
+    mean = tuple(config.get("mean", (0.485, 0.456, 0.406)))
+    std = tuple(config.get("std", (0.229, 0.224, 0.225)))
+    return TimmMaps(network, mean, std)
+
+
+def _unreachable(model: str, error: Exception) -> str:
+    said = (str(error).splitlines() or [""])[0]
+    return (
+        f"timm's weights of {model} could not be had ({type(error).__name__}: {said}). Offline, pass a file: "
+        "--set read.backbone_settings.weights=/path/to/file, or judge it untrained with --variant untrained."
+    )

@@ -1,0 +1,96 @@
+"""Stage 1 of LEAD: BYOL (Grill et al. 2020; LEAD sec. 3.2, eq. 1)."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from lmbench.api import Extractor, Objective, ViewSettings, draw_views
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """Linear, BatchNorm, ReLU, linear: BYOL's projector and predictor."""
+    return nn.Sequential(
+        nn.Linear(inputs, hidden, bias=False),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, outputs),
+    )
+
+
+def regression_loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """(B,): |q - z|^2 of the L2-normalised vectors (B, D), 2 - 2 cos; the target gets no gradient. LEAD eq. 1.
+
+    Eq. 1 prints no normalisation, but the text follows BYOL, which normalises both.
+    """
+    q = functional.normalize(predicted, dim=1)
+    z = functional.normalize(target.detach(), dim=1)
+    return (q - z).square().sum(1)
+
+
+def symmetric_loss(predicted1: Tensor, predicted2: Tensor, target1: Tensor, target2: Tensor) -> Tensor:
+    """Scalar: each view predicts the other's target, summed, mean over the batch."""
+    return (regression_loss(predicted1, target2) + regression_loss(predicted2, target1)).mean()
+
+
+class BYOL(Objective):
+    """An online network predicts what a slowly following target network makes of another view of the same image.
+
+    ``layer``: the map that is averaged over the image before the projector. ``momentum``: the target's EMA at the start;
+    it rises to 1 along a cosine. ``view1``/``view2``: fields of ViewSettings that differ from the defaults.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        parent: Extractor | None = None,
+        *,
+        layer: str = "conv5_x",
+        hidden: int = 4096,
+        dim: int = 256,
+        momentum: float = 0.996,
+        view1: Mapping[str, Any] | None = None,
+        view2: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(backbone, parent)
+        self.layer = layer
+        self.base_momentum = momentum
+        self.settings = ViewSettings(**(view1 or {})), ViewSettings(**(view2 or {}))
+        with torch.no_grad():
+            channels = backbone.eval()(torch.zeros(1, 3, 96, 96))[layer].shape[1]
+        self.projector = mlp(channels, hidden, dim)
+        self.predictor = mlp(dim, hidden, dim)
+        self.target = copy.deepcopy(nn.ModuleList([self.backbone, self.projector])).requires_grad_(False)
+
+    def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Two views of each image, drawn by BYOL's asymmetric pair of augmentations."""
+        first, second = (draw_views(images, s, generator) for s in self.settings)
+        return first, second
+
+    def loss(self, views: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """``total``: eq. 1, both ways; ``spread``: standard deviation of normalised projections (0: collapsed)."""
+        online = [self.project(self.backbone, self.projector, v) for v in views]
+        predicted = [self.predictor(z) for z in online]
+        with torch.no_grad():
+            targets = [self.project(self.target[0], self.target[1], v) for v in views]
+        total = symmetric_loss(predicted[0], predicted[1], targets[0], targets[1])
+        spread = functional.normalize(online[0].detach().float(), dim=1).std(0).mean() * math.sqrt(online[0].shape[1])
+        return {"total": total, "spread": spread}
+
+    def project(self, backbone: nn.Module, projector: nn.Module, images: Tensor) -> Tensor:
+        """(B, dim): the projection of the averaged map."""
+        projected: Tensor = projector(backbone(images)[self.layer].mean((2, 3)))
+        return projected
+
+    @torch.no_grad()
+    def after_step(self, step: int, total_steps: int) -> None:
+        """The target follows: momentum 1 - (1 - base) (cos(pi step / total) + 1) / 2 (BYOL, sec. 3.2)."""
+        momentum = 1 - (1 - self.base_momentum) * (math.cos(math.pi * step / total_steps) + 1) / 2
+        online = [*self.backbone.parameters(), *self.projector.parameters()]
+        for slow, fast in zip(self.target.parameters(), online, strict=True):
+            slow.lerp_(fast, 1 - momentum)

@@ -1,0 +1,129 @@
+"""LEAD (Karmali et al., WACV 2022): both stages, both frozen outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lmbench.api import MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
+
+LMBENCH_API = 1
+
+HYPERCOLUMN = ("conv5_x", "conv4_x", "conv3_x", "conv2_x")
+PAPER = "Karmali et al. 2022 (LEAD)"
+
+# BYOL's two augmentations (Grill et al. 2020, appendix B), which LEAD follows (supplement D): solarisation for the
+# target's view alone.
+BYOL_VIEW: Mapping[str, Any] = {"size": 96, "scale": (0.08, 1.0), "flip_p": 0.5, "blur_p": 1.0, "solarise_p": 0.0}
+BYOL_VIEW2: Mapping[str, Any] = {**BYOL_VIEW, "blur_p": 0.1, "solarise_p": 0.2}
+
+DIMS = (64, 128, 256)  # LEAD Tables 1, 3, 4, 5
+
+PAPER_STAGE1 = {
+    "epochs": 200,  # sec. 4
+    "batch_size": 256,  # sec. 4
+    "frame": 136,
+    "optimiser": {"name": "sgd", "lr": 0.03, "momentum": 0.9, "weight_decay": 1e-4},  # lr: sec. 4; the rest is open
+    "schedule": "cosine",
+    "warmup_epochs": 2,  # supplement D
+}
+PAPER_STAGE2 = {**PAPER_STAGE1, "epochs": 20}  # sec. 4 (supplement D: 10)
+
+SMALL_VIEW: Mapping[str, Any] = {"size": 64, "scale": (0.2, 1.0)}
+
+PRESETS: dict[str, Mapping[str, Any]] = {
+    "smoke": {
+        "stages": {
+            "byol": {
+                "settings": {"hidden": 64, "dim": 32, "view1": {"size": 32}, "view2": {"size": 32}},
+                "training": {"epochs": 2, "batch_size": 16, "images": 48, "frame": 48},
+            },
+            "distillation": {
+                "settings": {"projection": 64, "view": {"size": 48}},
+                "training": {"epochs": 1, "batch_size": 8, "images": 32, "frame": 48},
+            },
+        }
+    },
+    "quick": {},
+    "small": {},
+    "paper": {"backbone": "resnet50"},
+}
+
+LEAD = MethodSpec(
+    name="lead",
+    summary="BYOL on whole images, then its hypercolumn's correspondences distilled into a compact dense map",
+    paper=PAPER,
+    year=2022,
+    stages=(
+        StageSpec(name="byol", objective="byol", settings={"view1": BYOL_VIEW, "view2": BYOL_VIEW2}, training=PAPER_STAGE1),
+        StageSpec(
+            name="distillation",
+            objective="correspondence_distillation",
+            backbone="{backbone}_fpn",
+            settings={"view": BYOL_VIEW},
+            training=PAPER_STAGE2,
+        ),
+    ),
+    variants=(
+        *(
+            VariantSpec(
+                name=f"dense{dim}",
+                summary=f"the {dim}-d dense map after both stages",
+                layers=("dense",),
+                stages=("byol", "distillation"),
+                backbone="{backbone}_fpn",
+                backbone_settings={"dim": dim},
+                overrides={"stages": {"distillation": {"backbone_settings": {"dim": dim}}}},
+            )
+            for dim in DIMS
+        ),
+        VariantSpec(
+            name="hypercolumn",
+            summary="all four maps after stage 1",
+            layers=HYPERCOLUMN,
+            stages=("byol",),
+            layers_alone=("conv4_x",),
+        ),
+    ),
+    default_variant="dense64",
+    presets=PRESETS,
+)
+
+
+@hookimpl
+def lmbench_methods() -> list[MethodSpec]:
+    return [LEAD]
+
+
+@hookimpl
+def lmbench_objectives() -> list[ObjectiveSpec]:
+    return [
+        ObjectiveSpec(
+            name="byol",
+            summary="instance-level: predict the target network's projection of another view (LEAD eq. 1)",
+            target="lmbench_lead.byol:BYOL",
+            paper="Grill et al. 2020; LEAD sec. 3.2",
+            year=2020,
+            settings={"layer": "conv5_x", "hidden": 4096, "dim": 256, "momentum": 0.996, "view1": {}, "view2": {}},
+            min_batch=2,
+        ),
+        ObjectiveSpec(
+            name="correspondence_distillation",
+            summary="dense: agree with the frozen hypercolumn on which positions of two images correspond (LEAD eqs. 2-3)",
+            target="lmbench_lead.distillation:CorrespondenceDistillation",
+            paper="LEAD sec. 3.3",
+            year=2022,
+            settings={
+                "temperature": 0.05,
+                "projection": 256,
+                "encoder": "frozen",
+                "pairs": "another",
+                "teacher_normalise": "global",
+                "grid": 0,
+                "view": {},
+            },
+            needs_parent=True,
+            needs_maps=("dense",),
+            min_batch=2,
+        ),
+    ]
