@@ -150,7 +150,10 @@ def _filter(m: Tensor, weight: Tensor) -> Tensor:
 
 
 def _squared_norm(m: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """(B, H, W): |sum over the four neighbours of weight x vector|^2, written as sums of products of neighbours."""
+    """(B, H, W): |sum over the four neighbours of weight x vector|^2, written as sums of products of neighbours.
+
+    Where neighbours cancel to less than rounding resolves, the rounding of the terms is given instead of noise.
+    """
     same = (m * m).sum(1)
     total = rows.square() @ same @ columns.square().T
     row_pair = rows[:, :-1] * rows[:, 1:]
@@ -164,7 +167,7 @@ def _squared_norm(m: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     if m.shape[2] > 1 and m.shape[3] > 1:
         diagonals = (m[:, :, :-1, :-1] * m[:, :, 1:, 1:] + m[:, :, :-1, 1:] * m[:, :, 1:, :-1]).sum(1)
         total = total + 2 * (row_pair @ diagonals @ column_pair.T)
-    return total
+    return torch.maximum(total, torch.finfo(m.dtype).eps * (rows @ same @ columns.T))
 
 
 class Extractor(nn.Module):

@@ -125,7 +125,7 @@ class Plugins:
             info.components = {kind: [s.name for s in found] for kind, found in specs.items() if found}
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - a plugin that calls sys.exit() at import is broken too
+        except BaseException as error:  # a plugin that calls sys.exit() at import is broken too
             for spec in added:
                 self.registry(spec.kind).remove(spec, candidate.distribution)
             info.status = "disabled"
@@ -138,18 +138,19 @@ class Plugins:
     def observe(self, hook: str, **arguments: Any) -> list[str]:
         """Calls every observer of ``hook``; returns what they raised, one line each, and raises nothing itself.
 
-        Each observer gets its own copy of a dictionary, so that none changes what the others or the record see.
+        Each observer gets its own copy of the run, stage and record, so that none changes what the others see.
         """
         complaints = []
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
             try:
                 given = {n: arguments[n] for n in implementation.argnames}
-                given = {n: copy.deepcopy(v) if isinstance(v, dict) else v for n, v in given.items()}
+                if hook != "lmbench_commands":
+                    given = copy.deepcopy(given)
                 with contextlib.redirect_stdout(sys.stderr):
                     implementation.function(**given)
             except KeyboardInterrupt:
                 raise
-            except BaseException as error:  # noqa: BLE001 - an observer that calls sys.exit() does not end the run
+            except BaseException as error:  # an observer that calls sys.exit() does not end the run
                 complaints.append(f"{implementation.plugin_name}: {hook}: {type(error).__name__}: {error}")
         return complaints
 
@@ -207,7 +208,9 @@ def _entry_points(text: str, distribution: str, version: str) -> list[Candidate]
         elif section == ENTRY_POINT_GROUP and line and not line.startswith("#"):
             name, _, module = (part.strip() for part in line.partition("="))
             plain = all(part.isidentifier() for part in module.split("."))
-            problem = "" if plain else f"entry point {line!r}: expected NAME = package.module, the module holding the hooks."
+            problem = (
+                "" if plain else f"entry point {line!r}: expected NAME = package.module, the module holding the hooks."
+            )
             candidates.append(Candidate(name, module, distribution, version, problem))
     return candidates
 
@@ -223,7 +226,9 @@ def _check_hooks(module: Any) -> list[str]:
     api = getattr(module, "LMBENCH_API", None)
     if api != API_VERSION:
         said = "does not state LMBENCH_API" if api is None else f"is written for plugin interface {api}"
-        raise PluginError(f"{module.__name__} {said}; this lmbench speaks {API_VERSION}: set LMBENCH_API = {API_VERSION}.")
+        raise PluginError(
+            f"{module.__name__} {said}; this lmbench speaks {API_VERSION}: set LMBENCH_API = {API_VERSION}."
+        )
     implemented = []
     for name, value in vars(module).items():
         where = f"{module.__name__}.{name}"
@@ -256,7 +261,9 @@ def _collect(module: Any) -> dict[str, list[Spec]]:
         where = f"{module.__name__}.lmbench_{kind}s"
         returned = hook()
         if not isinstance(returned, Sequence) or isinstance(returned, str):
-            raise PluginError(f"{where} returned {type(returned).__name__}; a list of {spec_type.__name__} is expected.")
+            raise PluginError(
+                f"{where} returned {type(returned).__name__}; a list of {spec_type.__name__} is expected."
+            )
         for spec in returned:
             if not isinstance(spec, spec_type):
                 raise PluginError(f"{where} returned a {type(spec).__name__} among its {spec_type.__name__}s.")
@@ -264,6 +271,8 @@ def _collect(module: Any) -> dict[str, list[Spec]]:
             if wrong:
                 raise PluginError(f"{where}: {spec_type.__name__} {spec.name!r}: {'; '.join(wrong)}.")
             if not isinstance(spec, MethodSpec) and not _TARGET.fullmatch(spec.target):
-                raise PluginError(f"{where}: {spec.name!r} needs a target 'package.module:Name', found {spec.target!r}.")
+                raise PluginError(
+                    f"{where}: {spec.name!r} needs a target 'package.module:Name', found {spec.target!r}."
+                )
         collected[kind] = list(cast(Sequence[Spec], returned))
     return collected

@@ -73,7 +73,7 @@ class Registry(Generic[S]):
         return found[0]
 
     def _matching(self, name: str) -> list[Entry[S]]:
-        """What each owner means by a bare name, sorted by owner: his entry of that very name, else his closest family."""
+        """What each owner means by a bare name, sorted by owner: his entry of that name, else his closest family."""
         best: dict[str, Entry[S]] = {}
         for known in sorted(self._entries, key=lambda known: (known == name, len(known))):
             if known == name or is_member(known, name):

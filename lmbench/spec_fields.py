@@ -19,9 +19,7 @@ def complaints(spec: Any) -> list[str]:
     """What is wrong with the fields of a spec, one line each: ``maps[0]: expected MapSpec, found 'conv5_x'``."""
     found = _compare(spec, type(spec), "")
     if isinstance(spec.name, str) and not NAME.fullmatch(spec.name):
-        found.append(
-            "name: letters, digits and _.+- are expected, '/' between parts, '/*' or ':*' behind a family"
-        )
+        found.append("name: letters, digits and _.+- are expected, '/' between parts, '/*' or ':*' behind a family")
     return found
 
 
@@ -32,30 +30,20 @@ def _compare(value: Any, hint: Any, where: str) -> list[str]:
     if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, hint):
         inside = _hints(type(value))
         return [
-            c
-            for f in fields(value)
-            for c in _compare(getattr(value, f.name), inside[f.name], _join(where, f.name))
+            c for f in fields(value) for c in _compare(getattr(value, f.name), inside[f.name], _join(where, f.name))
         ]
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return (
-            [] if any(not _compare(value, a, where) for a in arguments) else [_expected(hint, value, where)]
-        )
+        return [] if any(not _compare(value, a, where) for a in arguments) else [_expected(hint, value, where)]
     if origin is Literal:
         return [] if value in arguments else [_expected(hint, value, where)]
     if origin is tuple and isinstance(value, tuple):
         each = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
         if len(each) != len(value):
             return [_expected(hint, value, where)]
-        return [
-            c
-            for i, (v, a) in enumerate(zip(value, each, strict=True))
-            for c in _compare(v, a, f"{where}[{i}]")
-        ]
+        return [c for i, (v, a) in enumerate(zip(value, each, strict=True)) for c in _compare(v, a, f"{where}[{i}]")]
     if origin is not None and isinstance(value, Mapping) and issubclass(Mapping, origin):
-        keys = [
-            _expected(arguments[0], k, f"a key of {where}") for k in value if not isinstance(k, arguments[0])
-        ]
+        keys = [_expected(arguments[0], k, f"a key of {where}") for k in value if not isinstance(k, arguments[0])]
         return keys or [c for k, v in value.items() for c in _compare(v, arguments[1], f"{where}[{k!r}]")]
     accepted = (int, float) if hint is float else hint
     if origin is None and isinstance(value, accepted) and (hint is bool or not isinstance(value, bool)):

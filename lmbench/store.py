@@ -90,14 +90,15 @@ def explained(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        elsewhere = "choose a folder of your own (--runs, --data-root, -o, $LMBENCH_CACHE)"
         reasons = {
-            errno.ENOSPC: "the disk is full; free some space and give the same command again, it goes on where it stopped",
+            errno.ENOSPC: "the disk is full; free some space and give the same command again: it goes on from there",
             errno.EDQUOT: "the disk quota is used up; free some space and give the same command again",
-            errno.EACCES: "no permission to write there; pass --runs DIR with a folder of your own",
-            errno.EPERM: "no permission to write there; pass --runs DIR with a folder of your own",
-            errno.EROFS: "the file system is read-only; pass --runs DIR with a folder of your own",
-            errno.ENOTDIR: "a file stands where a folder is needed; pass another --runs DIR",
-            errno.EEXIST: "a file stands where a folder is needed; pass another --runs DIR",
+            errno.EACCES: f"no permission to write there; {elsewhere}",
+            errno.EPERM: f"no permission to write there; {elsewhere}",
+            errno.EROFS: f"the file system is read-only; {elsewhere}",
+            errno.ENOTDIR: f"a file stands where a folder is needed; {elsewhere}",
+            errno.EEXIST: f"a file stands where a folder is needed; {elsewhere}",
         }
         if error.errno in reasons:
             raise LmbenchError(f"cannot write {target}: {reasons[error.errno]}.") from None

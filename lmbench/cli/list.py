@@ -97,7 +97,10 @@ def singular(kind: str) -> str:
 
 
 def find_plugin(infos: Sequence[PluginInfo], name: str) -> PluginInfo:
-    """The plugin with this entry point, distribution or module. Raises UsageError: unknown, or more than one."""
+    """The plugin with this entry point, distribution or module.
+
+    Raises UsageError: unknown, or more than one.
+    """
     wanted = name.replace("_", "-").lower()
     found = [i for i in infos if name in (i.name, i.module, i.module.partition(".")[0])]
     found = found or [i for i in infos if i.distribution.replace("_", "-").lower() == wanted]
@@ -107,9 +110,7 @@ def find_plugin(infos: Sequence[PluginInfo], name: str) -> PluginInfo:
             f"unknown plugin {name!r}.{did_you_mean(name, sorted(known))} `lmbench plugin list` shows them."
         )
     if len(found) > 1:
-        raise UsageError(
-            f"{name!r} stands for {len(found)} plugins: ask for {' or '.join(i.module for i in found)}."
-        )
+        raise UsageError(f"{name!r} stands for {len(found)} plugins: ask for {' or '.join(i.module for i in found)}.")
     return found[0]
 
 
@@ -258,9 +259,7 @@ def show_plugins(infos: Sequence[PluginInfo], as_json: bool) -> None:
         return
     rows = []
     for info in infos:
-        counts = ", ".join(
-            f"{len(info.components[k])} {k}s" for k in KIND_OF.values() if k in info.components
-        )
+        counts = ", ".join(f"{len(info.components[k])} {k}s" for k in KIND_OF.values() if k in info.components)
         rows.append([info.name, info.distribution, info.version, info.status, info.problem or counts])
     show_table(["name", "distribution", "version", "status", "brings"], rows)
 
@@ -269,6 +268,4 @@ def warn_of_disabled(infos: Sequence[PluginInfo]) -> None:
     """One line on stderr where plugins could not be loaded; what they would bring is missing from the list."""
     disabled = [info.distribution for info in infos if info.status != "ok"]
     if disabled:
-        click.echo(
-            f"warning: {', '.join(disabled)} could not be loaded: see `lmbench plugin doctor`.", err=True
-        )
+        click.echo(f"warning: {', '.join(disabled)} could not be loaded: see `lmbench plugin doctor`.", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -13,7 +14,10 @@ from lmbench.errors import LmbenchError, did_you_mean
 
 VERBS = {
     "run": ("lmbench.cli.run:run", "Train, freeze and judge a method on a dataset; leaves one record."),
-    "list": ("lmbench.cli.list:list_components", "List methods, datasets, backbones, objectives, heads, tasks, metrics."),
+    "list": (
+        "lmbench.cli.list:list_components",
+        "List methods, datasets, backbones, objectives, heads, tasks, metrics.",
+    ),
     "describe": ("lmbench.cli.list:describe", "All about one component: settings, presets, source, owner."),
     "data": ("lmbench.cli.data:data", "List, prepare, verify and show datasets."),
     "leaderboard": ("lmbench.cli.leaderboard:leaderboard", "Build or check the CSV leaderboards."),
@@ -37,7 +41,9 @@ class LazyGroup(click.Group):
         self._add_plugin_commands()
         return super().get_command(ctx, cmd_name)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if self.get_command(ctx, args[0]) is None:
             known = [*VERBS, *self.commands]
             raise click.UsageError(f"no such command {args[0]!r}.{did_you_mean(args[0], known)}", ctx)
@@ -99,7 +105,8 @@ def run_cli(argv: list[str] | None = None) -> int:
     except LmbenchError as error:
         click.echo(f"error: {error}", err=True)
         return error.exit_code
-    except BrokenPipeError:
+    except BrokenPipeError:  # `| head`: what is left in the buffer would complain again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
         click.echo(f"error: {error.filename or 'operating system'}: {error.strerror or error}", err=True)

@@ -10,7 +10,10 @@ import click
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str = "nothing") -> None:
-    """Prints a table. Cells are shown as text, ``None`` as nothing; ``empty`` is said where there is no row."""
+    """Prints a table.
+
+    Cells are shown as text, ``None`` as nothing; ``empty`` is said where there is no row.
+    """
     cells = [["" if cell is None else " ".join(str(cell).split()) for cell in row] for row in rows]
     if not cells:
         click.echo(empty)
@@ -23,9 +26,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str
 def plain_table(lines: Sequence[Sequence[str]], indent: str = "") -> str:
     """The cells in columns, two blanks between them, nothing wrapped or cut."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    padded = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines
-    ]
+    padded = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
     return "\n".join((indent + line).rstrip() for line in padded)
 
 

@@ -19,7 +19,9 @@ def draw_subsets(images: int, annotations: Sequence[int | str], draws: int, seed
     """
     for n in annotations:
         if n != "all" and not 1 <= int(n) <= images:
-            raise UsageError(f"--annotations {n}: the training split has {images} images; ask for 1 to {images}, or all.")
+            raise UsageError(
+                f"--annotations {n}: the training split has {images} images; ask for 1 to {images}, or all."
+            )
     orders = [torch.randperm(images, generator=generator_for(seed, "draw", k)) for k in range(draws)]
     subsets = []
     for n in annotations:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lmbench import progress
+from lmbench.data.mapped import new_array_file
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
 from lmbench.features import Extractor, FeatureMaps, Normalise
@@ -74,7 +76,10 @@ class FrozenMaps:
     def landmarks(self) -> Tensor:
         """(N, K, 2) discovered landmarks in pixels. Raises UsageError where the method discovers none."""
         if self._landmarks is None:
-            raise UsageError("this head needs discovered landmarks, and the method's network gives none; choose another --set regression.head=...")
+            raise UsageError(
+                "this head needs discovered landmarks, and the method's network gives none; "
+                "choose another: --set regression.head=..."
+            )
         return self._landmarks
 
 
@@ -97,7 +102,7 @@ def freeze_maps(
 def _encode(
     extractor: Extractor, pixels: PixelStore, draft: Path, device: torch.device, batch_size: int, label: str
 ) -> None:
-    files: list[np.ndarray] = []
+    files: list[np.memmap[Any, np.dtype[Any]]] = []
     points: list[Tensor] = []
     limit = float(torch.finfo(torch.float16).max)
     done = 0
@@ -106,9 +111,7 @@ def _encode(
             maps = extractor.maps(images)
             if not files:
                 files = [
-                    np.lib.format.open_memmap(
-                        draft / f"{layer}.npy", mode="w+", dtype=np.float16, shape=(len(pixels), *m.shape[1:])
-                    )
+                    new_array_file(draft / f"{layer}.npy", np.float16, (len(pixels), *m.shape[1:]))
                     for layer, m in zip(extractor.layers, maps.maps, strict=True)
                 ]
             for file, m in zip(files, maps.maps, strict=True):

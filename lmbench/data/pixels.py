@@ -23,6 +23,7 @@ from torch import Tensor
 
 from lmbench import progress
 from lmbench.config import digest_of
+from lmbench.data.mapped import new_array_file
 from lmbench.data.schema import column
 from lmbench.errors import DataError
 from lmbench.specs import Preprocessing
@@ -35,7 +36,8 @@ READ_AHEAD = 256
 class PixelStore:
     """N square images of one size with their annotations, in pixels of these images.
 
-    ``landmarks`` (N, L, 2) float32, ``visible`` (N, L) bool, ``identity`` (N,) int64 (-1: unknown), ``source_ids`` (N,).
+    ``landmarks`` (N, L, 2) float32, ``visible`` (N, L) bool, ``identity`` (N,) int64 (-1: unknown),
+    ``source_ids`` (N,).
     """
 
     images: np.ndarray
@@ -113,7 +115,9 @@ def transform_points(points: np.ndarray, boxes: np.ndarray, sides: np.ndarray, s
     return moved.astype(np.float32)
 
 
-def preprocess_image(image: Image.Image, box: np.ndarray, steps: Preprocessing) -> tuple[np.ndarray, tuple[float, float]]:
+def preprocess_image(
+    image: Image.Image, box: np.ndarray, steps: Preprocessing
+) -> tuple[np.ndarray, tuple[float, float]]:
     """(uint8 (size, size, 3), (width, height) of the part that was resized). Parts outside the source are black."""
     image = image.convert("RGB")
     if box[2] > 0:
@@ -138,12 +142,16 @@ def decode(sample: Mapping[str, Any], where: str) -> Image.Image:
         image = Image.open(io.BytesIO(content))
         image.load()
         return image
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = "no image format is recognised" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise DataError(f"{where}: {name} cannot be read as an image ({reason}); fetch it again or remove it.") from None
+        raise DataError(
+            f"{where}: {name} cannot be read as an image ({reason}); fetch it again or remove it."
+        ) from None
 
 
-def open_pixels(dataset: datasets.Dataset, fingerprint: str, split: str, steps: Preprocessing, cache: Path) -> PixelStore:
+def open_pixels(
+    dataset: datasets.Dataset, fingerprint: str, split: str, steps: Preprocessing, cache: Path
+) -> PixelStore:
     """The pixel store of a split, built on first use (with progress) and mapped ever after."""
     key = digest_of({"fingerprint": fingerprint, "split": split, "steps": asdict(steps), "format": 1})
     folder = cache / "pixels" / key[:20]
@@ -153,11 +161,13 @@ def open_pixels(dataset: datasets.Dataset, fingerprint: str, split: str, steps: 
     return _open(folder)
 
 
-def _build(dataset: datasets.Dataset, fingerprint: str, split: str, steps: Preprocessing, draft: Path, key: str) -> None:
+def _build(
+    dataset: datasets.Dataset, fingerprint: str, split: str, steps: Preprocessing, draft: Path, key: str
+) -> None:
     count, size = len(dataset), steps.size
     if count == 0:
         raise DataError(f"the split {split!r} is empty.")
-    images = np.lib.format.open_memmap(draft / "images.npy", mode="w+", dtype=np.uint8, shape=(count, size, size, 3))
+    images = new_array_file(draft / "images.npy", np.uint8, (count, size, size, 3))
     sides = np.zeros((count, 2))
     digest = hashlib.sha256()
     boxes = column(dataset, "box")
@@ -183,7 +193,13 @@ def _build(dataset: datasets.Dataset, fingerprint: str, split: str, steps: Prepr
         identity=column(dataset, "identity"),
         source_ids=column(dataset, "source_id"),
     )
-    meta = {"key": key, "fingerprint": fingerprint, "split": split, "steps": asdict(steps), "pixels_sha256": digest.hexdigest()}
+    meta = {
+        "key": key,
+        "fingerprint": fingerprint,
+        "split": split,
+        "steps": asdict(steps),
+        "pixels_sha256": digest.hexdigest(),
+    }
     (draft / "store.json").write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
 
 
@@ -194,5 +210,7 @@ def _open(folder: Path) -> PixelStore:
         images = np.load(folder / "images.npy", mmap_mode="r")
         arrays = {name: notes[name] for name in ("landmarks", "visible", "identity", "source_ids")}
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"pixel store {folder} is damaged ({error}); delete the folder, it will be built again.") from None
+        raise DataError(
+            f"pixel store {folder} is damaged ({error}); delete the folder, it will be built again."
+        ) from None
     return PixelStore(images, **arrays, key=meta["key"], pixels_sha256=meta["pixels_sha256"])

@@ -8,7 +8,7 @@ the first pixel being 0: a loader takes off what its annotation adds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,14 @@ import numpy as np
 from lmbench.errors import DataError
 
 WHOLE = (0.0, 0.0, 0.0, 0.0)
+
+
+class Incomplete(DataError):
+    """Part of a dataset is missing. ``splits`` is what is there: enough for `lmbench data verify`, not for a number."""
+
+    def __init__(self, message: str, splits: Mapping[str, datasets.Dataset]) -> None:
+        super().__init__(message)
+        self.splits = splits
 
 
 def features(landmark_count: int) -> datasets.Features:
@@ -51,10 +59,12 @@ def landmark_dataset(
     """
     count = len(images)
     columns: dict[str, Any] = {
-        "image": [{"bytes": i, "path": None} if isinstance(i, bytes) else {"bytes": None, "path": str(i)} for i in images],
+        "image": [
+            {"bytes": i, "path": None} if isinstance(i, bytes) else {"bytes": None, "path": str(i)} for i in images
+        ],
         "source_id": list(source_ids),
         "identity": np.full(count, -1) if identity is None else np.asarray(identity),
-        "box": np.tile(np.float32(WHOLE), (count, 1)) if boxes is None else np.asarray(boxes, np.float32),
+        "box": np.tile(np.array(WHOLE, np.float32), (count, 1)) if boxes is None else np.asarray(boxes, np.float32),
     }
     _check_ids(columns["source_id"], where)
     number = 0

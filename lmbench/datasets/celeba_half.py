@@ -21,7 +21,7 @@ def load(root: Path) -> dict[str, datasets.Dataset]:
         raise DataError(f"celeba_half: no *.jpg under {folder}. Put the excerpt there, or pass --data-root.")
     held_out = mafl_test_ids(root / "MAFL" / "testing.txt")
     files = [f for f in files if f.name not in held_out]
-    boxes = np.tile(np.float32(BOX), (len(files), 1))
+    boxes = np.tile(np.array(BOX, np.float32), (len(files), 1))
     return {"train": landmark_dataset(files, [f.name for f in files], boxes=boxes, where="celeba_half")}
 
 

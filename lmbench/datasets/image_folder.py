@@ -27,7 +27,11 @@ def load(root: Path, argument: str) -> dict[str, datasets.Dataset]:
     if not files:
         raise DataError(f"images:{argument}: no image file in it or below ({', '.join(sorted(SUFFIXES))}).")
     boxes = np.array([_central_square(f) for f in files], np.float32)
-    return {"train": landmark_dataset(files, [str(f.relative_to(folder)) for f in files], boxes=boxes, where=f"images:{argument}")}
+    return {
+        "train": landmark_dataset(
+            files, [str(f.relative_to(folder)) for f in files], boxes=boxes, where=f"images:{argument}"
+        )
+    }
 
 
 def _central_square(path: Path) -> tuple[int, int, int, int]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
 import numpy as np
 
-from lmbench.data.schema import landmark_dataset
+from lmbench.data.schema import Incomplete, landmark_dataset
 from lmbench.errors import DataError
 
 POINTS = 5
@@ -33,40 +34,54 @@ class Annotations:
 
 
 def load_mtfl(root: Path) -> dict[str, datasets.Dataset]:
-    """The official splits. Raises DataError unless all 10,000 training and 2,995 test images are there."""
-    train = read_list(root / "training.txt")
+    """The official splits. Raises Incomplete unless all 10,000 training and 2,995 test images are there."""
+    train, test = read_list(root / "training.txt"), read_list(root / "testing.txt")
+    splits = {
+        "train": _dataset(root, _present(root, train), "mtfl train"),
+        "test": _dataset(root, _present(root, test), "mtfl test"),
+    }
     if len(train.paths) != OFFICIAL_TRAIN:
-        raise DataError(
+        raise Incomplete(
             f"mtfl: training.txt lists {len(train.paths)} images, the official list {OFFICIAL_TRAIN} "
             f"({OFFICIAL_TRAIN - len(train.paths)} missing). Unpack MTFL.zip at {root}, or use --dataset aflw_mtfl, "
-            "which takes whatever training images are present."
+            "which takes whatever training images are present.",
+            splits,
         )
-    _require_images(root, train, "training.txt", "mtfl")
-    return {"train": _dataset(root, train, "mtfl train"), "test": _test(root, "mtfl")}
+    _require_images(root, train, "training.txt", "mtfl", splits)
+    _require_images(root, test, "testing.txt", "mtfl", splits)
+    return splits
 
 
 def load_aflw_split(root: Path) -> dict[str, datasets.Dataset]:
-    """The 2,995 test crops divided by photo: no photo stands on both sides."""
-    crops = read_list(root / "testing.txt")
-    _require_images(root, crops, "testing.txt", "aflw_split")
-    is_test = np.array([is_test_photo(path) for path in crops.paths])
-    return {
+    """The 2,995 test crops divided by photo: no photo on both sides. Raises Incomplete where crops are missing."""
+    listed = read_list(root / "testing.txt")
+    crops = _present(root, listed)
+    is_test = np.array([is_test_photo(path) for path in crops.paths], dtype=bool)
+    splits = {
         "train": _dataset(root, _part(crops, ~is_test), "aflw_split train"),
         "test": _dataset(root, _part(crops, is_test), "aflw_split test"),
     }
+    _require_images(root, listed, "testing.txt", "aflw_split", splits)
+    return splits
 
 
 def load_aflw_mtfl(root: Path) -> dict[str, datasets.Dataset]:
-    """Training: every image of training.txt that is present, boxed to the test framing. Test: all 2,995 crops."""
-    train = read_list(root / "training.txt")
-    present = np.array([(root / p).is_file() for p in train.paths])
-    if not present.any():
-        raise DataError(f"aflw_mtfl: none of the {len(present)} images of training.txt is under {root}. Unpack MTFL.zip there.")
-    train = _part(train, present)
-    return {
+    """Training: every image of training.txt that is present, boxed to the test framing. Test: all 2,995 crops.
+
+    Raises DataError where no training image is present, Incomplete where crops are missing.
+    """
+    listed, test = read_list(root / "training.txt"), read_list(root / "testing.txt")
+    train = _present(root, listed)
+    if not train.paths:
+        raise DataError(
+            f"aflw_mtfl: none of the {len(listed.paths)} images of training.txt is under {root}. Unpack MTFL.zip there."
+        )
+    splits = {
         "train": _dataset(root, train, "aflw_mtfl train", boxes=framing_boxes(train.landmarks)),
-        "test": _test(root, "aflw_mtfl"),
+        "test": _dataset(root, _present(root, test), "aflw_mtfl test"),
     }
+    _require_images(root, test, "testing.txt", "aflw_mtfl", splits)
+    return splits
 
 
 def is_test_photo(path: str) -> bool:
@@ -87,16 +102,20 @@ def framing_boxes(landmarks: np.ndarray) -> np.ndarray:
 
 
 def read_list(path: Path) -> Annotations:
-    """The annotations of a list file. Raises DataError naming the line for a wrong number of columns or a bad number."""
+    """The annotations of a list file. Raises DataError naming the line for wrong columns or a bad number."""
     if not path.is_file():
-        raise DataError(f"{path} is missing. Unpack MTFL.zip into {path.parent} (or pass --data-root with its parent folder).")
+        raise DataError(
+            f"{path} is missing. Unpack MTFL.zip into {path.parent} (or pass --data-root with its parent folder)."
+        )
     paths, points = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
         fields = line.split()
         if not fields:
             continue
         if len(fields) != COLUMNS:
-            raise DataError(f"{path}:{number}: expected {COLUMNS} columns (path, 5 x, 5 y, 4 attributes), found {len(fields)}.")
+            raise DataError(
+                f"{path}:{number}: expected {COLUMNS} columns (path, 5 x, 5 y, 4 attributes), found {len(fields)}."
+            )
         try:
             values = np.array(fields[1 : 1 + 2 * POINTS], dtype=np.float64)
         except ValueError:
@@ -110,12 +129,19 @@ def read_list(path: Path) -> Annotations:
     return Annotations(paths, np.stack(points))
 
 
-def _require_images(root: Path, annotations: Annotations, name: str, dataset: str) -> None:
+def _present(root: Path, annotations: Annotations) -> Annotations:
+    return _part(annotations, np.array([(root / p).is_file() for p in annotations.paths]))
+
+
+def _require_images(
+    root: Path, annotations: Annotations, name: str, dataset: str, splits: Mapping[str, datasets.Dataset]
+) -> None:
     missing = [p for p in annotations.paths if not (root / p).is_file()]
     if missing:
-        raise DataError(
+        raise Incomplete(
             f"{dataset}: {name} lists {len(annotations.paths)} images, {len(missing)} are missing under {root} "
-            f"(first: {missing[0]}). Unpack MTFL.zip there, or pass --data-root."
+            f"(first: {missing[0]}). Unpack MTFL.zip there, or pass --data-root.",
+            splits,
         )
 
 
@@ -124,14 +150,6 @@ def _part(annotations: Annotations, mask: np.ndarray) -> Annotations:
     return Annotations(paths, annotations.landmarks[mask])
 
 
-def _test(root: Path, dataset: str) -> datasets.Dataset:
-    crops = read_list(root / "testing.txt")
-    _require_images(root, crops, "testing.txt", dataset)
-    return _dataset(root, crops, f"{dataset} test")
-
-
 def _dataset(root: Path, annotations: Annotations, where: str, boxes: np.ndarray | None = None) -> datasets.Dataset:
     files = [root / p for p in annotations.paths]
     return landmark_dataset(files, annotations.paths, annotations.landmarks, boxes=boxes, where=where)
-
-

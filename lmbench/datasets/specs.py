@@ -89,8 +89,10 @@ DATASETS = [
         {"train": None, "test": 2995},
         (
             "not the papers' AFLW_M: across domains, near-frontal LFW (and whatever else is present) to AFLW",
-            "training box from the landmarks: side 5.26 s, centre + (0.067, 0.063) s, s their RMS distance from their mean; "
-            "medians of the aflw_split training crops",
+            (
+                "training box from the landmarks: side 5.26 s, centre + (0.067, 0.063) s, s their RMS distance from "
+                "their mean; medians of the aflw_split training crops"
+            ),
         ),
     ),
     DatasetSpec(
@@ -103,7 +105,10 @@ DATASETS = [
         preprocessing=PAPERS_FACES,
         folder="celeba_half",
         licence="non-commercial research only",
-        source="img_align_celeba of CelebA (mmlab.ie.cuhk.edu.hk/projects/CelebA.html), ids 000001-010000 resized to 89x109",
+        source=(
+            "img_align_celeba of CelebA (mmlab.ie.cuhk.edu.hk/projects/CelebA.html), "
+            "ids 000001-010000 resized to 89x109"
+        ),
         notes=("the square of 89x89 from row 15 on: the papers' 178x178 from row 30", "39 MAFL test ids are left out"),
     ),
     DatasetSpec(

@@ -109,4 +109,4 @@ def mean_shape(points: Tensor, visible: Tensor) -> Tensor:
     """(L, 2): the mean of each landmark over the images that show it; over all images where none does."""
     weight = visible[..., None].to(points)
     weight = torch.where(weight.sum(0, keepdim=True) > 0, weight, torch.ones_like(weight))
-    return (points * weight).sum(0) / weight.sum(0)
+    return torch.where(weight > 0, points, 0).sum(0) / weight.sum(0)

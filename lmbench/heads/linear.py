@@ -27,12 +27,13 @@ class FittedLinear:
         self.weight, self.bias, self.scale, self.shift = weight, bias, scale, shift
 
     def predict(self, inputs: HeadInputs) -> Tensor:
-        """(S, N, L, 2) pixels."""
+        """(S, N, L, 2) pixels, in the precision of the discovered landmarks."""
         side = inputs.image_size
-        x = _to_unit(inputs.landmarks(), side, self.scale, self.shift)
+        found = inputs.landmarks()
+        x = _to_unit(found, side, self.scale, self.shift)
         y = torch.einsum("nk,skl->snl", x, self.weight) + self.bias[:, None]
         fraction = (y.unflatten(-1, (-1, 2)) + self.shift) / self.scale
-        return (fraction * (side - 1)).float()
+        return (fraction * (side - 1)).to(found.dtype)
 
     def state(self) -> dict[str, Tensor]:
         return {"weight": self.weight, "bias": self.bias}

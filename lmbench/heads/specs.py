@@ -19,7 +19,7 @@ HEADS = [
         target="lmbench.heads.softargmax:SoftargmaxConditioned",
         paper="lmbench; see docs/protocol.md",
         year=2026,
-        settings={"steps": 300, "batch_size": 32, "lr": 0.01, "multiplier": 10.0, "weight_decay": 0.0},
+        settings={"steps": 300, "batch_size": 32, "lr": 0.003, "multiplier": 10.0, "weight_decay": 0.0},
     ),
     HeadSpec(
         name="ols",

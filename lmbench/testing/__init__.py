@@ -1,9 +1,8 @@
 """The conformance kit: what a plugin must keep to, as checks that its author runs in his own tests.
 
-    import my_plugin.plugin
     from lmbench.testing import parametrize
 
-    @parametrize(my_plugin.plugin)
+    @parametrize("my_plugin.plugin")
     def test_the_plugin_keeps_its_contract(check):
         check()
 

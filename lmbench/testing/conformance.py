@@ -107,8 +107,8 @@ def conformance_checks(
     """Every check that applies to a plugin: of itself first, then of each component it brings.
 
     Args:
-        plugin: the module with the hooks (installed or not), its name, or what ``Plugins`` knows about one or more.
-        plugins: where to look; left out, all installed plugins, and the module itself where it is not installed.
+        plugin: the module with the hooks (installed or not), its name, or what ``Plugins`` knows of one or more.
+        plugins: where to look; left out, all installed ones, and the module itself where it is not installed.
         expected_failures: id of a check -> why it is known to fail; added to the module's own
             ``LMBENCH_EXPECTED_FAILURES``. An id that names no check is a failure itself.
     """
@@ -126,15 +126,13 @@ def conformance_checks(
             yield _expecting(check, expected)
         if expected:
             ids = [check.id for check in checks]
-            yield Check(
-                "plugin", info.name, "expected_failures_name_checks", functools.partial(_named, expected, ids)
-            )
+            yield Check("plugin", info.name, "expected_failures_name_checks", functools.partial(_named, expected, ids))
 
 
 def parametrize(
     plugin: Plugin, plugins: Plugins | None = None, expected_failures: Mapping[str, str] | None = None
 ) -> pytest.MarkDecorator:
-    """A pytest mark that runs a test once for each check, passed as ``check``; known failures are strict xfails.
+    """A pytest mark that runs a test once a check, passed as ``check``; known failures are strict xfails.
 
     Raises UsageError where there is nothing to check, so that the test module fails instead of staying green.
     """
@@ -159,22 +157,16 @@ def run_checks(checks: Iterable[Check], tell: Callable[[Result], None] | None = 
         try:
             check()
             failed = False
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises is a failed check
+        except Exception as error:  # whatever a plugin raises is a failed check
             failed = True
             said = str(error) or type(error).__name__
-            message = (
-                said
-                if isinstance(error, AssertionError | LmbenchError)
-                else f"{type(error).__name__}: {said}"
-            )
+            message = said if isinstance(error, AssertionError | LmbenchError) else f"{type(error).__name__}: {said}"
             details = traceback.format_exc()
         outcome: Outcome = "failed" if failed else "passed"
         if check.expected_failure:
             outcome = "expected failure" if failed else "unexpected pass"
             message = (
-                check.expected_failure
-                if failed
-                else f"it passes, so this is out of date: {check.expected_failure}"
+                check.expected_failure if failed else f"it passes, so this is out of date: {check.expected_failure}"
             )
         result = Result(check, outcome, message, time.perf_counter() - started, details)
         report.results.append(result)
@@ -186,7 +178,10 @@ def run_checks(checks: Iterable[Check], tell: Callable[[Result], None] | None = 
 def check_plugin(
     plugin: Plugin, plugins: Plugins | None = None, expected_failures: Mapping[str, str] | None = None
 ) -> Report:
-    """The report of a plugin that keeps to all. Raises AssertionError naming every check that fails, or that none ran."""
+    """The report of a plugin that keeps to all.
+
+    Raises AssertionError naming every check that fails, or that none ran.
+    """
     report = run_checks(conformance_checks(plugin, plugins, expected_failures))
     if not report.ok:
         lines = [f"  {r.check.id}: {r.message}" for r in report.results if not r.ok]
@@ -196,13 +191,9 @@ def check_plugin(
 
 def _plugins_with(module: str) -> Plugins:
     """The installed plugins, and the one in ``module`` where it is not among them."""
-    if any(
-        c.module == module for c in (*installed(), Candidate("builtin", "lmbench.builtin", "lmbench", ""))
-    ):
+    if any(c.module == module for c in (*installed(), Candidate("builtin", "lmbench.builtin", "lmbench", ""))):
         return get_plugins()
-    return load_plugins(
-        [*installed(), Candidate(module.partition(".")[0], module, module.partition(".")[0], "0")]
-    )
+    return load_plugins([*installed(), Candidate(module.partition(".")[0], module, module.partition(".")[0], "0")])
 
 
 def _checks_of(info: PluginInfo, plugins: Plugins) -> Iterator[Check]:
@@ -210,9 +201,7 @@ def _checks_of(info: PluginInfo, plugins: Plugins) -> Iterator[Check]:
         yield Check("plugin", info.name, plugin_check.__name__, functools.partial(plugin_check, info))
     for kind, names in info.components.items():
         for name in names:
-            entry = next(
-                e for e in plugins.registry(kind) if e.owner == info.distribution and e.spec.name == name
-            )
+            entry = next(e for e in plugins.registry(kind) if e.owner == info.distribution and e.spec.name == name)
             spec: Spec = entry.spec
             for component_check in COMPONENT_CHECKS[kind]:
                 if not is_family(name) or component_check in plugin_checks.FOR_FAMILIES:

@@ -43,17 +43,30 @@ def fits_the_same_again(spec: HeadSpec, plugins: Plugins) -> None:
     torch.manual_seed(1)
     first = _fit_and_predict(spec)
     torch.manual_seed(2)
-    same = torch.equal(first, _fit_and_predict(spec))
+    same = _equal(first, _fit_and_predict(spec))
     ensure(same, "two fits differ: draw from the generator given to fit(), not from torch's own")
 
 
 def never_looks_at_invisible_landmarks(spec: HeadSpec, plugins: Plugins) -> None:
     """The stored coordinates of a landmark that is not visible change nothing."""
+    del plugins
+    same = _equal(_fit_and_predict(spec), _fit_and_predict(spec, invisible_at=1e4))
+    ensure(same, "coordinates of invisible landmarks change the predictions: weigh them by `visible`")
+
+
+def describes_and_keeps_itself(spec: HeadSpec, plugins: Plugins) -> None:
+    """description() is a JSON object for the record; state() gives tensors to keep."""
+    import json
+
     import torch
 
     del plugins
-    same = torch.equal(_fit_and_predict(spec), _fit_and_predict(spec, invisible_at=1e4))
-    ensure(same, "coordinates of invisible landmarks change the predictions: weigh them by `visible`")
+    head, fitted = _fit(spec)
+    description = head.description()
+    ensure(isinstance(description, dict), f"description() gives {type(description).__name__}; a dict is expected")
+    json.dumps(description)
+    foreign = [name for name, value in fitted.state().items() if not isinstance(value, torch.Tensor)]
+    ensure(not foreign, f"state() holds {', '.join(foreign)}, which is no tensor")
 
 
 def landmarks_are_consistent(spec: DatasetSpec, plugins: Plugins) -> None:
@@ -110,9 +123,7 @@ def gives_no_nan(spec: MetricSpec, plugins: Plugins) -> None:
     result = spec.load()(predictions)
     scored = np.broadcast_to(predictions.visible, predictions.predicted.shape[:-1])
     values, aggregate = np.asarray(result.values), np.asarray(result.aggregate)
-    ensure(
-        values.shape == scored.shape, f"values have shape {values.shape}; expected (S, N, L) = {scored.shape}"
-    )
+    ensure(values.shape == scored.shape, f"values have shape {values.shape}; expected (S, N, L) = {scored.shape}")
     ensure(
         aggregate.shape == values.shape[:1],
         f"aggregate has shape {aggregate.shape}; expected {values.shape[:1]}",
@@ -160,6 +171,7 @@ HEAD: tuple[Callable[[Any, Plugins], None], ...] = (
     predicts_every_subset,
     fits_the_same_again,
     never_looks_at_invisible_landmarks,
+    describes_and_keeps_itself,
 )
 DATASET: tuple[Callable[[Any, Plugins], None], ...] = (
     *ANY,
@@ -178,7 +190,16 @@ TASK: tuple[Callable[[Any, Plugins], None], ...] = (*ANY, metrics_exist)
 
 
 def _fit_and_predict(spec: HeadSpec, invisible_at: float = 0.0) -> Tensor:
-    """Predictions for other images of heads fitted on random output; one landmark of one image is invisible."""
+    """Predictions of fitted heads for other images than they were fitted on."""
+    import torch
+
+    _, fitted = _fit(spec, invisible_at)
+    predicted: Tensor = fitted.predict(_inputs(spec, TEST_IMAGES, torch.Generator().manual_seed(1)))
+    return predicted.detach()
+
+
+def _fit(spec: HeadSpec, invisible_at: float = 0.0) -> tuple[Any, Any]:
+    """The head and its fitted heads on random output; one landmark of one image is invisible."""
     import torch
 
     chance = torch.Generator().manual_seed(0)
@@ -186,11 +207,14 @@ def _fit_and_predict(spec: HeadSpec, invisible_at: float = 0.0) -> Tensor:
     visible = torch.ones(TRAIN_IMAGES, LANDMARKS, dtype=torch.bool)
     visible[0, 0] = False
     landmarks[0, 0] = invisible_at
-    train, test = _inputs(spec, TRAIN_IMAGES, chance), _inputs(spec, TEST_IMAGES, chance)
+    train = _inputs(spec, TRAIN_IMAGES, chance)
     head = spec.load()(**{**spec.settings, **{name: 2 for name in LENGTHS if name in spec.settings}})
-    fitted = head.fit(train, landmarks, visible, _subsets(), torch.Generator().manual_seed(0))
-    predicted: Tensor = fitted.predict(test)
-    return predicted.detach()
+    return head, head.fit(train, landmarks, visible, _subsets(), torch.Generator().manual_seed(0))
+
+
+def _equal(first: Tensor, second: Tensor) -> bool:
+    """Equal bit for bit; NaN equals NaN, for another check tells of that."""
+    return bool(((first == second) | (first.isnan() & second.isnan())).all())
 
 
 def _inputs(spec: HeadSpec, count: int, chance: Any) -> HeadInputs:
@@ -201,9 +225,7 @@ def _inputs(spec: HeadSpec, count: int, chance: Any) -> HeadInputs:
     from lmbench.heads.base import TensorInputs
 
     if spec.inputs == "landmarks":
-        return TensorInputs(
-            IMAGE_SIZE, landmarks=torch.rand(count, 6, 2, generator=chance) * (IMAGE_SIZE - 1)
-        )
+        return TensorInputs(IMAGE_SIZE, landmarks=torch.rand(count, 6, 2, generator=chance) * (IMAGE_SIZE - 1))
     shapes = ((count, 5, 4, 4), (count, 3, 8, 8))
     maps = tuple(torch.randn(shape, generator=chance) for shape in shapes)
     return TensorInputs(IMAGE_SIZE, maps=FeatureMaps(maps, (12, 12)))
@@ -220,7 +242,8 @@ def _subsets() -> list[Subset]:
 
 
 def _predictions(spec: MetricSpec, noise: float = 2.0) -> Any:
-    """Two draws of predictions for six images, ``noise`` pixels off; one landmark (no eye) of one image is invisible."""
+    """Two draws of predictions for six images, ``noise`` pixels off; one landmark (no eye) of one image is
+    invisible."""
     import numpy as np
 
     from lmbench.metrics.base import Predictions
@@ -237,4 +260,13 @@ def _predictions(spec: MetricSpec, noise: float = 2.0) -> Any:
         image_ids=np.array([f"image{i}" for i in range(6)]),
         image_size=IMAGE_SIZE,
         eyes=(0, 1),
+        settings=_protocol(spec.task),
     )
+
+
+def _protocol(task: str) -> dict[str, Any]:
+    """The settings that the core's task of this name keeps with its predictions, at their defaults; else none."""
+    from lmbench.config import RunConfig
+
+    known = RunConfig.model_fields.get(task)
+    return dict(known.default.model_dump()) if known is not None else {}

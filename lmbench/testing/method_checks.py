@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lmbench.plugins import Plugins
 from lmbench.registry import is_family
 from lmbench.specs import PRESETS, BackboneSpec, MethodSpec, ObjectiveSpec
-from lmbench.testing.plugin_checks import ANY, ensure
+from lmbench.testing.plugin_checks import ensure
 from lmbench.testing.trials import resolutions
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ def names_are_unique_and_known(spec: MethodSpec, plugins: Plugins) -> None:
     for names, what in ((stages, "stage"), (variants, "variant")):
         ensure(len(names) == len(set(names)), f"two {what}s have one name: {', '.join(names)}")
     default = spec.default_variant
-    ensure(
-        not default or default in variants, f"default_variant {default!r} is none of {', '.join(variants)}"
-    )
+    ensure(not default or default in variants, f"default_variant {default!r} is none of {', '.join(variants)}")
     for variant in spec.variants:
         for name in variant.stages:
             known = ", ".join(stages) or "none"
@@ -51,9 +49,7 @@ def stages_name_existing_parts(spec: MethodSpec, plugins: Plugins) -> None:
         for name, stage in config.stages.items():
             objective: ObjectiveSpec = plugins.find("objective", stage.objective).spec
             backbone: BackboneSpec = plugins.find("backbone", stage.backbone).spec
-            _known(
-                stage.settings, objective.settings, f"{where}: stage {name!r}: objective {objective.name!r}"
-            )
+            _known(stage.settings, objective.settings, f"{where}: stage {name!r}: objective {objective.name!r}")
             _known(
                 stage.backbone_settings,
                 backbone.settings,
@@ -74,9 +70,7 @@ def stages_follow_from_their_parents(spec: MethodSpec, plugins: Plugins) -> None
         if variant.stages:
             first = stages[variant.stages[0]]
             needs = plugins.find("objective", first.objective).spec.needs_parent or first.starts_from_parent
-            ensure(
-                not needs, f"variant {variant.name!r}: its first stage {first.name!r} needs a stage before it"
-            )
+            ensure(not needs, f"variant {variant.name!r}: its first stage {first.name!r} needs a stage before it")
 
 
 def variants_read_what_was_trained(spec: MethodSpec, plugins: Plugins) -> None:
@@ -113,7 +107,6 @@ def tasks_exist(spec: MethodSpec, plugins: Plugins) -> None:
 
 
 METHOD: tuple[Callable[[Any, Plugins], None], ...] = (
-    *ANY,
     names_are_unique_and_known,
     presets_validate,
     stages_name_existing_parts,

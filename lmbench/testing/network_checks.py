@@ -27,9 +27,7 @@ def maps_are_as_promised(spec: BackboneSpec, plugins: Plugins) -> None:
     names = [m.name for m in spec.maps]
     ensure(bool(names), "the spec names no maps")
     missing = sorted(set(names) - set(outputs))
-    ensure(
-        not missing, f"forward() gives the maps {', '.join(outputs)}; the spec names {', '.join(missing)} too"
-    )
+    ensure(not missing, f"forward() gives the maps {', '.join(outputs)}; the spec names {', '.join(missing)} too")
     for promised in spec.maps:
         found = outputs[promised.name]
         cells = side // promised.stride
@@ -80,14 +78,15 @@ def weights_come_from_the_seed(spec: BackboneSpec, plugins: Plugins) -> None:
 
 
 def loss_is_finite_and_reaches_the_backbone(spec: ObjectiveSpec, plugins: Plugins) -> None:
-    """loss(views(images)) has a finite scalar "total" whose gradient reaches the backbone; all parts are scalars."""
+    """loss(views(images)) has a finite scalar "total" whose gradient reaches the backbone; all parts are
+    scalars."""
     trial = find_trial(spec, plugins)
     objective, backbone = trial.build()
     losses = objective.loss(objective.views(trial.images(), _generator()))
     ensure("total" in losses, f'loss() returns {sorted(losses)}; "total" is expected among them')
     for name, value in losses.items():
         ensure(value.numel() == 1 and value.ndim == 0, f"loss {name!r} is no scalar: {tuple(value.shape)}")
-        ensure(bool(value.isfinite()), f"loss {name!r} = {float(value)}")
+        ensure(bool(value.isfinite()), f"loss {name!r} = {float(value.detach())}")
     losses["total"].backward()
     gradients = [p.grad for p in backbone.parameters() if p.requires_grad and p.grad is not None]
     ensure(any(bool(g.abs().sum() > 0) for g in gradients), "no gradient reaches the backbone's weights")
@@ -139,9 +138,9 @@ def state_dict_holds_all_state(spec: ObjectiveSpec, plugins: Plugins) -> None:
 
 
 def freezes(spec: ObjectiveSpec, plugins: Plugins) -> None:
-    """After a step extractor() gives finite, repeatable maps without gradients, from a network that can be stored.
+    """After a step extractor() gives finite, repeatable maps without gradients, of a network to be stored.
 
-    Stored weights are loaded into a new backbone: the network that survives FREEZE has the backbone's own weights.
+    Stored weights are loaded into a new backbone: what survives FREEZE has the backbone's own weights.
     """
     import torch
 
@@ -160,9 +159,7 @@ def freezes(spec: ObjectiveSpec, plugins: Plugins) -> None:
     for one, other, third in zip(first.maps, second.maps, reloaded.maps, strict=True):
         ensure(bool(one.isfinite().all()), "extractor(): a map is not finite")
         ensure(torch.equal(one, other), "extractor(): two calls with the same images differ")
-        ensure(
-            torch.allclose(one, third, rtol=1e-4, atol=1e-5), "extractor(): reloaded weights give other maps"
-        )
+        ensure(torch.allclose(one, third, rtol=1e-4, atol=1e-5), "extractor(): reloaded weights give other maps")
         ensure(not one.requires_grad, "extractor(): a map carries gradients")
 
 
@@ -226,4 +223,4 @@ def _step(objective: Any, trial: Trial, step: int) -> float:
             if parameter.grad is not None:
                 parameter -= 1e-3 * parameter.grad
     objective.after_step(step, 10)
-    return float(losses["total"])
+    return float(losses["total"].detach())

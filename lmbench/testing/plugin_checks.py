@@ -27,18 +27,15 @@ def loads(info: PluginInfo) -> None:
 
 def implements_a_hook(info: PluginInfo) -> None:
     """An installed plugin that does nothing is a mistake."""
-    ensure(
-        bool(info.hooks), f"{info.module} implements no hook: decorate one with @hookimpl (from lmbench.api)"
-    )
+    ensure(bool(info.hooks), f"{info.module} implements no hook: decorate one with @hookimpl (from lmbench.api)")
 
 
 def imports_nothing_heavy(info: PluginInfo) -> None:
-    """The module with the hooks imports in a fresh interpreter without torch and the like: ``lmbench list`` stays fast."""
+    """The module with the hooks imports in a fresh interpreter without torch and the like: ``lmbench list``
+    stays fast."""
     script = f"import sys, {info.module}; print(*(m for m in {HEAVY!r} if m in sys.modules))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
     ensure(done.returncode == 0, f"{info.module} does not import by itself: {done.stderr.strip()[-300:]}")
     found = done.stdout.split()
     ensure(not found, f"importing {info.module} imports {', '.join(found)}: import them where they are used")

@@ -35,7 +35,7 @@ class Trial:
     parent: Trial | None = None
 
     def build(self, seed: int = 0) -> tuple[Any, nn.Module]:
-        """The objective and the backbone it trains, new, with weights drawn under ``seed``; both in training mode."""
+        """The objective and the backbone it trains, new, weights drawn under ``seed``, in training mode."""
         import torch
 
         parent = self.read_parent() if self.parent or self.spec.needs_parent else None
@@ -59,7 +59,7 @@ class Trial:
         return Extractor(network, [m.name for m in reversed(maps)], CELLS)
 
     def read_parent(self) -> Extractor:
-        """What the stage before hands over, untrained; this stage's own backbone where no method says which that is."""
+        """What the stage before hands over, untrained; this stage's own backbone where none is known."""
         import torch
 
         with torch.random.fork_rng(devices=[]):
@@ -79,7 +79,7 @@ class Trial:
 def find_trial(spec: ObjectiveSpec, plugins: Plugins) -> Trial:
     """The trial of an objective as the first method that uses it would train it, under its lightest preset.
 
-    Without such a method: on the first backbone that has the maps it needs. Raises AssertionError where none has.
+    Without one: on the first backbone that has the maps it needs. Raises AssertionError where none has.
     """
     for entry in plugins.methods:
         if any(_finds(plugins, stage.objective, spec) for stage in entry.spec.stages):
@@ -88,24 +88,18 @@ def find_trial(spec: ObjectiveSpec, plugins: Plugins) -> Trial:
                 for stage in config.stages.values():
                     found: ObjectiveSpec = plugins.find("objective", stage.objective).spec
                     settings, frame = stage.settings, stage.training.frame
-                    trial = Trial(
-                        found, plugins, stage.backbone, stage.backbone_settings, settings, frame, trial
-                    )
+                    trial = Trial(found, plugins, stage.backbone, stage.backbone_settings, settings, frame, trial)
                     if found is spec:
                         return trial
     for candidate in plugins.backbones:
         backbone: BackboneSpec = candidate.spec
         if not is_family(backbone.name) and set(spec.needs_maps) <= {m.name for m in backbone.maps}:
             return Trial(spec, plugins, candidate.qualified, frame=max(96, backbone.min_size))
-    raise AssertionError(
-        f"no method uses it and no backbone has the maps it needs: {', '.join(spec.needs_maps)}"
-    )
+    raise AssertionError(f"no method uses it and no backbone has the maps it needs: {', '.join(spec.needs_maps)}")
 
 
-def resolutions(
-    entry: Entry[MethodSpec], plugins: Plugins, lightest_only: bool = False
-) -> Iterator[RunConfig]:
-    """The configuration of every preset and variant of a method on the embedded data, as ``lmbench run`` resolves it."""
+def resolutions(entry: Entry[MethodSpec], plugins: Plugins, lightest_only: bool = False) -> Iterator[RunConfig]:
+    """The configuration of every preset and variant on the embedded data, as ``lmbench run`` resolves it."""
     from lmbench.resolve import resolve_run
     from lmbench.specs import PRESETS
 

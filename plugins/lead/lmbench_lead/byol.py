@@ -42,7 +42,8 @@ class BYOL(Objective):
     """An online network predicts what a slowly following target network makes of another view of the same image.
 
     ``layer``: the map that is averaged over the image before the projector. ``momentum``: the target's EMA at the start;
-    it rises to 1 along a cosine. ``view1``/``view2``: fields of ViewSettings that differ from the defaults.
+    it rises to 1 along a cosine. ``batch_norm``: ``batch`` statistics in the backbone, as everybody has it, or ``frozen``
+    ones, as an untrained network has them. ``view1``/``view2``: fields of ViewSettings that differ from the defaults.
     """
 
     def __init__(
@@ -54,18 +55,28 @@ class BYOL(Objective):
         hidden: int = 4096,
         dim: int = 256,
         momentum: float = 0.996,
+        batch_norm: str = "batch",
         view1: Mapping[str, Any] | None = None,
         view2: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(backbone, parent)
         self.layer = layer
         self.base_momentum = momentum
+        self.frozen_norm = batch_norm == "frozen"
         self.settings = ViewSettings(**(view1 or {})), ViewSettings(**(view2 or {}))
         with torch.no_grad():
             channels = backbone.eval()(torch.zeros(1, 3, 96, 96))[layer].shape[1]
         self.projector = mlp(channels, hidden, dim)
         self.predictor = mlp(dim, hidden, dim)
         self.target = copy.deepcopy(nn.ModuleList([self.backbone, self.projector])).requires_grad_(False)
+
+    def train(self, mode: bool = True) -> BYOL:
+        """With frozen statistics the two backbones stay in eval mode (their norm layers' weights still learn)."""
+        super().train(mode)
+        if self.frozen_norm:
+            self.backbone.eval()
+            self.target[0].eval()
+        return self
 
     def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Two views of each image, drawn by BYOL's asymmetric pair of augmentations."""

@@ -33,7 +33,7 @@ def distillation_loss(student: Tensor, teacher: Tensor) -> Tensor:
 class CorrespondenceDistillation(Objective):
     """The frozen stage-1 hypercolumn says which positions of two images correspond; the dense map learns to agree.
 
-    ``temperature``: LEAD sec. 4, 0.05, for student and teacher alike. ``projection``: width of the projection head that
+    ``temperature``: LEAD sec. 4, 0.05. ``teacher_temperature``: the teacher's, where it is another one. ``projection``: width of the projection head that
     is dropped afterwards (Table 3; 0: none). ``encoder``: ``frozen`` (supplement D) or ``trained`` (main text).
     ``pairs``: the second image of a pair is ``another`` of the batch or a second view of the ``same``.
     ``grid``: cells a side on which maps are compared (0: the dense map's own).
@@ -45,6 +45,7 @@ class CorrespondenceDistillation(Objective):
         parent: Extractor | None = None,
         *,
         temperature: float = 0.05,
+        teacher_temperature: float | None = None,
         projection: int = 256,
         encoder: str = "frozen",
         pairs: str = "another",
@@ -62,6 +63,7 @@ class CorrespondenceDistillation(Objective):
         if self.encoder_frozen:
             backbone.encoder.requires_grad_(False)
         self.temperature, self.pairs, self.grid = temperature, pairs, grid
+        self.teacher_temperature = teacher_temperature or temperature
         self.teacher_normalise = teacher_normalise
         self.view = ViewSettings(**(view or {}))
         with torch.no_grad():
@@ -100,7 +102,7 @@ class CorrespondenceDistillation(Objective):
         normalise: Any = self.teacher_normalise
         maps = self.parent.maps(torch.cat(views)).read(size, normalise)
         h_i, h_j = maps.materialise().float().chunk(2)
-        return correspondence(h_i, h_j, self.temperature)
+        return correspondence(h_i, h_j, self.teacher_temperature)
 
 
 def projection_head(dim: int, width: int) -> nn.Sequential:

@@ -29,7 +29,44 @@ PAPER_STAGE1 = {
 }
 PAPER_STAGE2 = {**PAPER_STAGE1, "epochs": 20}  # sec. 4 (supplement D: 10)
 
-SMALL_VIEW: Mapping[str, Any] = {"size": 64, "scale": (0.2, 1.0)}
+# What a small budget needs (README, "What matters at small scale"): views framed as the target's crops are (the inner
+# half of an aligned CelebA frame), no flips (left and right eyes must stay apart), mild crops, strong colour.
+SMALL_VIEW: Mapping[str, Any] = {
+    "size": 64,
+    "window": 0.5,
+    "scale": (0.6, 1.0),
+    "ratio": (0.9, 1.1),
+    "rotation": 10.0,
+    "flip_p": 0.0,
+    "jitter": (0.4, 0.4, 0.4, 0.1),
+    "jitter_p": 1.0,
+    "blur_p": 0.3,
+    "solarise_p": 0.1,
+}
+SMALL_ADAM: Mapping[str, Any] = {"name": "adamw", "lr": 5e-4, "weight_decay": 1e-4}
+SMALL_STAGE1: Mapping[str, Any] = {
+    "settings": {
+        "hidden": 1024,
+        "dim": 128,
+        "momentum": 0.99,
+        "batch_norm": "frozen",
+        "view1": SMALL_VIEW,
+        "view2": SMALL_VIEW,
+    },
+    "training": {"epochs": 8, "batch_size": 64, "frame": 128, "optimiser": SMALL_ADAM, "warmup_epochs": 0.5},
+}
+SMALL_STAGE2: Mapping[str, Any] = {
+    "settings": {"teacher_temperature": 0.02, "view": {**SMALL_VIEW, "size": 96, "scale": (0.7, 1.0)}},
+    "training": {
+        "epochs": 2,
+        "images": 4000,
+        "batch_size": 16,
+        "frame": 128,
+        "optimiser": {**SMALL_ADAM, "lr": 1e-3},
+        "warmup_epochs": 0.1,
+    },
+}
+QUICK_VIEW: Mapping[str, Any] = {**SMALL_VIEW, "size": 48, "window": 0.8}
 
 PRESETS: dict[str, Mapping[str, Any]] = {
     "smoke": {
@@ -44,8 +81,20 @@ PRESETS: dict[str, Mapping[str, Any]] = {
             },
         }
     },
-    "quick": {},
-    "small": {},
+    "quick": {
+        "stages": {
+            "byol": {
+                **SMALL_STAGE1,
+                "settings": {**SMALL_STAGE1["settings"], "view1": QUICK_VIEW, "view2": QUICK_VIEW},
+                "training": {**SMALL_STAGE1["training"], "epochs": 3, "frame": 96},
+            },
+            "distillation": {
+                "settings": {**SMALL_STAGE2["settings"], "view": {**QUICK_VIEW, "size": 96}},
+                "training": {**SMALL_STAGE2["training"], "epochs": 1, "images": 1600, "frame": 96},
+            },
+        }
+    },
+    "small": {"stages": {"byol": SMALL_STAGE1, "distillation": SMALL_STAGE2}, "probe": {"every": 2, "images": 400, "steps": 100}},
     "paper": {"backbone": "resnet50"},
 }
 
@@ -104,7 +153,15 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             target="lmbench_lead.byol:BYOL",
             paper="Grill et al. 2020; LEAD sec. 3.2",
             year=2020,
-            settings={"layer": "conv5_x", "hidden": 4096, "dim": 256, "momentum": 0.996, "view1": {}, "view2": {}},
+            settings={
+                "layer": "conv5_x",
+                "hidden": 4096,
+                "dim": 256,
+                "momentum": 0.996,
+                "batch_norm": "batch",
+                "view1": {},
+                "view2": {},
+            },
             min_batch=2,
         ),
         ObjectiveSpec(
@@ -115,6 +172,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             year=2022,
             settings={
                 "temperature": 0.05,
+                "teacher_temperature": None,
                 "projection": 256,
                 "encoder": "frozen",
                 "pairs": "another",

@@ -11,7 +11,7 @@ from PIL import Image
 
 from lmbench import progress
 from lmbench.data.schema import landmark_dataset
-from lmbench.datasets.synthfaces_render import SPLIT_SIZES, render_face
+from lmbench.datasets.synthfaces.render import SPLIT_SIZES, render_face
 
 
 def load(root: Path) -> dict[str, datasets.Dataset]:

@@ -1,0 +1,154 @@
+"""``lmbench data``: list, prepare, verify and show datasets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lmbench.cli.table import show_table
+from lmbench.data.places import default_data_root, prepared_folder
+from lmbench.errors import DataError, StaleError, UsageError
+from lmbench.plugins import get_plugins
+from lmbench.registry import Entry, is_family
+from lmbench.specs import DatasetSpec
+
+DATA_ROOT = click.option(
+    "--data-root", type=click.Path(path_type=Path), default=None, help="Folder of the datasets.  [$LMBENCH_DATA]"
+)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+@click.group()
+def data() -> None:
+    """List, prepare, verify and show datasets."""
+
+
+@data.command("list")
+@DATA_ROOT
+@AS_JSON
+def list_datasets(data_root: Path | None, as_json: bool) -> None:
+    """List every dataset: images per split, landmarks, and whether it is there."""
+    plugins = get_plugins()
+    clashes = plugins.registry("dataset").clashes()
+    found = [outline(entry, data_root or default_data_root()) for entry in plugins.registry("dataset")]
+    for item in found:
+        if item["name"] in clashes:
+            item["name"] = item["qualified"]
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    rows = []
+    for item in found:
+        splits = " ".join(f"{s}:{'any' if n is None else n}" for s, n in item["splits"].items())
+        rows.append([item["name"], splits, item["landmarks"], item["state"], item["place"]])
+    show_table(["name", "images", "landmarks", "state", "looked for in"], rows, "no dataset is installed")
+
+
+def outline(entry: Entry[DatasetSpec], root: Path) -> dict[str, Any]:
+    """What ``data list --json`` tells of a dataset; ``state`` is present, prepared or missing."""
+    spec = entry.spec
+    prepared, folder = prepared_folder(entry, root), root / spec.folder
+    if is_family(spec.name):
+        place, state = f"the folder named in {spec.name[:-1]}DIR", "present"
+    elif prepared.is_dir():
+        place, state = str(prepared), "prepared"
+    elif spec.folder:
+        place, state = str(folder), "present" if folder.is_dir() else "missing"
+    else:
+        place, state = "embedded", "present"
+    return {
+        "name": spec.name,
+        "qualified": entry.qualified,
+        "splits": dict(spec.splits),
+        "landmarks": len(spec.landmark_names),
+        "place": place,
+        "state": state,
+        "source": spec.source,
+        "licence": spec.licence,
+    }
+
+
+@data.command()
+@click.argument("name")
+@click.option(
+    "--source",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The unpacked original: the dataset's own folder, or the one that contains it.",
+)
+@DATA_ROOT
+def prepare(name: str, source: Path, data_root: Path | None) -> None:
+    """Read the original files of a dataset once and keep them as one copy that opens fast."""
+    entry: Entry[DatasetSpec] = get_plugins().find("dataset", name)
+    spec = entry.spec
+    if not spec.folder:
+        kind = "takes any folder as it is" if is_family(spec.name) else "is embedded"
+        raise UsageError(f"{name} {kind}: there is nothing to prepare.")
+    folder = next((f for f in (source / spec.folder, source) if f.is_dir()), None)
+    if folder is None:
+        raise DataError(f"{name}: {source} is no folder. Unpack {spec.source or 'the dataset'} and pass that folder.")
+    target = prepared_folder(entry, data_root or default_data_root())
+
+    from lmbench.data.opening import fingerprint, load_splits, open_prepared, save_prepared
+
+    existed = target.is_dir()
+    splits = load_splits(name, entry, folder)
+    if not existed:
+        save_prepared(entry, splits, target, str(folder.resolve()))
+    prepared = open_prepared(name, entry, target)
+    if existed and fingerprint(name, spec, splits) != prepared.fingerprint:
+        raise StaleError(
+            f"{target} holds another copy of {name} and is left as it is; delete that folder to prepare this one."
+        )
+    counts = ", ".join(f"{len(d)} {split}" for split, d in prepared.splits.items())
+    click.echo(f"{name}: {counts} images {'were prepared before' if existed else 'prepared'} in {target}")
+
+
+@data.command()
+@click.argument("name")
+@DATA_ROOT
+@AS_JSON
+@click.pass_context
+def verify(context: click.Context, name: str, data_root: Path | None, as_json: bool) -> None:
+    """Check files, lists, images and landmarks of a dataset. Exit code 5 where something is wrong."""
+    from lmbench.data.verification import verify_dataset
+
+    checks = verify_dataset(name, data_root)
+    ok = all(check.ok for check in checks)
+    if as_json:
+        answer = {"name": name, "ok": ok, "checks": [check.to_json() for check in checks]}
+        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    else:
+        rows = [[check.name, "ok" if check.ok else "WRONG", check.found] for check in checks]
+        show_table(["check", "", "found"], rows)
+    if not ok:
+        context.exit(DataError.exit_code)
+
+
+@data.command()
+@click.argument("name")
+@click.option("--split", default=None, help="[test, or train where there is no test split]")
+@click.option("-n", "--images", "count", type=click.IntRange(1), default=40, show_default=True, help="How many images.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The picture to write: NAME.png.")
+@click.option("--force", is_flag=True, help="Replace the picture where it exists.")
+@DATA_ROOT
+def show(name: str, split: str | None, count: int, out: Path, force: bool, data_root: Path | None) -> None:
+    """Draw the first images of a split with their landmarks (grey rings: invisible ones) on one sheet."""
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"-o {out}: pictures are written as .png; choose such a name.")
+    if out.exists() and not force:
+        raise UsageError(f"{out} exists already: choose another name, or pass --force to replace it.")
+
+    from lmbench.data.opening import open_dataset
+    from lmbench.report.pictures import contact_sheet, save_png
+
+    opened = open_dataset(name, data_root)
+    split = split or ("test" if "test" in opened.splits else "train")
+    if split not in opened.splits:
+        raise UsageError(f"{name} has no split {split!r}; it has {', '.join(opened.splits)}.")
+    pixels = opened.pixels(split)
+    save_png(contact_sheet(pixels, count), out)
+    click.echo(f"{out}: {min(count, len(pixels))} of {len(pixels)} {split} images of {name}")

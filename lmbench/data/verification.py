@@ -1,0 +1,223 @@
+"""Is a dataset what it claims to be? Everything that can be checked of files, lists, images and landmarks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+
+from lmbench import progress
+from lmbench.data.opening import fingerprint, image_bytes, load_splits, open_prepared
+from lmbench.data.pixels import decode
+from lmbench.data.places import default_data_root, prepared_folder
+from lmbench.data.schema import Incomplete, column
+from lmbench.errors import DataError
+from lmbench.plugins import Plugins, get_plugins
+from lmbench.registry import Entry
+from lmbench.specs import DatasetSpec
+
+SIZES_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question, whether the answer is as it should be, and what was found."""
+
+    name: str
+    ok: bool
+    found: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass
+class SplitImages:
+    """What the images of one split are: sizes (N, 2) width and height (zero: unreadable), digests of their bytes."""
+
+    sizes: np.ndarray
+    digests: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def verify_dataset(name: str, data_root: Path | None = None, plugins: Plugins | None = None) -> list[Check]:
+    """All checks of a dataset, as far as they can be made. Raises UsageError for an unknown name.
+
+    A prepared copy is checked where there is one, as a run would read it.
+    """
+    entry: Entry[DatasetSpec] = (plugins or get_plugins()).find("dataset", name)
+    checks, splits = _open(name, entry, data_root or default_data_root())
+    if splits:
+        images = {split: _read(dataset, split) for split, dataset in splits.items()}
+        checks.append(_counts(entry.spec, splits))
+        checks += _contents(entry.spec, splits, images)
+        checks += _held_out((data_root or default_data_root()) / entry.spec.folder, splits, images)
+    return checks
+
+
+def _open(name: str, entry: Entry[DatasetSpec], root: Path) -> tuple[list[Check], Mapping[str, datasets.Dataset]]:
+    """The checks of place and lists, and the splits as far as they are there."""
+    spec = entry.spec
+    prepared, folder = prepared_folder(entry, root), root / spec.folder
+    if prepared.is_dir():
+        return _open_prepared(name, entry, prepared)
+    if spec.folder and not folder.is_dir():
+        missing = f"{folder} is not there; get it from {spec.source or 'its authors'}, or pass --data-root"
+        return [Check("folder", False, missing)], {}
+    checks = [Check("folder", True, str(folder) if spec.folder else "none: it is embedded, or named by its path")]
+    try:
+        splits: Mapping[str, datasets.Dataset] = load_splits(name, entry, folder)
+    except Incomplete as error:
+        return [*checks, Check("lists", True, "parsed"), Check("complete", False, str(error))], error.splits
+    except DataError as error:
+        return [*checks, Check("lists", False, str(error))], {}
+    complete = Check("complete", True, "every image of the lists has a file")
+    return [*checks, Check("lists", True, "parsed"), complete], splits
+
+
+def _open_prepared(
+    name: str, entry: Entry[DatasetSpec], folder: Path
+) -> tuple[list[Check], Mapping[str, datasets.Dataset]]:
+    try:
+        opened = open_prepared(name, entry, folder)
+    except DataError as error:
+        return [Check("folder", False, str(error))], {}
+    same = fingerprint(name, entry.spec, opened.splits) == opened.fingerprint
+    said = "as when it was written" if same else "not what was written; delete the copy and prepare again"
+    return [Check("folder", True, f"prepared copy {folder}"), Check("fingerprint", same, said)], opened.splits
+
+
+def _counts(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset]) -> Check:
+    parts, ok = [], True
+    for split, expected in spec.splits.items():
+        found = len(splits[split]) if split in splits else 0
+        ok = ok and found > 0 and expected in (None, found)
+        if expected is None:
+            parts.append(f"{split} {found} (any number will do)")
+        elif found == expected:
+            parts.append(f"{split} {found} of {expected}")
+        else:
+            wrong = f"{expected - found} missing" if found < expected else f"{found - expected} too many"
+            parts.append(f"{split} {found} of {expected}: {wrong}")
+    return Check("counts", ok, ", ".join(parts))
+
+
+def _contents(
+    spec: DatasetSpec, splits: Mapping[str, datasets.Dataset], images: Mapping[str, SplitImages]
+) -> list[Check]:
+    checks = [_images(images)]
+    if spec.has_landmarks:
+        checks += [_landmarks(splits, images)]
+        if spec.eyes is not None:
+            checks.append(_eye_distance(splits, spec.eyes))
+    checks.append(_shared("ids", {s: list(column(d, "source_id")) for s, d in splits.items()}))
+    if all((column(d, "identity") >= 0).any() for d in splits.values()):
+        checks.append(_identities(splits))
+    checks.append(_shared("images twice", {split: found.digests for split, found in images.items()}))
+    return checks
+
+
+def _read(dataset: datasets.Dataset, split: str) -> SplitImages:
+    """Decodes every image once."""
+    found = SplitImages(np.zeros((len(dataset), 2), int))
+    with progress.task(f"decoding {split}", len(dataset)) as bar:
+        for i, row in enumerate(dataset.with_format(None).select_columns(["image", "source_id"])):
+            try:
+                content = image_bytes(row["image"], split)
+                found.digests.append(hashlib.sha256(content).hexdigest())
+                record = {"bytes": content, "path": row["image"]["path"]}
+                found.sizes[i] = decode({"image": record, "source_id": row["source_id"]}, split).size
+            except DataError as error:
+                found.problems.append(str(error))
+            bar.advance()
+    return found
+
+
+def _images(images: Mapping[str, SplitImages]) -> Check:
+    problems = [p for found in images.values() for p in found.problems]
+    if problems:
+        return Check("images", False, f"{len(problems)} cannot be read; first: {problems[0]}")
+    parts = []
+    for split, found in images.items():
+        sizes = Counter(map(tuple, found.sizes.tolist())).most_common()
+        shown = [f"{number} of {width}x{height}" for (width, height), number in sizes[:SIZES_SHOWN]]
+        rest = sum(number for _, number in sizes[SIZES_SHOWN:])
+        parts.append(f"{split} {', '.join(shown)}" + (f", {rest} of other sizes" if rest else ""))
+    return Check("images", True, f"all decode: {'; '.join(parts)}")
+
+
+def _landmarks(splits: Mapping[str, datasets.Dataset], images: Mapping[str, SplitImages]) -> Check:
+    """Finite ones are demanded; ones outside the image are counted, since some annotations have them."""
+    parts, ok = [], True
+    for split, dataset in splits.items():
+        points, visible = column(dataset, "landmarks"), column(dataset, "visible").astype(bool)
+        finite = np.isfinite(points).all(-1)
+        ok = ok and bool(finite.all())
+        outside = ((points < -0.5) | (points > images[split].sizes[:, None] - 0.5)).any(-1) & finite
+        parts.append(
+            f"{split} {int(finite.sum())} of {finite.size} finite, {int((outside & visible).sum())} visible ones "
+            f"outside their image"
+        )
+    return Check("landmarks", ok, "; ".join(parts))
+
+
+def _eye_distance(splits: Mapping[str, datasets.Dataset], eyes: tuple[int, int]) -> Check:
+    parts, ok = [], True
+    for split, dataset in splits.items():
+        points, ids = column(dataset, "landmarks"), column(dataset, "source_id")
+        distance = np.linalg.norm(points[:, eyes[0]].astype(np.float64) - points[:, eyes[1]], axis=1)
+        zero = np.flatnonzero(~(distance > 0))
+        ok = ok and not len(zero)
+        at = int(distance.argmin())
+        parts.append(
+            f"{split} {len(zero)} times zero (first: {ids[zero[0]]})"
+            if len(zero)
+            else f"{split} at least {distance[at]:.1f} px ({ids[at]})"
+        )
+    return Check("eye distance", ok, "; ".join(parts))
+
+
+def _shared(name: str, values: Mapping[str, list[str]]) -> Check:
+    """No value may stand in two splits; how often one stands twice within a split is told."""
+    within = {split: len(found) - len(set(found)) for split, found in values.items()}
+    across: set[str] = set()
+    seen: set[str] = set()
+    for found in values.values():
+        across |= seen & set(found)
+        seen |= set(found)
+    repeated = ", ".join(f"{number} in {split}" for split, number in within.items() if number)
+    said = f"repeated within a split: {repeated or 'none'}"
+    if len(values) > 1:
+        said += f"; in two splits: {len(across) or 'none'}"
+    return Check(name, not across and not (name == "ids" and repeated), said)
+
+
+def _identities(splits: Mapping[str, datasets.Dataset]) -> Check:
+    people = {split: {int(i) for i in column(d, "identity") if i >= 0} for split, d in splits.items()}
+    shared = sum(Counter(i for found in people.values() for i in found)[i] > 1 for i in set().union(*people.values()))
+    counts = ", ".join(f"{split} {len(found)}" for split, found in people.items())
+    return Check("identities", shared == 0, f"{counts}; in two splits: {shared or 'none'}")
+
+
+def _held_out(folder: Path, splits: Mapping[str, datasets.Dataset], images: Mapping[str, SplitImages]) -> list[Check]:
+    """Whether a test face of MAFL is trained on, by name or byte for byte, where MAFL's list lies with the images."""
+    listing = folder / "MAFL" / "testing.txt"
+    if not listing.is_file() or "train" not in splits:
+        return []
+    held_out = set(listing.read_text(encoding="utf-8").split())
+    ids = [str(i) for i in column(splits["train"], "source_id")]
+    by_name = [i for i in ids if Path(i).name in held_out]
+    present = [f for f in folder.rglob("*.jpg") if f.name in held_out]
+    secret = {hashlib.sha256(f.read_bytes()).hexdigest() for f in present}
+    by_bytes = sum(digest in secret for digest in images["train"].digests)
+    said = (
+        f"MAFL lists {len(held_out)} test faces, {len(present)} of them lie here; "
+        f"trained on: {len(by_name) or 'none'} by name, {by_bytes or 'none'} by content"
+    )
+    return [Check("held out", not by_name and not by_bytes, said)]

@@ -1,0 +1,213 @@
+"""Records + published numbers -> one CSV a dataset and task. Equal inputs give byte-equal files; no torch, no pandas.
+
+A row is *measured* (and links its record) or *published* (and names paper and table); the two are ranked apart, for a
+published number was made under another protocol.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from lmbench.errors import LmbenchError, StaleError
+from lmbench.records import find_records, read_record
+from lmbench.store import write_atomically
+
+COLUMNS = (
+    "dataset", "task", "metric", "part", "n_annotations", "kind", "rank", "method", "variant", "supervision", "backbone",
+    "feature_dim", "pretrain_on", "preset", "seed", "value", "std", "draws", "ci95_low", "ci95_high", "unit",
+    "higher_is_better", "source", "version", "note",
+)  # fmt: skip
+
+# The 2017 paper calls AFLW_M's data aflw_mtfl; here that name is another benchmark (heads fitted on MTFL's faces).
+SAME_DATA = {"aflw_mtfl": "aflw_m"}
+# The captions of LEAD say "% IOD" over what are pixels; see published/NOTES.md, doubtful cells 1.
+METRIC_NAMES = {"matching_error_px": "matching_error"}
+
+
+@dataclass
+class Built:
+    """What a build gave: the content of each file by name, and what was left out with the reason."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+
+def build(runs: Path, out: Path) -> Built:
+    """The leaderboards of all records below ``runs`` and of those kept in ``out/records``; writes nothing.
+
+    A damaged or foreign record is left out and named. Raises StaleError where one run stands in both with other values.
+    """
+    built = Built()
+    for path in [*sorted((out / "records").glob("*.json")), *find_records(runs)]:
+        try:
+            record = read_record(path)
+        except LmbenchError as error:
+            built.left_out.append(str(error))
+            continue
+        if record["status"] != "ok" or record["preset"] == "smoke":  # a smoke run proves that code runs, nothing else
+            continue
+        known = built.records.setdefault(record["run"], record)
+        if _values(known) != _values(record):
+            raise StaleError(f"{path}: the run {record['run']} stands in {out / 'records'} with other values; remove one of the two.")
+    measured = [row for record in built.records.values() for row in measured_rows(record)]
+    rows = measured + published_rows()
+    for dataset, task in sorted({(r["dataset"], r["task"]) for r in rows}):
+        chosen = [r for r in rows if (r["dataset"], r["task"]) == (dataset, task)]
+        built.files[f"{dataset}_{task}.csv"] = render(ranked(chosen))
+    return built
+
+
+def write(built: Built, out: Path) -> list[Path]:
+    """Writes the files of a build and a copy of every record, so that each measured row's source is found beside it."""
+    written = []
+    for name, content in built.files.items():
+        write_atomically(out / name, content)
+        written.append(out / name)
+    for run, record in built.records.items():
+        path = out / "records" / f"{run}.json"
+        if not path.exists():
+            write_atomically(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    return written
+
+
+def stale_files(built: Built, out: Path) -> list[str]:
+    """What in ``out`` differs from a build: one line a file."""
+    complaints = []
+    present = {p.name for p in out.glob("*.csv")}
+    for name, content in built.files.items():
+        if name not in present:
+            complaints.append(f"{out / name} is missing")
+        elif (out / name).read_text(encoding="utf-8") != content:
+            complaints.append(f"{out / name} is not what its records and the published numbers give")
+    return complaints + [f"{out / name} has no source" for name in sorted(present - set(built.files))]
+
+
+def measured_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a record, one a metric entry."""
+    rows = []
+    for m in record["metrics"]:
+        rows.append(
+            {
+                "dataset": record["dataset"],
+                "task": m["task"],
+                "metric": m["metric"],
+                "part": m["subset"] or "",
+                "n_annotations": "" if m["n_annotations"] is None else str(m["n_annotations"]),
+                "kind": "measured",
+                "method": record["method"],
+                "variant": record["variant"],
+                "supervision": record.get("supervision", ""),
+                "backbone": "" if record["backbone"] == "none" else record["backbone"],
+                "feature_dim": record.get("feature_dim") or "",
+                "pretrain_on": record["pretrain_on"],
+                "preset": record["preset"],
+                "seed": record["seed"],
+                "value": f"{m['value']:.4f}",
+                "std": "" if m["std"] is None else f"{m['std']:.4f}",
+                "draws": m["draws"] or "",
+                "ci95_low": f"{m['ci95'][0]:.4f}",
+                "ci95_high": f"{m['ci95'][1]:.4f}",
+                "unit": m["unit"],
+                "higher_is_better": _flag(m["higher_is_better"]),
+                "source": f"records/{record['run']}.json",
+                "version": record["code"]["version"],
+                "note": _note(m["settings"]),
+            }
+        )
+    return rows
+
+
+def published_rows() -> list[dict[str, Any]]:
+    """The published measurements of landmarks; values stay as printed ("21.8", "8.89")."""
+    rows = []
+    for p in _published():
+        if p["task"] not in ("regression", "matching", "equivariance") or not p["dataset"]:
+            continue
+        rows.append(
+            {
+                "dataset": SAME_DATA.get(p["dataset"], p["dataset"]),
+                "task": p["task"],
+                "metric": METRIC_NAMES.get(p["metric"], p["metric"]),
+                "part": p["pairs"] or p["part"],
+                "n_annotations": p["n_annotations"],
+                "kind": "published",
+                "method": p["method"],
+                "variant": p["variant"] or (f"K={p['n_landmarks']}" if p["n_landmarks"] else ""),
+                "supervision": p["supervision"],
+                "backbone": p["backbone"],
+                "feature_dim": p["feature_dim"],
+                "pretrain_on": p["pretrain_dataset"],
+                "value": p["value"],
+                "std": p["std"],
+                "unit": p["unit"],
+                "higher_is_better": _flag(p["lower_is_better"] != "true"),
+                "source": f"{p['paper']}, {p['table']}",
+                "note": p["note"],
+            }
+        )
+    return rows
+
+
+def ranked(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows in order, each with its rank among rows of its kind that measure the same thing (equal values share one)."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        key = tuple(str(row[k]) for k in ("metric", "part", "n_annotations", "kind", "preset") if k in row)
+        groups.setdefault(key, []).append(row)
+    result = []
+    for key in sorted(groups, key=_group_order):
+        group = groups[key]
+        sign = -1 if group[0]["higher_is_better"] == "true" else 1
+        group.sort(key=lambda r: (sign * float(r["value"]), r["method"], r["variant"], r["source"], str(r.get("seed", ""))))
+        values = [float(r["value"]) for r in group]
+        result += [{**row, "rank": 1 + values.index(float(row["value"]))} for row in group]
+    return result
+
+
+def render(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows as CSV text with the columns of ``COLUMNS``."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _published() -> list[dict[str, str]]:
+    text = resources.files("lmbench.published").joinpath("published.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def _group_order(key: tuple[str, ...]) -> tuple[Any, ...]:
+    metric, part, n, kind, *rest = key
+    number = (2, 0) if n == "all" else (0, 0) if n == "" else (1, int(n))
+    return (metric, part, number, kind, *rest)
+
+
+def _note(settings: dict[str, Any]) -> str:
+    """The protocol of a measured row in a few words; all of it stands in the record."""
+    names = ("head", "recipe", "reading", "pairs", "grid", "normalise")
+    parts = []
+    for name in names:
+        value = settings.get(name)
+        if isinstance(value, list):
+            value = "x".join(map(str, value))
+        if value is not None and not isinstance(value, dict):
+            parts.append(f"{name} {value}")
+    return "; ".join(parts)
+
+
+def _values(record: dict[str, Any]) -> list[Any]:
+    return [(m["task"], m["metric"], m["subset"], m["n_annotations"], m["value"]) for m in record["metrics"]]
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
