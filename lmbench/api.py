@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from lmbench.features import FeatureMaps as FeatureMaps
     from lmbench.geometry.heatmaps import soft_argmax as soft_argmax
     from lmbench.heads.base import FittedHeads as FittedHeads
+    from lmbench.heads.base import HeadInputs as HeadInputs
     from lmbench.heads.base import Subset as Subset
     from lmbench.metrics.base import MetricResult as MetricResult
     from lmbench.metrics.base import Predictions as Predictions
+    from lmbench.tasks.base import TaskContext as TaskContext
     from lmbench.training.augment import ViewSettings as ViewSettings
     from lmbench.training.augment import draw_views as draw_views
     from lmbench.training.objective import Objective as Objective
@@ -43,10 +45,12 @@ LAZY = {
     "Extractor": "lmbench.features",
     "FeatureMaps": "lmbench.features",
     "FittedHeads": "lmbench.heads.base",
+    "HeadInputs": "lmbench.heads.base",
     "MetricResult": "lmbench.metrics.base",
     "Objective": "lmbench.training.objective",
     "Predictions": "lmbench.metrics.base",
     "Subset": "lmbench.heads.base",
+    "TaskContext": "lmbench.tasks.base",
     "ViewSettings": "lmbench.training.augment",
     "build_backbone": "lmbench.backbones",
     "draw_views": "lmbench.training.augment",

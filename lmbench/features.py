@@ -173,6 +173,8 @@ def _squared_norm(m: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 class Extractor(nn.Module):
     """What is left after FREEZE: ``maps(images) -> FeatureMaps``, in eval mode and without gradients to the network.
 
+    The network's parameters stay as they are: a training that is looked at in between must not find them frozen.
+
     A network that also discovers landmarks has a method ``landmarks(images) -> (B, K, 2)`` in pixels; it is handed on.
     """
 
@@ -188,7 +190,6 @@ class Extractor(nn.Module):
         self.layers = tuple(layers)
         self.size = (size, size) if isinstance(size, int) else size
         self.normalise: Normalise = normalise
-        network.requires_grad_(False)
         self.eval()
 
     def train(self, mode: bool = True) -> Extractor:

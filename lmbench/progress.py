@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-PLAIN_INTERVAL = 10.0  # seconds between two plain lines
+PLAIN_INTERVAL = 10.0  # seconds between two plain lines; long work says less often
 QUIET_SECONDS = 2.0  # work that is done by then says nothing where there is no terminal
 
 
@@ -39,7 +39,7 @@ class Task:
 
     def _show(self, note: str) -> None:
         now = time.monotonic()
-        if now - self._said < PLAIN_INTERVAL:
+        if now - self._said < max(PLAIN_INTERVAL, (now - self.started) / 20):
             return
         self._said = now
         left = (self.total - self.done) / max(self.rate, 1e-9)

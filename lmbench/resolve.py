@@ -41,9 +41,13 @@ def resolve_run(
     tree = merge(tree, chosen.overrides)
     for override in overrides:
         tree = merge(tree, override)
+    _require_tables(tree, spec)
     tree["stages"] = {name: stage for name, stage in tree["stages"].items() if name in chosen.stages or name not in _names(spec)}
     named = {"method": method, "variant": chosen.name, "dataset": dataset, "preset": preset, "seed": seed}
     named["pretrain_on"] = (pretrain_on or dataset) if chosen.stages else ""
+    for key, value in named.items():
+        if tree.get(key, value) != value:
+            raise UsageError(f"{key} = {tree[key]!r}: the command line says {value!r}; give it by --{key.replace('_', '-')}.")
     tree = _with_head_settings(merge(tree, named), preset)
     config = validate(_with_backbone(tree))
     _check(plugins, spec, config)
@@ -77,6 +81,21 @@ def choose_variant(spec: MethodSpec, name: str) -> VariantSpec:
         known = [v.name for v in spec.variants]
         raise UsageError(f"{spec.name} has no variant {name!r}; it has {', '.join(known)}.{did_you_mean(name, known)}")
     return found
+
+
+def _require_tables(tree: Mapping[str, Any], spec: MethodSpec) -> None:
+    """Refuses a value where settings with names belong, and a stage that the method does not have."""
+    stages = tree["stages"] if isinstance(tree["stages"], Mapping) else {}
+    places = [(key, tree.get(key, {})) for key in ("stages", "read", "regression")]
+    places += [(f"stages.{name}", stage) for name, stage in stages.items()]
+    for place, value in places:
+        if not isinstance(value, Mapping):
+            raise UsageError(f"{place} = {value!r}: has settings of its own; set one of them, as {place}.NAME=value.")
+    for name, stage in stages.items():
+        if not {"objective", "backbone"} <= set(stage):
+            known = sorted(_names(spec))
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise UsageError(f"stages.{name}: {spec.name} has no stage {name!r}; {has}.{did_you_mean(name, known)}")
 
 
 def _names(spec: MethodSpec) -> set[str]:
@@ -139,6 +158,7 @@ def _check(plugins: Plugins, spec: MethodSpec, config: RunConfig) -> None:
         objective = plugins.find("objective", stage.objective).spec
         backbone = plugins.find("backbone", stage.backbone).spec
         _check_settings("objective", stage.objective, objective.settings, stage.settings)
+        _check_settings("backbone", stage.backbone, backbone.settings, stage.backbone_settings)
         maps = {m.name for m in backbone.maps}
         missing = [m for m in objective.needs_maps if m not in maps]
         if missing:
@@ -152,7 +172,9 @@ def _check(plugins: Plugins, spec: MethodSpec, config: RunConfig) -> None:
                 f"not {stage.training.batch_size}."
             )
     if config.read.backbone != "none":
-        maps = {m.name for m in plugins.find("backbone", config.read.backbone).spec.maps}
+        network = plugins.find("backbone", config.read.backbone).spec
+        _check_settings("backbone", config.read.backbone, network.settings, config.read.backbone_settings)
+        maps = {m.name for m in network.maps}
         foreign = [layer for layer in config.read.layers if maps and layer not in maps]
         if foreign:
             raise UsageError(f"{config.read.backbone} has no map {foreign[0]!r}; it has {', '.join(sorted(maps))}.")

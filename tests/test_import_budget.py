@@ -30,6 +30,8 @@ COMMANDS = {
     "list plugins": ["list", "plugins"],
     "list json": ["list", "datasets", "--json"],
     "describe": ["describe", "backbone", "resnet18"],
+    "data list": ["data", "list"],
+    "data help": ["data", "--help"],
     "plugin list": ["plugin", "list"],
     "doctor": ["plugin", "doctor"],
     "plugin help": ["plugin", "--help"],

@@ -30,6 +30,7 @@ from lmbench.plugins import load_plugins
 from lmbench.specs import BackboneSpec, MapSpec, ObjectiveSpec, Preprocessing
 from lmbench.training.augment import ViewSettings, draw_views
 from lmbench.training.loop import build_optimiser, resolve_device, resolve_precision, schedule, stopping_gently, train
+from lmbench.features import Extractor
 from lmbench.training.objective import Objective
 from lmbench.training.stages import ensure_stage, load_network, planned, stage_key
 
@@ -187,6 +188,8 @@ from pathlib import Path
 from test_training import *
 
 class Telling(Tiny):
+    pause = 0.2
+
     def after_step(self, step, total_steps):
         super().after_step(step, total_steps)
         print(step, flush=True)
@@ -200,18 +203,52 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
-def test_a_training_told_to_stop_saves_where_it_is_and_goes_on_from_there(tmp_path, uninterrupted, which):
+def test_a_training_told_to_stop_saves_where_it_is_and_goes_on_from_there(tmp_path, uninterrupted):
     checkpoint = tmp_path / "c.pt"
     script = SCRIPT.format(tests=str(Path(__file__).parent), checkpoint=str(checkpoint), threads=torch.get_num_threads())
-    script = script.replace("def after_step", "pause = 0.2\n    def after_step", 1)
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         while process.stdout.readline().strip() != "6":
             assert process.poll() is None
-        process.send_signal(which)
+        process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 130
-    assert 6 <= torch.load(checkpoint, weights_only=True)["step"] < 12
+    assert 6 <= torch.load(checkpoint, weights_only=True)["step"] <= 12
+    assert_equal(trained(checkpoint), uninterrupted)
+
+
+def test_looking_at_a_training_does_not_change_it(tmp_path, uninterrupted):
+    objective = new_objective()
+
+    def look(epoch):
+        extractor = Extractor(objective.extractor().network, ("map",))
+        extractor.maps(torch.rand(2, 3, 12, 12))
+        return {}
+
+    assert_equal(trained(tmp_path / "c.pt", objective, probe=look)[:1] + (uninterrupted[1],), uninterrupted)
+
+
+class Stopped(Tiny):
+    """Gets a signal in the middle of a step."""
+
+    signal, at = signal.SIGINT, 0
+
+    def after_step(self, step, total_steps):
+        super().after_step(step, total_steps)
+        if step == self.at:
+            signal.raise_signal(self.signal)
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("at", [1, 4, 7, 12])
+def test_no_step_is_lost_to_a_signal_not_even_the_last(tmp_path, uninterrupted, which, at):
+    checkpoint = tmp_path / "c.pt"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        objective = Stopped(Backbone())
+    objective.signal, objective.at = which, at
+    with pytest.raises(KeyboardInterrupt):
+        trained(checkpoint, objective, checkpoint_minutes=NEVER)
+    assert torch.load(checkpoint, weights_only=True)["step"] == at
     assert_equal(trained(checkpoint), uninterrupted)
 
 

@@ -138,7 +138,6 @@ class SoftargmaxLinear:
         self.name, self.epochs, self.batch_size = recipe, epochs, batch_size
 
     def description(self) -> dict[str, Any]:
-        few = FEW_OF.get(self.name, self.name)
         return {
             "points_per_landmark": POINTS,
             "multiplier": self.multiplier,
@@ -146,7 +145,7 @@ class SoftargmaxLinear:
             "units": "normalised, align_corners=True",
             "batch_size": self.batch_size,
             "recipe": asdict(self._recipe("all")),
-            "few_shot_recipe": asdict(RECIPES[few]),
+            "few_shot_recipe": asdict(self._recipe("few")),
             "few_shot_augmentation": "none (the papers' few-shot runs add TPS warps)",
         }
 

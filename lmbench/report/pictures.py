@@ -61,6 +61,17 @@ def draw_points(image: Image.Image, points: np.ndarray) -> Image.Image:
     return copy
 
 
+def side_by_side(images: list[Image.Image], height: int = 320) -> Image.Image:
+    """Images of any size brought to one height, in rows of up to six."""
+    tiles = [i.resize((max(1, round(i.width * height / i.height)), height), Image.Resampling.BICUBIC) for i in images]
+    width = max(t.width for t in tiles)
+    padded = []
+    for tile in tiles:
+        padded.append(Image.new("RGB", (width, height), (30, 30, 30)))
+        padded[-1].paste(tile, ((width - tile.width) // 2, 0))
+    return _grid(padded, 6)
+
+
 def save_png(image: Image.Image, path: Path) -> None:
     """Writes a PNG atomically. Raises DataError for a name that is no .png."""
     if path.suffix.lower() != ".png":

@@ -109,7 +109,8 @@ def train(
                     entry |= _probed(probe, epoch + 1, objective)
                 curve.append(entry)
                 sums = {}
-            if step < total and (interrupted() or time.monotonic() - saved > 60 * config.checkpoint_minutes):
+            due = step < total and time.monotonic() - saved > 60 * config.checkpoint_minutes
+            if due or interrupted():  # also after the last step: what follows it has not happened yet
                 _require_finite(losses, step, total, checkpoint)
                 save(step)
                 saved = time.monotonic()

@@ -153,7 +153,12 @@ def build_objective(
     if config.starts_from_parent and parent is not None:
         load_weights(backbone, parent)
     with initialising(seed, "objective", config.objective):
-        objective: Objective = spec.load()(backbone, parent=parent_extractor, **{**spec.settings, **config.settings})
+        try:
+            objective: Objective = spec.load()(backbone, parent=parent_extractor, **{**spec.settings, **config.settings})
+        except TypeError as error:
+            if "unexpected keyword argument" not in str(error):
+                raise
+            raise UsageError(f"stage {name}: a setting of {config.objective} is not known: {error}.") from None
     return objective
 
 

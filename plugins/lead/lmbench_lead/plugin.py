@@ -53,7 +53,7 @@ SMALL_STAGE1: Mapping[str, Any] = {
         "view1": SMALL_VIEW,
         "view2": SMALL_VIEW,
     },
-    "training": {"epochs": 8, "batch_size": 64, "frame": 128, "optimiser": SMALL_ADAM, "warmup_epochs": 0.5},
+    "training": {"epochs": 6, "batch_size": 64, "frame": 128, "optimiser": SMALL_ADAM, "warmup_epochs": 0.5},
 }
 SMALL_STAGE2: Mapping[str, Any] = {
     "settings": {"teacher_temperature": 0.02, "view": {**SMALL_VIEW, "size": 96, "scale": (0.7, 1.0)}},
@@ -136,6 +136,15 @@ LEAD = MethodSpec(
     ),
     default_variant="dense64",
     presets=PRESETS,
+    choices={
+        "eq. 1 prints no normalisation": "both vectors L2-normalised, symmetric: the text follows BYOL",
+        "eq. 2 prints a plain dot product": "cosine over channels, the hypercolumn as one block: the text says cosine",
+        "eq. 3 sums over both positions": "divided by the positions of the first image, a constant factor",
+        "stage 2: 20 epochs trained (text) or 10 frozen (supplement D)": "20 epochs, encoder frozen, in preset paper",
+        "which images make a pair": "each image with the next of the batch",
+        "EMA, weight decay, projector": "0.996 to 1 (BYOL), 1e-4, 4096-256 (OpenSelfSup)",
+        "presets quick and small": "no flips, tight views, AdamW, frozen BatchNorm statistics in stage 1, teacher temperature 0.02",
+    },
 )
 
 

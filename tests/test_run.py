@@ -1,0 +1,344 @@
+"""`lmbench run` from end to end on the embedded faces: the record, what is reused, what survives a kill, what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lmbench.cli.main import run_cli
+from lmbench.metrics.base import Predictions
+from lmbench.metrics.scoring import iod, matching_error
+from lmbench.records import REQUIRED
+
+EYES = (0, 1)  # of synthfaces
+
+# The smallest run that has every part: a stage of several steps, few-shot draws, all annotations, both tasks.
+SMALL = {
+    "train_images": 16, "test_images": 8, "regression.size": 8, "regression.layers_alone": "()", "matching.pairs": 2,
+    "regression.head_settings.steps": 6, "stages.byol.training.epochs": 6, "stages.byol.training.images": 32,
+    "stages.byol.training.checkpoint_minutes": 0.005,
+}  # fmt: skip
+
+
+def command(runs: Path, *options: str, method: str = "lead", variant: str = "hypercolumn") -> list[str]:
+    """The arguments of a small run."""
+    fixed = ["run", "--method", method, "--variant", variant, "--dataset", "synthfaces", "--preset", "smoke"]
+    fixed += ["--runs", str(runs), "--annotations", "4,all", "--draws", "2", "--device", "cpu", "--precision", "fp32"]
+    settings = SMALL if method == "lead" else {k: v for k, v in SMALL.items() if k.endswith("_images")}
+    return [*fixed, *(part for k, v in settings.items() for part in ("--set", f"{k}={v}")), *options]
+
+
+def run_here(capsys, *arguments: str) -> tuple[int, str, str]:
+    """(exit code, stdout, stderr) of a command line in this process."""
+    capsys.readouterr()
+    code = run_cli(list(arguments))
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def recorded(arguments: list[str]) -> dict:
+    """The record (or plan) that a command prints; for fixtures, which have no capsys of their scope."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert run_cli([*arguments, "--json"]) == 0
+    return json.loads(out.getvalue())
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """(runs folder, record) of an uninterrupted run."""
+    runs = tmp_path_factory.mktemp("whole")
+    return runs, recorded(command(runs))
+
+
+def numbers(record: dict) -> list:
+    keys = ("task", "metric", "subset", "n_annotations", "value", "std", "draws", "ci95", "images", "points")
+    return [{k: row[k] for k in keys} for row in record["metrics"]]
+
+
+def test_a_record_carries_all_that_its_numbers_depend_on(whole):
+    runs, record = whole
+    assert set(REQUIRED) <= set(record)
+    assert json.loads((runs / record["run"] / "record.json").read_text()) == record
+    assert (record["schema"], record["status"], record["seed"], record["observer_errors"]) == (1, "ok", 0, [])
+    assert (record["method"], record["variant"], record["dataset"]) == ("lead", "hypercolumn", "synthfaces")
+    assert (record["pretrain_on"], record["preset"], record["backbone"]) == ("synthfaces", "smoke", "resnet18")
+
+    kinds = {(c["kind"], c["name"]): c for c in record["components"]}
+    used = {("method", "lead"), ("dataset", "synthfaces"), ("backbone", "resnet18"), ("objective", "byol")}
+    used |= {("task", "regression"), ("task", "matching"), ("metric", "iod"), ("metric", "matching_error")}
+    assert used | {("head", "softargmax_conditioned")} == set(kinds)
+    assert kinds["objective", "byol"]["distribution"] == "lmbench-lead"
+    assert all(c["version"] for c in record["components"])
+
+    assert {"version", "commit", "dirty"} <= set(record["code"])
+    data = record["data"]
+    assert len(data["fingerprint"]) == 64 and data["pretraining_fingerprint"] == data["fingerprint"]
+    assert data["counts"] == {"train": 2000, "test": 500} and data["used"] == {"train": 16, "test": 8}
+    assert data["preprocessing"] == {"resize": 96, "crop": 0, "size": 96}
+    environment = record["environment"]
+    assert (environment["device"], environment["precision"]) == ("cpu", "fp32")
+    assert environment["peak_memory_mib"] > 0 and environment["libraries"]["torch"]
+    assert record["seconds"] > 0 and record["finished"].endswith("Z")
+    (stage,) = record["stages"]
+    assert (stage["objective"], stage["reused"], len(stage["key"]), len(stage["curve"])) == ("byol", False, 64, 6)
+
+
+def test_the_hash_is_of_the_configuration_that_the_record_states(whole):
+    _, record = whole
+    text = json.dumps(record["config"], sort_keys=True, separators=(",", ":"))
+    assert hashlib.sha256(text.encode()).hexdigest() == record["config_sha256"]
+    assert record["config_sha256"].startswith(record["run"].rpartition("_")[2])
+    assert record["config"]["regression"]["annotations"] == [4, "all"]
+
+
+def test_every_row_states_its_protocol(whole):
+    _, record = whole
+    rows = {(r["task"], r["subset"], r["n_annotations"]): r for r in record["metrics"]}
+    expected = {("regression", None, 4), ("regression", None, "all"), ("matching", "same", None), ("matching", "different", None)}
+    assert set(rows) == expected
+    for row in record["metrics"]:
+        low, high = row["ci95"]
+        assert low <= row["value"] <= high
+        assert row["higher_is_better"] is False
+    few, full = rows["regression", None, 4], rows["regression", None, "all"]
+    assert (few["draws"], full["draws"], full["std"]) == (2, None, None) and few["std"] > 0
+    assert few["normaliser"] == "distance between the two annotated eyes" and few["unit"] == "percent"
+    assert {k: few["settings"][k] for k in ("dimension", "grid", "normalise", "multiplier", "steps")} == {
+        "dimension": 960, "grid": [8, 8], "normalise": "none", "multiplier": 10.0, "steps": 6,
+    }  # fmt: skip
+    assert {"bias", "units", "upsampling", "head", "layers"} <= set(few["settings"])
+    draws = few["settings"]["draw_indices"]
+    assert [len(set(d)) for d in draws] == [4, 4] and all(0 <= i < 16 for d in draws for i in d)
+    assert rows["matching", "same", None]["settings"]["reading"] == "cl"
+
+
+def test_metrics_are_recomputed_exactly_from_the_stored_predictions(whole):
+    runs, record = whole
+    stored = {r["task"]: {} for r in record["metrics"]}
+    assert len(record["predictions"]) == len(record["metrics"])
+    for path in record["predictions"]:
+        found = Predictions.read(runs / record["run"] / "predictions", Path(path).stem)
+        stored[found.task][found.subset, found.n_annotations] = found, pd.read_parquet(runs / record["run"] / path)
+    for row in record["metrics"]:
+        predictions, table = stored[row["task"]][row["subset"], row["n_annotations"]]
+        metric = iod if row["task"] == "regression" else matching_error
+        assert float(metric(predictions).aggregate.mean()) == row["value"]
+
+        table = table.astype({c: np.float64 for c in ("x", "y", "true_x", "true_y")})  # now without lmbench
+        error = np.hypot(table["x"] - table["true_x"], table["y"] - table["true_y"])
+        if row["task"] == "regression":
+            places = table.set_index(["image", "draw", "landmark"])[["true_x", "true_y"]]
+            eyes = [places.xs(e, level="landmark") for e in EYES]
+            distance = np.hypot(*(eyes[0] - eyes[1]).to_numpy().T)
+            distance = pd.Series(distance, index=eyes[0].index).reindex(pd.MultiIndex.from_frame(table[["image", "draw"]]))
+            error = 100 * error / distance.to_numpy()
+        else:
+            error = error * 69 / 95
+        by_draw = error[table["visible"]].groupby(table["draw"]).mean()
+        assert by_draw.mean() == pytest.approx(row["value"], rel=1e-9)
+        assert row["std"] is None or by_draw.std(ddof=1) == pytest.approx(row["std"], rel=1e-9)
+        assert row["points"] == table["visible"].sum() // len(by_draw)
+
+
+def test_the_same_command_again_returns_the_same_record_and_trains_nothing(whole, capsys, monkeypatch):
+    runs, record = whole
+    monkeypatch.setattr("lmbench.runner.train_stages", None)  # whoever calls it fails
+    monkeypatch.setattr("lmbench.runner.evaluate", None)
+    before = {p: p.stat().st_mtime_ns for p in (runs / record["run"]).rglob("*") if p.is_file()}
+    code, out, _ = run_here(capsys, *command(runs), "--json")
+    assert code == 0 and json.loads(out) == record
+    code, out, _ = run_here(capsys, *command(runs))
+    assert code == 0 and "measured before" in out
+    assert before == {p: p.stat().st_mtime_ns for p in (runs / record["run"]).rglob("*") if p.is_file()}
+
+
+def test_what_a_finished_run_leaves_beside_its_record(whole):
+    runs, record = whole
+    folder = runs / record["run"]
+    assert {p.name for p in folder.iterdir()} >= {"record.json", "config.json", "predictions", "heads", "overlay.png", "curve.png"}
+    assert not (folder / "frozen").exists()
+    assert not list((runs / "stages").glob("*checkpoint*"))
+
+
+def test_a_dry_run_tells_what_would_be_trained_and_what_is_reused_and_computes_nothing(whole, capsys, tmp_path):
+    runs, record = whole
+    code, out, _ = run_here(capsys, *command(tmp_path / "new"), "--dry-run", "--json")
+    plan = json.loads(out)
+    assert code == 0 and not (tmp_path / "new").exists()
+    assert (plan["finished"], [s["action"] for s in plan["stages"]]) == (False, ["train"])
+    assert json.loads(run_here(capsys, *command(runs), "--dry-run", "--json")[1])["finished"]
+    code, out, _ = run_here(capsys, *command(runs, "--seed", "1"), "--dry-run")
+    assert code == 0 and "stage byol: train" in out
+    code, out, _ = run_here(capsys, *command(runs, variant="dense64"), "--dry-run", "--json")
+    stages = json.loads(out)["stages"]
+    assert [(s["stage"], s["action"]) for s in stages] == [("byol", "reuse"), ("distillation", "train")]
+    assert stages[0]["key"] == record["stages"][0]["key"]
+
+
+def test_a_second_variant_reuses_the_first_stage(whole, capsys):
+    runs, record = whole
+    settings = ("--tasks", "regression", "--annotations", "4", "--set", "stages.distillation.training.images=8")
+    code, out, _ = run_here(capsys, *command(runs, *settings, variant="dense64"), "--json")
+    assert code == 0
+    first, second = json.loads(out)["stages"]
+    assert (first["reused"], first["key"], second["reused"]) == (True, record["stages"][0]["key"], False)
+    assert json.loads(out)["feature_dim"] == 64
+
+
+def until(process: subprocess.Popen, happened, seconds: float = 120) -> None:
+    """Waits for something that a running command does."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert process.poll() is None, f"it ended with {process.returncode} before that"
+        assert time.monotonic() < deadline, "it did not get there in time"
+        time.sleep(0.005)
+
+
+def started(runs: Path) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-m", "lmbench", *command(runs)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+@pytest.fixture(scope="module")
+def broken_off(tmp_path_factory):
+    """(runs folder, final record, notes): killed in pretraining, stopped by Ctrl-C, killed in fitting, then left alone."""
+    runs, notes = tmp_path_factory.mktemp("broken"), {}
+
+    def plan():
+        return recorded([*command(runs), "--dry-run"])["stages"][0]["action"]
+
+    def checkpoints():
+        return list((runs / "stages").glob("*.checkpoint.pt")) if (runs / "stages").exists() else []
+
+    with started(runs) as process:
+        until(process, checkpoints)
+        process.kill()
+    notes["killed in pretraining"] = process.returncode, plan()
+    with started(runs) as process:
+        assert process.stderr is not None
+        os.set_blocking(process.stderr.fileno(), False)
+        said = b""
+
+        def training():
+            nonlocal said
+            said += process.stderr.read() or b""
+            return b"stage byol" in said
+
+        until(process, training)
+        process.send_signal(signal.SIGINT)
+        os.set_blocking(process.stderr.fileno(), True)
+        said += process.stderr.read()
+    notes["ctrl-c"] = process.returncode, said.decode()
+    with started(runs) as process:
+        until(process, lambda: list(runs.glob("*/predictions/regression-n4.json")))
+        process.kill()
+    notes["killed in fitting"] = process.returncode, plan()
+    assert not list(runs.glob("*/record.json"))
+    return runs, recorded(command(runs)), notes
+
+
+def test_a_run_killed_in_pretraining_and_in_fitting_ends_with_the_numbers_of_an_uninterrupted_one(whole, broken_off):
+    _, record, notes = broken_off
+    assert notes["killed in pretraining"] == (-signal.SIGKILL, "continue")
+    assert notes["killed in fitting"] == (-signal.SIGKILL, "reuse")
+    assert numbers(record) == numbers(whole[1])
+    assert record["stages"][0]["curve"] == whole[1]["stages"][0]["curve"]
+    assert record["stages"][0]["key"] == whole[1]["stages"][0]["key"]
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(broken_off):
+    _, _, notes = broken_off
+    code, said = notes["ctrl-c"]
+    assert code == 130
+    assert "interrupted. The same command goes on where it stopped." in said
+    assert "Traceback" not in said
+
+
+def test_nothing_unfinished_is_taken_for_a_result(broken_off):
+    runs, record, _ = broken_off
+    assert [p.parent.name for p in runs.glob("*/record.json")] == [record["run"]]
+
+
+# What is refused, each before anything is computed.
+
+USAGE = [
+    (["--method", "laed"], "unknown method 'laed'. Did you mean 'lead'"),
+    (["--dataset", "synthface"], "unknown dataset 'synthface'. Did you mean 'synthfaces'"),
+    (["--preset", "smoek"], "unknown preset 'smoek' of lead; it has smoke, quick, small, paper. Did you mean 'smoke'"),
+    (["--variant", "hypercolum"], "Did you mean 'hypercolumn'"),
+    (["--tasks", "regresion"], "unknown task 'regresion'. Did you mean 'regression'"),
+    (["--pretrain-on", "synthface"], "unknown dataset 'synthface'. Did you mean 'synthfaces'"),
+    (["--vraiant", "x"], "No such option '--vraiant'. Did you mean '--variant'"),
+    (["--annotations", "17"], "--annotations 17: synthfaces has 16 training images; ask for 1 to 16, or all."),
+    (["--annotations", "0"], "--annotations 0: synthfaces has 16 training images"),
+    (["--annotations", "few"], "--annotations 'few': expected numbers and all"),
+    (["--draws", "0"], "--draws"),
+    (["--config", "/nowhere.toml"], "--config /nowhere.toml: No such file or directory"),
+    (["--set", "stages.byol.training.epoch=3"], "stages.byol.training.epoch is no setting. Did you mean 'epochs'"),
+    (["--set", "stages.byol.settings.momentun=1"], "has no setting 'momentun'"),
+    (["--set", "read.backbone_settings.weigths=1"], "backbone 'resnet18' has no setting 'weigths'; it has model, weights."),
+    (["--set", "stages.byl.training.epochs=3"], "lead has no stage 'byl'; it has byol, distillation. Did you mean 'byol'"),
+    (["--set", "regression.draws=0"], "regression.draws = 0: input should be greater than or equal to 1"),
+    (["--set", "regression.head=softargmax"], "unknown head 'softargmax'. Did you mean 'softargmax_linear'"),
+    (["--set", "regression.head_settings.step=1"], "head 'softargmax_conditioned' has no setting 'step'"),
+    (["--set", "stages.byol.backbone=resnet19"], "unknown backbone 'resnet19'. Did you mean"),
+    (["--set", "stages.byol.training.batch_size=1"], "byol needs batches of at least 2, not 1"),
+    (["--set", "stages=3"], "stages = 3: has settings of its own"),
+    (["--set", "stages.byol=3"], "stages.byol = 3: has settings of its own"),
+    (["--set", "read=3"], "read = 3: has settings of its own"),
+    (["--set", "regression=3"], "regression = 3: has settings of its own"),
+    (["--set", "seed=3"], "seed = 3: the command line says 0; give it by --seed"),
+    (["--set", "nonsense"], "--set 'nonsense': expected a.b=value"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), USAGE, ids=[" ".join(o) for o, _ in USAGE])
+def test_a_mistake_is_named_with_the_way_out_and_exits_2(capsys, tmp_path, options, message):
+    code, out, err = run_here(capsys, *command(tmp_path / "runs"), *options)
+    assert code == 2
+    assert message in err
+    assert out == "" and not (tmp_path / "runs").exists()
+
+
+def test_a_setting_that_only_the_objective_knows_is_refused_before_it_is_trained(capsys, tmp_path):
+    code, _, err = run_here(capsys, *command(tmp_path), "--set", "stages.byol.settings.view1.siez=3")
+    assert code == 2
+    assert "stage byol: a setting of byol is not known" in err and "'siez'" in err
+
+
+def test_a_damaged_configuration_file_is_named_with_its_line(capsys, tmp_path):
+    (tmp_path / "c.toml").write_text("[regression]\ndraws = = 3\n")
+    code, _, err = run_here(capsys, *command(tmp_path / "runs"), "--config", str(tmp_path / "c.toml"))
+    assert code == 2
+    assert "c.toml: not valid TOML" in err and "line 2" in err
+
+
+def test_a_method_without_a_network_is_not_matched(capsys, tmp_path):
+    code, _, err = run_here(capsys, *command(tmp_path, "--tasks", "regression,matching", method="mean_shape", variant=""))
+    assert code == 2
+    assert "mean_shape has no network; it can be judged by --tasks regression alone." in err
+
+
+@pytest.mark.parametrize("below", ["runs", "runs/deeper"])
+def test_a_runs_folder_that_cannot_be_written_exits_1_and_says_why(capsys, tmp_path, below):
+    (tmp_path / "runs").write_text("a file")
+    code, _, err = run_here(capsys, *command(tmp_path / below, method="mean_shape", variant=""))
+    assert code == 1
+    assert str(tmp_path / below) in err and "a file stands where a folder is needed" in err
+
+
+def test_to_require_a_resumption_where_there_is_none_exits_3(capsys, tmp_path):
+    code, _, err = run_here(capsys, *command(tmp_path / "runs"), "--resume", "require")
+    assert code == 3
+    assert "there is no interrupted run" in err
