@@ -157,7 +157,9 @@ def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, Any
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         if not equals or not all(path.split(".")):
-            raise UsageError(f"--set {assignment!r}: expected a.b=value, for instance --set stages.byol.training.epochs=3.")
+            raise UsageError(
+                f"--set {assignment!r}: expected a.b=value, for instance --set stages.byol.training.epochs=3."
+            )
         try:
             value: Any = ast.literal_eval(text)
         except (ValueError, SyntaxError):

@@ -56,7 +56,9 @@ def build(runs: Path, out: Path) -> Built:
             continue
         known = built.records.setdefault(record["run"], record)
         if _values(known) != _values(record):
-            raise StaleError(f"{path}: the run {record['run']} stands in {out / 'records'} with other values; remove one of the two.")
+            raise StaleError(
+                f"{path}: the run {record['run']} stands in {out / 'records'} with other values; remove one of the two."
+            )
     measured = [row for record in built.records.values() for row in measured_rows(record)]
     rows = measured + published_rows()
     for dataset, task in sorted({(r["dataset"], r["task"]) for r in rows}):
@@ -166,7 +168,9 @@ def ranked(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     for key in sorted(groups, key=_group_order):
         group = groups[key]
         sign = -1 if group[0]["higher_is_better"] == "true" else 1
-        group.sort(key=lambda r: (sign * float(r["value"]), r["method"], r["variant"], r["source"], str(r.get("seed", ""))))
+        group.sort(
+            key=lambda r: (sign * float(r["value"]), r["method"], r["variant"], r["source"], str(r.get("seed", "")))
+        )
         values = [float(r["value"]) for r in group]
         result += [{**row, "rank": 1 + values.index(float(row["value"]))} for row in group]
     return result

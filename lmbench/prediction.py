@@ -65,7 +65,9 @@ def load_run(folder: Path, device: str = "auto") -> Predictor:
         raise UsageError(f"{record['run']}: the head {config.regression.head} does not read maps.")
     head = FittedSoftargmax.from_state({k: (v if k == "multiplier" else v[:1].to(place)) for k, v in state.items()})
     spec = get_plugins().find("dataset", config.dataset).spec
-    return Predictor(_extractor(folder, record["stages"], config, place), head, spec.preprocessing, spec.landmark_names, place)
+    return Predictor(
+        _extractor(folder, record["stages"], config, place), head, spec.preprocessing, spec.landmark_names, place
+    )
 
 
 def predict_image(predictor: Predictor, path: Path) -> Prediction:

@@ -14,7 +14,17 @@ from typing import Any
 
 import lmbench
 
-LIBRARIES = ("torch", "torchvision", "numpy", "datasets", "lightning-fabric", "pillow", "scikit-learn", "pydantic", "timm")
+LIBRARIES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "datasets",
+    "lightning-fabric",
+    "pillow",
+    "scikit-learn",
+    "pydantic",
+    "timm",
+)
 
 
 @functools.cache

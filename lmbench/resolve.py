@@ -29,12 +29,16 @@ def resolve_run(
     spec: MethodSpec = plugins.find("method", method).spec
     data = plugins.find("dataset", dataset).spec
     if not data.has_landmarks:
-        raise UsageError(f"{dataset} has no landmarks to judge by: name it in --pretrain-on, and a labelled set in --dataset.")
+        raise UsageError(
+            f"{dataset} has no landmarks to judge by: name it in --pretrain-on, and a labelled set in --dataset."
+        )
     chosen = choose_variant(spec, variant)
     preset = preset or ("small" if data.folder else "quick")
     if preset not in PRESETS or (spec.presets and preset not in spec.presets):
         known = [p for p in PRESETS if not spec.presets or p in spec.presets]
-        raise UsageError(f"unknown preset {preset!r} of {spec.name}; it has {', '.join(known)}.{did_you_mean(preset, known)}")
+        raise UsageError(
+            f"unknown preset {preset!r} of {spec.name}; it has {', '.join(known)}.{did_you_mean(preset, known)}"
+        )
     tree = merge(_base(spec, chosen), spec.defaults)
     tree = merge(tree, PROTOCOL_OF_PRESET.get(preset, {}))
     tree = merge(tree, spec.presets.get(preset, {}))
@@ -42,12 +46,16 @@ def resolve_run(
     for override in overrides:
         tree = merge(tree, override)
     _require_tables(tree, spec)
-    tree["stages"] = {name: stage for name, stage in tree["stages"].items() if name in chosen.stages or name not in _names(spec)}
+    tree["stages"] = {
+        name: stage for name, stage in tree["stages"].items() if name in chosen.stages or name not in _names(spec)
+    }
     named = {"method": method, "variant": chosen.name, "dataset": dataset, "preset": preset, "seed": seed}
     named["pretrain_on"] = (pretrain_on or dataset) if chosen.stages else ""
     for key, value in named.items():
         if tree.get(key, value) != value:
-            raise UsageError(f"{key} = {tree[key]!r}: the command line says {value!r}; give it by --{key.replace('_', '-')}.")
+            raise UsageError(
+                f"{key} = {tree[key]!r}: the command line says {value!r}; give it by --{key.replace('_', '-')}."
+            )
     tree = _with_head_settings(merge(tree, named), preset)
     config = validate(_with_backbone(tree))
     _check(plugins, spec, config)

@@ -61,11 +61,15 @@ def prepare(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: P
     target = open_dataset(config.dataset, data_root, plugins)
     source = None
     if config.pretrain_on:
-        source = target if config.pretrain_on == config.dataset else open_dataset(config.pretrain_on, data_root, plugins)
+        source = (
+            target if config.pretrain_on == config.dataset else open_dataset(config.pretrain_on, data_root, plugins)
+        )
     train_size = min(len(target.splits["train"]), config.train_images or 10**9)
     too_many = [n for n in config.regression.annotations if n != "all" and int(n) > train_size]
     if too_many or any(n != "all" and int(n) < 1 for n in config.regression.annotations):
-        raise UsageError(f"--annotations {(too_many or [0])[0]}: {config.dataset} has {train_size} training images; ask for 1 to {train_size}, or all.")
+        raise UsageError(
+            f"--annotations {(too_many or [0])[0]}: {config.dataset} has {train_size} training images; ask for 1 to {train_size}, or all."
+        )
     keys: dict[str, str] = {}
     parent: str | None = None
     for name, stage in config.stages.items():
@@ -233,7 +237,9 @@ def describe(
         "seed": config.seed,
         "backbone": config.read.backbone,
         "supervision": method.spec.supervision,
-        "feature_dim": next((r["settings"].get("dimension") for r in metrics if r["task"] == "regression" and not r["subset"]), None),
+        "feature_dim": next(
+            (r["settings"].get("dimension") for r in metrics if r["task"] == "regression" and not r["subset"]), None
+        ),
         "metrics": metrics,
         "stages": [a.entry() for a in artifacts],
         "components": components,
@@ -320,7 +326,9 @@ def _draw(job: Job, folder: Path, artifacts: list[Artifact], evaluated: list[Pre
     from lmbench.report.plots import draw_curve
 
     drawings = [partial(draw_curve, [a.entry() for a in artifacts], folder / "curve.png")] if artifacts else []
-    regression = next((p for p in evaluated if p.task == "regression" and p.subset is None and p.n_annotations == "all"), None)
+    regression = next(
+        (p for p in evaluated if p.task == "regression" and p.subset is None and p.n_annotations == "all"), None
+    )
     regression = regression or next((p for p in evaluated if p.task == "regression"), None)
     if regression is not None:
         test = job.target.pixels("test").first(job.config.test_images)

@@ -201,7 +201,9 @@ class MethodSpec(Spec):
     """What the paper leaves open and what was chosen, each with its reason; copied into every record."""
 
     def variant(self, name: str) -> VariantSpec | None:
-        return next((v for v in self.variants if v.name == (name or self.default_variant or self.variants[0].name)), None)
+        return next(
+            (v for v in self.variants if v.name == (name or self.default_variant or self.variants[0].name)), None
+        )
 
 
 KIND_OF: dict[type[Spec], str] = {

@@ -39,9 +39,7 @@ def test_matches_are_those_of_a_plain_search(reading, height, width, seed):
         query = descriptor(source, *np.clip(np.round(position), 0, last).astype(int))
         score = {(x, y): query @ descriptor(target, x, y) for y in range(height) for x in range(width)}
         best = np.array(max(score, key=score.get))
-        np.testing.assert_allclose(
-            match, best * stride if reading == "dve" else best / last * 2 - 1, atol=1e-12
-        )
+        np.testing.assert_allclose(match, best * stride if reading == "dve" else best / last * 2 - 1, atol=1e-12)
 
 
 def test_an_image_matches_itself():

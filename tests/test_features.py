@@ -30,7 +30,10 @@ def feature_maps(draw, normalise):
 def brute_force(maps, mode):
     """((B, dim, H, W), how sure each cell is): everything written out; a cell whose neighbours cancel is not judged."""
     full = [functional.interpolate(m, size=maps.size, mode="bilinear", align_corners=False) for m in maps.maps]
-    around = [functional.interpolate(m.square().sum(1, keepdim=True), size=maps.size, mode="bilinear", align_corners=False) for m in maps.maps]
+    around = [
+        functional.interpolate(m.square().sum(1, keepdim=True), size=maps.size, mode="bilinear", align_corners=False)
+        for m in maps.maps
+    ]
     blocks = full if mode == "layer" else [torch.cat(full, 1)]
     sizes = around if mode == "layer" else [sum(around)]
     sure = torch.ones(len(maps), *maps.size, dtype=torch.bool)

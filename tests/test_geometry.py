@@ -42,9 +42,7 @@ def seeded(seed):
 
 def random_points(count, size, seed, margin=0.0):
     """Points ``(1, count, 2)`` inside an image, ``margin`` (a fraction of each side) away from its border."""
-    fraction = margin + (1 - 2 * margin) * torch.rand(
-        1, count, 2, generator=seeded(seed), dtype=torch.float64
-    )
+    fraction = margin + (1 - 2 * margin) * torch.rand(1, count, 2, generator=seeded(seed), dtype=torch.float64)
     return fraction * torch.tensor([size[1] - 1, size[0] - 1])
 
 
@@ -145,8 +143,7 @@ def test_the_soft_argmax_moves_with_its_map(shift_x, shift_y, seed):
     logits = torch.full(size, -torch.inf, dtype=torch.float64)
     logits[8:16, 10:20] = torch.randn(8, 10, generator=seeded(seed), dtype=torch.float64)
     before, after = (
-        denormalise_points(soft_argmax(maps), size)
-        for maps in (logits, logits.roll((shift_y, shift_x), (0, 1)))
+        denormalise_points(soft_argmax(maps), size) for maps in (logits, logits.roll((shift_y, shift_x), (0, 1)))
     )
     torch.testing.assert_close(after - before, torch.tensor([shift_x, shift_y]).double(), rtol=0, atol=1e-10)
 
@@ -183,9 +180,7 @@ def test_the_identity_warp_changes_nothing(height, width, seed, mode):
     for view, landmarks in ((pair.view_a, pair.landmarks_a), (pair.view_b, pair.landmarks_b)):
         torch.testing.assert_close(view, images, rtol=0, atol=1e-12)
         torch.testing.assert_close(landmarks, points, rtol=0, atol=1e-9)
-    torch.testing.assert_close(
-        grid_flow(pair.grid), torch.zeros(2, height, width, 2).double(), rtol=0, atol=1e-12
-    )
+    torch.testing.assert_close(grid_flow(pair.grid), torch.zeros(2, height, width, 2).double(), rtol=0, atol=1e-12)
 
 
 @quick
@@ -341,9 +336,7 @@ def test_a_number_of_weights_that_makes_no_square_grid_is_refused():
 
 
 @quick
-@given(
-    degrees=st.floats(-180, 180), scale=st.floats(0.5, 2), x=st.floats(-5, 5), y=st.floats(-5, 5), seed=seeds
-)
+@given(degrees=st.floats(-180, 180), scale=st.floats(0.5, 2), x=st.floats(-5, 5), y=st.floats(-5, 5), seed=seeds)
 def test_affine_grids_move_images_as_affine_points_move_points(degrees, scale, x, y, seed):
     size = (41, 57)
     numbers = (torch.tensor([value], dtype=torch.float64) for value in (degrees, scale))

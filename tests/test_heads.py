@@ -87,7 +87,9 @@ def test_the_generator_alone_decides_the_fit(name):
     subsets = [Subset(12, k, torch.randperm(20, generator=seeded(k))[:12]) for k in range(2)]
     first = fit(HEADS[name](), inputs, landmarks, subsets, seed=1).predict(inputs)
     torch.manual_seed(99)
-    torch.testing.assert_close(fit(HEADS[name](), inputs, landmarks, subsets, seed=1).predict(inputs), first, rtol=0, atol=0)
+    torch.testing.assert_close(
+        fit(HEADS[name](), inputs, landmarks, subsets, seed=1).predict(inputs), first, rtol=0, atol=0
+    )
     assert not torch.equal(fit(HEADS[name](), inputs, landmarks, subsets, seed=2).predict(inputs), first)
 
 
@@ -115,7 +117,9 @@ def test_only_the_subset_is_looked_at():
     expected = fit(SoftargmaxConditioned(steps=4), inputs, landmarks, subset).predict(inputs)
     other = landmarks.clone()
     other[[0, 2, 3, 15]] = math.nan
-    torch.testing.assert_close(fit(SoftargmaxConditioned(steps=4), inputs, other, subset).predict(inputs), expected, rtol=0, atol=0)
+    torch.testing.assert_close(
+        fit(SoftargmaxConditioned(steps=4), inputs, other, subset).predict(inputs), expected, rtol=0, atol=0
+    )
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -144,7 +148,9 @@ def test_standardising_makes_the_scale_of_a_channel_indifferent():
     maps = inputs.batch(torch.arange(16)).maps
     louder = TensorInputs(SIDE, FeatureMaps(tuple(m * 64 for m in maps), (12, 15)))
     expected = fit(SoftargmaxConditioned(steps=4), inputs, landmarks).predict(inputs)
-    torch.testing.assert_close(fit(SoftargmaxConditioned(steps=4), louder, landmarks).predict(louder), expected, rtol=1e-4, atol=1e-2)
+    torch.testing.assert_close(
+        fit(SoftargmaxConditioned(steps=4), louder, landmarks).predict(louder), expected, rtol=1e-4, atol=1e-2
+    )
 
 
 def test_an_unknown_recipe_is_refused_with_the_nearest_name():
@@ -252,7 +258,9 @@ def test_least_squares_takes_the_smallest_solution_where_there_are_fewer_images_
     inputs, landmarks = shapes(images=10)
     few = Subset(3, 0, torch.tensor([2, 5, 8]))
     fitted = fit(LeastSquares(unit="unit"), inputs, landmarks, [few])
-    expected = np.linalg.pinv(in_unit(inputs.landmarks()[few.indices], 1, False)) @ in_unit(landmarks[few.indices], 1, False)
+    expected = np.linalg.pinv(in_unit(inputs.landmarks()[few.indices], 1, False)) @ in_unit(
+        landmarks[few.indices], 1, False
+    )
     np.testing.assert_allclose(fitted.state()["weight"][0].numpy(), expected, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(fitted.predict(inputs)[0, few.indices], landmarks[few.indices])
 
@@ -261,7 +269,9 @@ def test_least_squares_takes_the_smallest_solution_where_there_are_fewer_images_
 def test_an_invisible_landmark_is_left_out_of_its_own_equation_alone(make):
     inputs, landmarks = shapes()
     visible = torch.rand(landmarks.shape[:2], generator=seeded(3)) < 0.7
-    together = fit(make(), inputs, torch.where(visible[..., None], landmarks, math.nan), visible=visible).predict(inputs)[0]
+    together = fit(make(), inputs, torch.where(visible[..., None], landmarks, math.nan), visible=visible).predict(
+        inputs
+    )[0]
     for point in range(POINTS):
         rows = Subset("all", 0, visible[:, point].nonzero()[:, 0])
         alone = fit(make(), inputs, landmarks[:, point : point + 1], [rows]).predict(inputs)[0]

@@ -165,7 +165,9 @@ def errors_of(network, reading="cl", points="exact", seed=0):
     return [float(matching_error(p).aggregate[0]) for p in found]
 
 
-@pytest.mark.parametrize(("reading", "points", "most"), [("cl", "exact", 0.5), ("cl", "nearest", 0.8), ("dve", "exact", 1.2)])
+@pytest.mark.parametrize(
+    ("reading", "points", "most"), [("cl", "exact", 0.5), ("cl", "nearest", 0.8), ("dve", "exact", 1.2)]
+)
 def test_a_perfect_descriptor_finds_every_point(reading, points, most):
     same, different = errors_of(PerfectDescriptor(), reading, points)
     assert same < most
@@ -179,7 +181,9 @@ def test_a_blind_descriptor_finds_none():
 
 def test_predictions_state_their_protocol_and_name_their_pairs():
     store = images_that_say_where(5, 136)
-    same, different = match_pairs(Extractor(PerfectDescriptor(), ("place",)), store, 20, "cl", 9, "nearest", seeded(0), CPU)
+    same, different = match_pairs(
+        Extractor(PerfectDescriptor(), ("place",)), store, 20, "cl", 9, "nearest", seeded(0), CPU
+    )
     assert (same.subset, different.subset, same.image_size) == ("same", "different", 96)
     assert different.image_ids.tolist() == ["image 0 -> image 1", "image 2 -> image 3"]
     assert same.image_ids.tolist() == ["image 0 -> image 0", "image 2 -> image 2"]
@@ -197,5 +201,7 @@ def test_the_same_generator_seed_gives_the_same_matches_and_another_does_not():
 def test_a_point_counts_only_where_both_images_show_it():
     store = images_that_say_where(4, 136)
     store.visible[0, 1] = store.visible[3, 2] = False
-    _, different = match_pairs(Extractor(PerfectDescriptor(), ("place",)), store, 20, "cl", 2, "nearest", seeded(0), CPU)
+    _, different = match_pairs(
+        Extractor(PerfectDescriptor(), ("place",)), store, 20, "cl", 2, "nearest", seeded(0), CPU
+    )
     assert different.visible.tolist() == [[True, False, True, True], [True, True, False, True]]

@@ -122,9 +122,7 @@ def test_a_failed_match_is_named_and_an_invisible_one_left_out():
     expected = matching_errors(matches, target, (96, 96))
     matches[0, 1, 2] = np.nan
     with pytest.raises(DataError, match="pair 1001-1002"):
-        matching_error(
-            matches, target, (96, 96), pair_ids=[f"100{index}-100{index + 1}" for index in range(4)]
-        )
+        matching_error(matches, target, (96, 96), pair_ids=[f"100{index}-100{index + 1}" for index in range(4)])
     visible[1, 2] = False
     np.testing.assert_allclose(
         matching_error(matches, target, (96, 96), visible=visible), expected[:, visible].mean(-1)

@@ -106,7 +106,12 @@ def test_the_hash_is_of_the_configuration_that_the_record_states(whole):
 def test_every_row_states_its_protocol(whole):
     _, record = whole
     rows = {(r["task"], r["subset"], r["n_annotations"]): r for r in record["metrics"]}
-    expected = {("regression", None, 4), ("regression", None, "all"), ("matching", "same", None), ("matching", "different", None)}
+    expected = {
+        ("regression", None, 4),
+        ("regression", None, "all"),
+        ("matching", "same", None),
+        ("matching", "different", None),
+    }
     assert set(rows) == expected
     for row in record["metrics"]:
         low, high = row["ci95"]
@@ -136,13 +141,15 @@ def test_metrics_are_recomputed_exactly_from_the_stored_predictions(whole):
         metric = iod if row["task"] == "regression" else matching_error
         assert float(metric(predictions).aggregate.mean()) == row["value"]
 
-        table = table.astype({c: np.float64 for c in ("x", "y", "true_x", "true_y")})  # now without lmbench
+        table = table.astype(dict.fromkeys(("x", "y", "true_x", "true_y"), np.float64))  # now without lmbench
         error = np.hypot(table["x"] - table["true_x"], table["y"] - table["true_y"])
         if row["task"] == "regression":
             places = table.set_index(["image", "draw", "landmark"])[["true_x", "true_y"]]
             eyes = [places.xs(e, level="landmark") for e in EYES]
             distance = np.hypot(*(eyes[0] - eyes[1]).to_numpy().T)
-            distance = pd.Series(distance, index=eyes[0].index).reindex(pd.MultiIndex.from_frame(table[["image", "draw"]]))
+            distance = pd.Series(distance, index=eyes[0].index).reindex(
+                pd.MultiIndex.from_frame(table[["image", "draw"]])
+            )
             error = 100 * error / distance.to_numpy()
         else:
             error = error * 69 / 95
@@ -167,7 +174,14 @@ def test_the_same_command_again_returns_the_same_record_and_trains_nothing(whole
 def test_what_a_finished_run_leaves_beside_its_record(whole):
     runs, record = whole
     folder = runs / record["run"]
-    assert {p.name for p in folder.iterdir()} >= {"record.json", "config.json", "predictions", "heads", "overlay.png", "curve.png"}
+    assert {p.name for p in folder.iterdir()} >= {
+        "record.json",
+        "config.json",
+        "predictions",
+        "heads",
+        "overlay.png",
+        "curve.png",
+    }
     assert not (folder / "frozen").exists()
     assert not list((runs / "stages").glob("*checkpoint*"))
 
@@ -207,7 +221,9 @@ def until(process: subprocess.Popen, happened, seconds: float = 120) -> None:
 
 
 def started(runs: Path) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "lmbench", *command(runs)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-m", "lmbench", *command(runs)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
 
 
 @pytest.fixture(scope="module")
@@ -287,8 +303,14 @@ USAGE = [
     (["--config", "/nowhere.toml"], "--config /nowhere.toml: No such file or directory"),
     (["--set", "stages.byol.training.epoch=3"], "stages.byol.training.epoch is no setting. Did you mean 'epochs'"),
     (["--set", "stages.byol.settings.momentun=1"], "has no setting 'momentun'"),
-    (["--set", "read.backbone_settings.weigths=1"], "backbone 'resnet18' has no setting 'weigths'; it has model, weights."),
-    (["--set", "stages.byl.training.epochs=3"], "lead has no stage 'byl'; it has byol, distillation. Did you mean 'byol'"),
+    (
+        ["--set", "read.backbone_settings.weigths=1"],
+        "backbone 'resnet18' has no setting 'weigths'; it has model, weights.",
+    ),
+    (
+        ["--set", "stages.byl.training.epochs=3"],
+        "lead has no stage 'byl'; it has byol, distillation. Did you mean 'byol'",
+    ),
     (["--set", "regression.draws=0"], "regression.draws = 0: input should be greater than or equal to 1"),
     (["--set", "regression.head=softargmax"], "unknown head 'softargmax'. Did you mean 'softargmax_linear'"),
     (["--set", "regression.head_settings.step=1"], "head 'softargmax_conditioned' has no setting 'step'"),
@@ -325,7 +347,9 @@ def test_a_damaged_configuration_file_is_named_with_its_line(capsys, tmp_path):
 
 
 def test_a_method_without_a_network_is_not_matched(capsys, tmp_path):
-    code, _, err = run_here(capsys, *command(tmp_path, "--tasks", "regression,matching", method="mean_shape", variant=""))
+    code, _, err = run_here(
+        capsys, *command(tmp_path, "--tasks", "regression,matching", method="mean_shape", variant="")
+    )
     assert code == 2
     assert "mean_shape has no network; it can be judged by --tasks regression alone." in err
 

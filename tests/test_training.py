@@ -26,11 +26,11 @@ from torchvision.transforms import functional as reference
 from lmbench.config import OptimiserConfig, StageConfig, TrainingConfig
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import LmbenchError, StaleError, UsageError
+from lmbench.features import Extractor
 from lmbench.plugins import load_plugins
 from lmbench.specs import BackboneSpec, MapSpec, ObjectiveSpec, Preprocessing
 from lmbench.training.augment import ViewSettings, draw_views
 from lmbench.training.loop import build_optimiser, resolve_device, resolve_precision, schedule, stopping_gently, train
-from lmbench.features import Extractor
 from lmbench.training.objective import Objective
 from lmbench.training.stages import ensure_stage, load_network, planned, stage_key
 
@@ -205,7 +205,9 @@ except KeyboardInterrupt:
 
 def test_a_training_told_to_stop_saves_where_it_is_and_goes_on_from_there(tmp_path, uninterrupted):
     checkpoint = tmp_path / "c.pt"
-    script = SCRIPT.format(tests=str(Path(__file__).parent), checkpoint=str(checkpoint), threads=torch.get_num_threads())
+    script = SCRIPT.format(
+        tests=str(Path(__file__).parent), checkpoint=str(checkpoint), threads=torch.get_num_threads()
+    )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         while process.stdout.readline().strip() != "6":
@@ -314,7 +316,9 @@ def test_a_checkpoint_that_is_a_pickle_is_refused_and_not_run(tmp_path):
 
 def test_a_loss_that_is_no_number_names_term_and_step_and_keeps_the_last_good_checkpoint(tmp_path):
     path = tmp_path / "c.pt"
-    with pytest.raises(LmbenchError, match=r"the loss term 'extra' is nan at step 6 of 12.*last good checkpoint is") as caught:
+    with pytest.raises(
+        LmbenchError, match=r"the loss term 'extra' is nan at step 6 of 12.*last good checkpoint is"
+    ) as caught:
         trained(path, new_objective(nan_at=6), checkpoint_minutes=EVERY_STEP)
     assert str(path) in str(caught.value)
     state = torch.load(path, weights_only=True)
@@ -349,7 +353,9 @@ def test_fewer_images_than_a_batch_are_one_step_an_epoch(tmp_path):
     assert len(objective.seen) == 3
 
 
-@given(st.floats(0, 20), st.integers(1, 20), st.floats(0, 5), st.floats(0, 0.5), st.sampled_from(["cosine", "constant"]))
+@given(
+    st.floats(0, 20), st.integers(1, 20), st.floats(0, 5), st.floats(0, 0.5), st.sampled_from(["cosine", "constant"])
+)
 def test_the_schedule_is_its_closed_form(epoch, epochs, warmup, final, kind):
     found = schedule(TrainingConfig(epochs=epochs, warmup_epochs=warmup, final_lr=final, schedule=kind), epoch)
     if epoch < warmup:
@@ -360,13 +366,17 @@ def test_the_schedule_is_its_closed_form(epoch, epochs, warmup, final, kind):
     elif epoch >= epochs and epochs > warmup:
         assert found == pytest.approx(final)
     elif epochs > warmup:
-        assert found == pytest.approx(final + (1 - final) * math.cos(math.pi / 2 * (epoch - warmup) / (epochs - warmup)) ** 2)
+        assert found == pytest.approx(
+            final + (1 - final) * math.cos(math.pi / 2 * (epoch - warmup) / (epochs - warmup)) ** 2
+        )
 
 
 def test_the_rate_of_the_curve_is_the_schedules(tmp_path):
     _, curve = trained(tmp_path / "c.pt")
     last_steps = [0.75, 1.75, 2.75]  # epochs at the last step of each
-    assert [row["lr"] for row in curve] == pytest.approx([0.05 * (1 + math.cos(math.pi * e / 3)) / 2 for e in last_steps])
+    assert [row["lr"] for row in curve] == pytest.approx(
+        [0.05 * (1 + math.cos(math.pi * e / 3)) / 2 for e in last_steps]
+    )
 
 
 def test_norms_and_biases_go_without_weight_decay_where_that_is_asked_for():
@@ -431,7 +441,9 @@ def coordinates(side, count):
 def test_crops_have_the_area_and_aspect_asked_for_and_lie_in_the_window(low, window, seed):
     wanted = replace(PLAIN, size=32, scale=(low, 1), ratio=(0.75, 4 / 3), window=window)
     views = draw_views(coordinates(64, 50), wanted, seeded(seed))
-    steps = torch.stack((views[:, 0, 16, 17] - views[:, 0, 16, 15], views[:, 1, 17, 16] - views[:, 1, 15, 16]), -1) / 2 * 32
+    steps = (
+        torch.stack((views[:, 0, 16, 17] - views[:, 0, 16, 15], views[:, 1, 17, 16] - views[:, 1, 15, 16]), -1) / 2 * 32
+    )
     fraction = steps / window
     assert (fraction <= 1 + 1e-4).all()
     assert (fraction.prod(-1) <= 1 + 1e-4).all()
@@ -440,7 +452,9 @@ def test_crops_have_the_area_and_aspect_asked_for_and_lie_in_the_window(low, win
     aspect = fraction[inside, 0] / fraction[inside, 1]
     assert (aspect >= 0.75 - 1e-3).all() and (aspect <= 4 / 3 + 1e-3).all()
     centre = views[:, :2, 15:17, 15:17].mean((2, 3))
-    assert (centre - steps / 2 >= (1 - window) / 2 - 1e-3).all() and (centre + steps / 2 <= (1 + window) / 2 + 1e-3).all()
+    assert (centre - steps / 2 >= (1 - window) / 2 - 1e-3).all() and (
+        centre + steps / 2 <= (1 + window) / 2 + 1e-3
+    ).all()
 
 
 def soft_colours(count=6):
@@ -502,7 +516,9 @@ def plugins(version: str = "1"):
     maps = (MapSpec("map", 4, 2),)
     backbone = BackboneSpec(name="tiny", summary="-", target=f"{__name__}:Backbone", settings={"width": 4}, maps=maps)
     objective = ObjectiveSpec(name="tiny", summary="-", target=f"{__name__}:Tiny", settings={"noise": 0.1})
-    needy = ObjectiveSpec(name="needy", summary="-", target=f"{__name__}:Tiny", settings={"noise": 0.1}, needs_parent=True)
+    needy = ObjectiveSpec(
+        name="needy", summary="-", target=f"{__name__}:Tiny", settings={"noise": 0.1}, needs_parent=True
+    )
     found.backbones.add(backbone, "tests", version)
     found.objectives.add(objective, "tests", version)
     found.objectives.add(needy, "tests", version)

@@ -23,7 +23,9 @@ class FPN(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
-        self.blocks = nn.ModuleList(nn.ModuleList(_block(width) for _ in range(max(i, 1))) for i in range(len(channels)))
+        self.blocks = nn.ModuleList(
+            nn.ModuleList(_block(width) for _ in range(max(i, 1))) for i in range(len(channels))
+        )
         self.output = nn.Conv2d(width, dim, 1)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -37,7 +39,8 @@ class FPN(nn.Module):
         total: Tensor | None = None
         for level, (lateral, blocks, features) in enumerate(zip(self.lateral, self.blocks, levels, strict=True)):
             x = lateral(features)
-            for step, block in enumerate(blocks):  # type: ignore[arg-type]
+            assert isinstance(blocks, nn.ModuleList)
+            for step, block in enumerate(blocks):
                 x = block(x)
                 if level > 0:
                     target = levels[level - step - 1].shape[2:]
@@ -49,7 +52,9 @@ class FPN(nn.Module):
 
 
 def _block(width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+    )
 
 
 def build(encoder: str, dim: int = 64, weights: str | None = None) -> FPN:

@@ -13,7 +13,13 @@ from lmbench.errors import DataError, UsageError
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=None, help="Picture (.png) of the images with their landmarks.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Picture (.png) of the images with their landmarks.",
+)
 @click.option("--force", is_flag=True, help="Replace an existing picture.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the landmarks as JSON instead of a table.")
@@ -40,7 +46,10 @@ def predict(run: Path, images: tuple[Path, ...], output: Path | None, force: boo
         click.echo(f"{output}: {len(found)} images", err=True)
     names = predictor.landmark_names
     if as_json:
-        rows = [{"image": str(p.path), "landmarks": dict(zip(names, p.landmarks.round(2).tolist(), strict=True))} for p in found]
+        rows = [
+            {"image": str(p.path), "landmarks": dict(zip(names, p.landmarks.round(2).tolist(), strict=True))}
+            for p in found
+        ]
         click.echo(json.dumps(rows, indent=1))
         return
     from lmbench.cli.table import show_table

@@ -29,14 +29,26 @@ def parse_annotations(text: str) -> tuple[int | str, ...]:
 @click.option("--dataset", required=True, help="The labelled dataset it is judged on: see `lmbench list datasets`.")
 @click.option("--variant", default="", help="Which frozen output is judged; several with commas, or `all`.")
 @click.option("--preset", default=None, help="smoke, quick, small or paper  [quick on embedded data, else small]")
-@click.option("--pretrain-on", default="", help="Unlabelled dataset for pretraining (images:DIR takes a folder).  [the dataset's own]")
-@click.option("--data-root", type=click.Path(path_type=Path), default=None, help="Folder of the datasets.  [$LMBENCH_DATA]")
-@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where results go.")
+@click.option(
+    "--pretrain-on",
+    default="",
+    help="Unlabelled dataset for pretraining (images:DIR takes a folder).  [the dataset's own]",
+)
+@click.option(
+    "--data-root", type=click.Path(path_type=Path), default=None, help="Folder of the datasets.  [$LMBENCH_DATA]"
+)
+@click.option(
+    "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where results go."
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--annotations", default=None, help="Numbers of annotated images: 1,5,10,all.")
-@click.option("--draws", type=click.IntRange(1), default=None, help="Random choices of each number of annotated images.")
+@click.option(
+    "--draws", type=click.IntRange(1), default=None, help="Random choices of each number of annotated images."
+)
 @click.option("--tasks", default=None, help="regression,matching")
-@click.option("--probe-every", type=click.IntRange(0), default=None, help="Epochs between two points of the learning curve.")
+@click.option(
+    "--probe-every", type=click.IntRange(0), default=None, help="Epochs between two points of the learning curve."
+)
 @click.option("--device", default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default=None)
 @click.option("--config", "config_file", type=click.Path(path_type=Path), default=None, help="Overrides as TOML.")
@@ -86,7 +98,9 @@ def run(
     spec = plugins.find("method", method).spec
     variants = [v.name for v in spec.variants] if variant == "all" else [v.strip() for v in variant.split(",")]
     configs = [
-        resolve_run(plugins, method, dataset, preset=preset, variant=v, pretrain_on=pretrain_on, seed=seed, overrides=overrides)
+        resolve_run(
+            plugins, method, dataset, preset=preset, variant=v, pretrain_on=pretrain_on, seed=seed, overrides=overrides
+        )
         for v in variants
     ]
 
@@ -119,14 +133,30 @@ def show_record(record: dict[str, Any], runs: Path, known: bool) -> None:
     rows = []
     for m in record["metrics"]:
         spread = f" ± {m['std']:.2f}" if m["std"] is not None else ""
-        n = "" if m["n_annotations"] is None else str(m["n_annotations"]) + (f" x {m['draws']} draws" if m["draws"] else "")
+        n = (
+            ""
+            if m["n_annotations"] is None
+            else str(m["n_annotations"]) + (f" x {m['draws']} draws" if m["draws"] else "")
+        )
         interval = f"{m['ci95'][0]:.2f} .. {m['ci95'][1]:.2f}"
         arrow = "↑" if m["higher_is_better"] else "↓"
-        rows.append([m["task"], m["subset"] or "", n, f"{m['metric']} {arrow}", f"{m['value']:.2f}{spread}", m["unit"], interval])
+        rows.append(
+            [
+                m["task"],
+                m["subset"] or "",
+                n,
+                f"{m['metric']} {arrow}",
+                f"{m['value']:.2f}{spread}",
+                m["unit"],
+                interval,
+            ]
+        )
     click.echo(head)
     show_table(["task", "part", "annotations", "metric", "value", "unit", "95 % over images"], rows)
     for stage in record["stages"]:
-        click.echo(f"stage {stage['name']}: " + ("reused" if stage["reused"] else f"trained in {stage['seconds']:.0f} s"))
+        click.echo(
+            f"stage {stage['name']}: " + ("reused" if stage["reused"] else f"trained in {stage['seconds']:.0f} s")
+        )
     click.echo(("measured before, see " if known else "record: ") + str(runs / record["run"] / "record.json"))
 
 
@@ -138,5 +168,7 @@ def show_plan(plan: dict[str, Any]) -> None:
     click.echo(plan["run"])
     words = {"reuse": "reuse the artifact", "continue": "go on from the checkpoint of", "train": "train"}
     for s in plan["stages"]:
-        click.echo(f"  stage {s['stage']}: {words[s['action']]} ({s['objective']}, {s['epochs']} epochs, key {s['key'][:20]})")
+        click.echo(
+            f"  stage {s['stage']}: {words[s['action']]} ({s['objective']}, {s['epochs']} epochs, key {s['key'][:20]})"
+        )
     click.echo(f"  then judge: {', '.join(plan['tasks'])}")

@@ -54,9 +54,7 @@ def flip_points(points: Tensor, size: tuple[int, int], swap_pairs: Iterable[tupl
     return torch.stack((size[1] - 1 - x, y), -1)
 
 
-def pixel_grid(
-    size: tuple[int, int], dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
-) -> Tensor:
+def pixel_grid(size: tuple[int, int], dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> Tensor:
     """The pixel centres of an image of ``size`` (H, W): ``(H, W, 2)``, pixels, x before y."""
     y, x = torch.meshgrid(*(torch.arange(n, dtype=dtype, device=device) for n in size), indexing="ij")
     return _floating(torch.stack((x, y), -1))

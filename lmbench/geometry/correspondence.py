@@ -74,9 +74,7 @@ def find_matches_dense(
         found = f"reading {reading!r} with stride={stride}, blocks={blocks}"
         raise ValueError(f"{found}: 'dve' needs a stride and takes no blocks, 'cl' takes no stride")
     if source.dim() == 3:
-        matches = find_matches_dense(
-            source[None], target[None], keypoints[None], reading, stride=stride, blocks=blocks
-        )
+        matches = find_matches_dense(source[None], target[None], keypoints[None], reading, stride=stride, blocks=blocks)
         return matches[0]
 
     keypoints = keypoints.double()

@@ -83,9 +83,7 @@ class WarpedPairs:
     grid: Tensor
 
 
-def control_points(
-    side: int = 10, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
-) -> Tensor:
+def control_points(side: int = 10, dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> Tensor:
     """The regular control grid, ``(side * side, 2)`` in [-1, 1], x before y, row-major with y outer."""
     return normalise_points(pixel_grid((side, side), dtype, device), (side, side)).reshape(-1, 2)
 
@@ -120,9 +118,7 @@ def tps_grid(weights: Tensor, size: tuple[int, int], control: Tensor | None = No
         side = math.isqrt(max(count, 0))
         if side * side != count or count == 0:
             found = f"{count} kernel rows in weights {tuple(weights.shape)}"
-            raise ValueError(
-                f"tps_grid: expected a square number of kernel rows, found {found}; pass control"
-            )
+            raise ValueError(f"tps_grid: expected a square number of kernel rows, found {found}; pass control")
         basis = _regular_basis(tuple(size), side, weights.dtype, weights.device)
     elif len(control) != count:
         raise ValueError(f"tps_grid: {len(control)} control points for weights with {count} kernel rows")
@@ -133,9 +129,7 @@ def tps_grid(weights: Tensor, size: tuple[int, int], control: Tensor | None = No
     return flat.reshape(*size, -1, 2).permute(2, 0, 1, 3).contiguous()
 
 
-def draw_tps_weights(
-    count: int, strength: TPSStrength, generator: torch.Generator, control: int = 100
-) -> Tensor:
+def draw_tps_weights(count: int, strength: TPSStrength, generator: torch.Generator, control: int = 100) -> Tensor:
     """Random spline weights ``(count, control + 3, 2)``, float32 on the generator's device, drawn in turn.
 
     With a CPU generator the numbers are bit for bit those of ``random_tps_weights`` in DVE and
@@ -285,9 +279,7 @@ def grid_flow(grid: Tensor) -> Tensor:
     return denormalise_points(grid, size) - pixel_grid(size, grid.dtype, grid.device)
 
 
-def affine_matrices(
-    rotation_deg: Tensor, scale: Tensor, translation: Tensor, size: tuple[int, int]
-) -> Tensor:
+def affine_matrices(rotation_deg: Tensor, scale: Tensor, translation: Tensor, size: tuple[int, int]) -> Tensor:
     """Matrices ``(B, 2, 3)`` that move points in pixels: rotate and scale about the centre, then shift.
 
     Args:

@@ -52,7 +52,13 @@ class Ridge:
         self.alpha, self.bias, self.origin, self.unit = float(alpha), bias, origin, unit
 
     def description(self) -> dict[str, Any]:
-        return {"alpha": self.alpha, "bias": self.bias, "origin": self.origin, "unit": self.unit, "loss": "sum of squares"}
+        return {
+            "alpha": self.alpha,
+            "bias": self.bias,
+            "origin": self.origin,
+            "unit": self.unit,
+            "loss": "sum of squares",
+        }
 
     def fit(
         self,
@@ -77,7 +83,9 @@ class Ridge:
     def _solve(self, x: np.ndarray, y: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if seen.all():
             return solve_linear(x, y, self.alpha, self.bias)
-        columns = [solve_linear(x[seen[:, j]], y[seen[:, j], j : j + 1], self.alpha, self.bias) for j in range(y.shape[1])]
+        columns = [
+            solve_linear(x[seen[:, j]], y[seen[:, j], j : j + 1], self.alpha, self.bias) for j in range(y.shape[1])
+        ]
         return np.concatenate([w for w, _ in columns], axis=1), np.concatenate([b for _, b in columns])
 
 

@@ -175,7 +175,9 @@ class SoftargmaxLinear:
             recipe = self._recipe(group[0].n)
             images = len(group[0].indices)
             copies = max(1, min(recipe.copies_of, len(inputs)) // images) if recipe.copies_of else 1
-            per_epoch = max(1, (images * copies) // self.batch_size if recipe.drop_last else -(-images * copies // self.batch_size))
+            per_epoch = max(
+                1, (images * copies) // self.batch_size if recipe.drop_last else -(-images * copies // self.batch_size)
+            )
             factor = SCHEDULES[recipe.schedule]
             return Plan(
                 steps=recipe.epochs * per_epoch,
@@ -233,7 +235,9 @@ class SoftargmaxConditioned:
         """The fitted heads, one a subset, in order."""
         _, deviation = inputs.statistics()
         # A channel that never changes says nothing; dividing by its rounding noise would make it shout.
-        scale = torch.where(deviation > 1e-6 * deviation.max(), 1 / deviation.clamp(min=1e-12), torch.zeros(()).to(deviation))
+        scale = torch.where(
+            deviation > 1e-6 * deviation.max(), 1 / deviation.clamp(min=1e-12), torch.zeros(()).to(deviation)
+        )
         count, device = landmarks.shape[1], inputs.device
         side = inputs.image_size
         normalised = normalise_points(landmarks, (side, side))
@@ -287,7 +291,9 @@ def _fit_groups(
     fitted: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
     for members in _by_size(subsets):
         group = [subsets[i] for i in members]
-        parameters = _fit_together(inputs, target, seen, group, generator, start(group), plan(group), multiplier, batch_size, scale)
+        parameters = _fit_together(
+            inputs, target, seen, group, generator, start(group), plan(group), multiplier, batch_size, scale
+        )
         for position, index in enumerate(members):
             fitted[index] = (parameters[0][position], parameters[1][position], parameters[2][position])
     ordered = [fitted[i] for i in range(len(subsets))]

@@ -42,9 +42,7 @@ def inter_ocular_errors(
     """
     predictions, truth = as_float64(predicted), as_float64(target)
     if truth.ndim != 3 or truth.shape[-1] != 2 or predictions.shape[-3:] != truth.shape:
-        raise ValueError(
-            f"iod: expected (..., N, L, 2) and (N, L, 2), found {predictions.shape} and {truth.shape}"
-        )
+        raise ValueError(f"iod: expected (..., N, L, 2) and (N, L, 2), found {predictions.shape} and {truth.shape}")
     scored = scored_points(visible, truth.shape[:2])
     names = names_of("image", image_ids, len(truth))
     landmarks = truth.shape[1]

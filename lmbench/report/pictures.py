@@ -15,7 +15,15 @@ from lmbench.store import write_atomically
 
 ZOOM = 2
 TRUE, PREDICTED, HIDDEN = (60, 220, 80), (255, 60, 60), (150, 150, 150)
-COLOURS = ((230, 60, 60), (60, 130, 255), (250, 200, 40), (60, 210, 100), (230, 90, 230), (60, 220, 220), (255, 140, 40))
+COLOURS = (
+    (230, 60, 60),
+    (60, 130, 255),
+    (250, 200, 40),
+    (60, 210, 100),
+    (230, 90, 230),
+    (60, 220, 220),
+    (255, 140, 40),
+)
 
 
 def contact_sheet(pixels: PixelStore, count: int, columns: int = 10) -> Image.Image:
@@ -42,7 +50,9 @@ def draw_overlay(predictions: Predictions, pixels: PixelStore, path: Path, count
     tiles = []
     for i in chosen:
         tile, draw = _tile(pixels.images[i])
-        for found, true, visible in zip(predictions.predicted[0, i], predictions.target[i], predictions.visible[i], strict=True):
+        for found, true, visible in zip(
+            predictions.predicted[0, i], predictions.target[i], predictions.visible[i], strict=True
+        ):
             if visible:
                 draw.line([_at(true), _at(found)], fill=(255, 255, 255))
                 _dot(draw, true, TRUE)
@@ -57,7 +67,9 @@ def draw_points(image: Image.Image, points: np.ndarray) -> Image.Image:
     draw = ImageDraw.Draw(copy)
     radius = max(2, min(copy.size) // 60)
     for k, (x, y) in enumerate(points):
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=COLOURS[k % len(COLOURS)], outline=(0, 0, 0))
+        draw.ellipse(
+            (x - radius, y - radius, x + radius, y + radius), fill=COLOURS[k % len(COLOURS)], outline=(0, 0, 0)
+        )
     return copy
 
 

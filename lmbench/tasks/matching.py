@@ -154,7 +154,8 @@ def choose_pairs(identity: np.ndarray, pairs: int) -> tuple[np.ndarray, np.ndarr
     Raises UsageError where no two images can be paired.
     """
     count = len(identity)
-    sources, partners = [], []
+    sources: list[int] = []
+    partners: list[int] = []
     for source in range(0, count - 1, 2):
         if len(sources) == pairs:
             break

@@ -28,7 +28,12 @@ PAIRS = 100
 
 
 def probe_network(
-    extractor: Extractor, dataset: OpenDataset, settings: ProbeConfig, seed: int, device: torch.device, alone: str | None
+    extractor: Extractor,
+    dataset: OpenDataset,
+    settings: ProbeConfig,
+    seed: int,
+    device: torch.device,
+    alone: str | None,
 ) -> dict[str, float]:
     """``probe_matching_px`` (different images), ``probe_n10_iod`` (mean over draws) and ``probe_<layer>_iod``.
 
@@ -37,9 +42,14 @@ def probe_network(
     fit, judge = _halves(dataset, settings, seed)
     figures = {"probe_matching_px": _matching(extractor, dataset, judge[0], seed, device)}
     with TemporaryDirectory() as folder:
-        frozen = [freeze_maps(extractor, p, Path(folder) / n, device).read(GRID, "none") for n, p in (("fit", fit), ("judge", judge[1]))]
+        frozen = [
+            freeze_maps(extractor, p, Path(folder) / n, device).read(GRID, "none")
+            for n, p in (("fit", fit), ("judge", judge[1]))
+        ]
         subsets = [s for s in draw_subsets(len(fit), [min(settings.annotations, len(fit))], settings.draws, seed)]
-        figures[f"probe_n{settings.annotations}_iod"] = _regression(frozen, fit, judge[1], dataset, subsets, settings, seed)
+        figures[f"probe_n{settings.annotations}_iod"] = _regression(
+            frozen, fit, judge[1], dataset, subsets, settings, seed
+        )
         if alone is not None and alone in extractor.layers:
             single = [f.only(alone) for f in frozen]
             whole = [Subset("all", 0, torch.arange(len(fit)))]

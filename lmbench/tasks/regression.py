@@ -48,7 +48,7 @@ def make_head(entry: Entry[HeadSpec], settings: dict[str, Any]) -> Head:
     return head
 
 
-@dataclass(frozen=True)
+@dataclass
 class NoInputs:
     """Inputs of a head that looks at no image: their number."""
 

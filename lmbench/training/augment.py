@@ -80,7 +80,9 @@ def _recolour(views: Tensor, settings: ViewSettings, generator: torch.Generator)
     """Brightness, contrast, saturation, hue and greyscale: one 3x3 matrix and one offset an image."""
     count = len(views)
     jittered = torch.rand(count, generator=generator) < settings.jitter_p
-    strength = [torch.where(jittered, (2 * torch.rand(count, generator=generator) - 1) * s, 0.0) for s in settings.jitter]
+    strength = [
+        torch.where(jittered, (2 * torch.rand(count, generator=generator) - 1) * s, 0.0) for s in settings.jitter
+    ]
     grey = torch.rand(count, generator=generator) < settings.grey_p
     brightness, contrast, saturation = (1 + s for s in strength[:3])
     luma = torch.tensor(LUMA)

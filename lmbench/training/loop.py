@@ -104,7 +104,9 @@ def train(
                 note = f"epoch {epoch + 1}/{config.epochs} loss {float(losses['total'].detach()):.4f}"
             bar.advance(batch_size, note)
             if last:
-                entry = {"epoch": float(epoch + 1), "lr": rate} | {k: float(v) / steps_per_epoch for k, v in sums.items()}
+                entry = {"epoch": float(epoch + 1), "lr": rate} | {
+                    k: float(v) / steps_per_epoch for k, v in sums.items()
+                }
                 if probe is not None:
                     entry |= _probed(probe, epoch + 1, objective)
                 curve.append(entry)
@@ -128,7 +130,7 @@ def stopping_gently() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    asked = []
+    asked: list[int] = []
 
     def note_it(number: int, frame: Any) -> None:
         if asked:
@@ -203,7 +205,9 @@ def _fabric(device: torch.device, precision: str) -> Any:
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     accelerator = "cpu" if device.type == "cpu" else device.type
     devices: Any = 1 if device.type == "cpu" or device.index is None else [device.index]
-    return Fabric(accelerator=accelerator, devices=devices, precision="bf16-mixed" if precision == "bf16" else "32-true")
+    return Fabric(
+        accelerator=accelerator, devices=devices, precision="bf16-mixed" if precision == "bf16" else "32-true"
+    )
 
 
 def _probed(probe: Callable[[int], dict[str, float]], epoch: int, objective: Objective) -> dict[str, float]:
@@ -216,7 +220,9 @@ def _probed(probe: Callable[[int], dict[str, float]], epoch: int, objective: Obj
 def _require_finite(losses: dict[str, Tensor], step: int, total: int, checkpoint: Path) -> None:
     for name, value in losses.items():
         if not math.isfinite(float(value.detach())):
-            kept = f"the last good checkpoint is {checkpoint}" if checkpoint.exists() else "no checkpoint was written yet"
+            kept = (
+                f"the last good checkpoint is {checkpoint}" if checkpoint.exists() else "no checkpoint was written yet"
+            )
             raise LmbenchError(
                 f"training: the loss term {name!r} is {float(value.detach())} at step {step} of {total}; {kept}. "
                 "Lower the learning rate (--set stages.<name>.training.optimiser.lr=...)."

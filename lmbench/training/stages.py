@@ -100,7 +100,9 @@ def ensure_stage(
         objective = build_objective(config, plugins, parent, parent_extractor, seed, name)
         steps = Preprocessing(config.training.frame)
         pixels = dataset.pixels("train", steps).first(config.training.images)
-        progress.say(f"stage {name}: {config.objective} on {config.backbone}, {len(pixels)} images of {dataset.name}, {config.training.epochs} epochs")
+        progress.say(
+            f"stage {name}: {config.objective} on {config.backbone}, {len(pixels)} images of {dataset.name}, {config.training.epochs} epochs"
+        )
         curve, seconds = train(
             objective,
             pixels,
@@ -154,7 +156,9 @@ def build_objective(
         load_weights(backbone, parent)
     with initialising(seed, "objective", config.objective):
         try:
-            objective: Objective = spec.load()(backbone, parent=parent_extractor, **{**spec.settings, **config.settings})
+            objective: Objective = spec.load()(
+                backbone, parent=parent_extractor, **{**spec.settings, **config.settings}
+            )
         except TypeError as error:
             if "unexpected keyword argument" not in str(error):
                 raise

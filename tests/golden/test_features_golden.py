@@ -24,7 +24,9 @@ def relative(found, expected):
 
 def hypercolumns(case, dtype):
     """(name, FeatureMaps, expected) for every hypercolumn in the file; sizes and layers are read from the arrays."""
-    stages = sorted((n for n in case if re.fullmatch(r"in_stage\d+", n)), key=lambda n: -int(n.removeprefix("in_stage")))
+    stages = sorted(
+        (n for n in case if re.fullmatch(r"in_stage\d+", n)), key=lambda n: -int(n.removeprefix("in_stage"))
+    )
     found = []
     for name in sorted(n for n in case if n.startswith("out_hyper")):
         layers = re.search(r"(\d+)layers", name)
@@ -63,4 +65,6 @@ def test_descriptors_of_cells_are_the_references_columns(golden, dtype, toleranc
         height, width = maps.size
         y, x = np.mgrid[:height, :width].reshape(2, -1)
         cells = torch.as_tensor(np.stack((x, y), -1))[None].expand(len(expected), -1, -1)
-        assert relative(maps.sample(cells), expected.reshape(*expected.shape[:2], -1).transpose(0, 2, 1)) <= tolerance, name
+        assert (
+            relative(maps.sample(cells), expected.reshape(*expected.shape[:2], -1).transpose(0, 2, 1)) <= tolerance
+        ), name

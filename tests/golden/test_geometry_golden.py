@@ -86,9 +86,7 @@ def test_control_points_may_lie_anywhere(golden, dtype, tolerance, image_toleran
 
 def test_random_weights_are_the_references_bit_for_bit(golden):
     case = golden("tps_grid")
-    for seed, deviations, expected in zip(
-        case["draw_seed"], case["draw_params"], case["draw_weights"], strict=True
-    ):
+    for seed, deviations, expected in zip(case["draw_seed"], case["draw_params"], case["draw_weights"], strict=True):
         count, rows, _ = expected.shape
         generator = torch.Generator().manual_seed(int(seed))
         drawn = draw_tps_weights(count, TPSStrength(*deviations.tolist()), generator, rows - 3)

@@ -35,7 +35,8 @@ def relative(found, expected):
 def regressor(case, dtype):
     """(maps, filters (L*P, C), linear (L, 2, 2P), target) of the golden case in our shapes."""
     features, conv, linear, target = (
-        torch.as_tensor(case[f"in_{name}"], dtype=dtype) for name in ("features", "conv_weight", "linear_weight", "target")
+        torch.as_tensor(case[f"in_{name}"], dtype=dtype)
+        for name in ("features", "conv_weight", "linear_weight", "target")
     )
     landmarks = int(case["par_num_points"])
     maps = FeatureMaps((features,), tuple(features.shape[-2:]))

@@ -45,9 +45,7 @@ def test_the_inter_ocular_error_of_real_predictions_is_the_published_protocols(g
 def batched(case):
     """The axes (pair, same or different) as one batch of pairs: matches, true points, and the way back."""
     matches, keypoints = case["out_match"], case["in_keypoints"][:, 1:]
-    return matches.reshape(-1, *matches.shape[2:]), keypoints.reshape(
-        matches.reshape(-1, *matches.shape[2:]).shape
-    )
+    return matches.reshape(-1, *matches.shape[2:]), keypoints.reshape(matches.reshape(-1, *matches.shape[2:]).shape)
 
 
 def assert_matching_errors(case, matches, keypoints, size, reading):

@@ -20,9 +20,7 @@ def relative(found, expected):
     ("dtype", "tolerance", "gradient_tolerance"),
     [(torch.float64, 1e-10, 1e-10), (torch.float32, 1e-5, 1e-4)],
 )
-def test_the_regressor_of_the_references_comes_out_of_the_soft_argmax(
-    golden, dtype, tolerance, gradient_tolerance
-):
+def test_the_regressor_of_the_references_comes_out_of_the_soft_argmax(golden, dtype, tolerance, gradient_tolerance):
     case = golden("softargmax_regressor")
     features, conv, linear, target = (
         torch.as_tensor(case[f"in_{name}"], dtype=dtype)

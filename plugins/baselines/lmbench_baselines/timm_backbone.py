@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lmbench.api import DataError, UsageError
 from torch import Tensor, nn
+
+from lmbench.api import DataError, UsageError
 
 
 class TimmMaps(nn.Module):

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from lmbench.api import Extractor, Objective, ViewSettings, draw_views
 from torch import Tensor, nn
 from torch.nn import functional
+
+from lmbench.api import Extractor, Objective, ViewSettings, draw_views
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from lmbench.api import Extractor, Objective, UsageError, ViewSettings, draw_views
 from torch import Tensor, nn
 from torch.nn import functional
+
+from lmbench.api import Extractor, Objective, UsageError, ViewSettings, draw_views
 
 
 def correspondence(source: Tensor, target: Tensor, temperature: float) -> Tensor:
@@ -55,9 +56,12 @@ class CorrespondenceDistillation(Objective):
     ) -> None:
         super().__init__(backbone, parent)
         if parent is None or not hasattr(backbone, "encoder"):
-            raise UsageError("correspondence_distillation needs a stage before it and a backbone with an encoder (resnet*_fpn).")
+            raise UsageError(
+                "correspondence_distillation needs a stage before it and a backbone with an encoder (resnet*_fpn)."
+            )
         if encoder not in ("frozen", "trained") or pairs not in ("another", "same"):
             raise UsageError("correspondence_distillation: encoder is frozen or trained; pairs is another or same.")
+        assert isinstance(backbone.encoder, nn.Module)
         backbone.encoder.load_state_dict(parent.network.state_dict())  # sec. 3.3: initialised with stage 1
         self.encoder_frozen = encoder == "frozen"
         if self.encoder_frozen:
@@ -74,7 +78,8 @@ class CorrespondenceDistillation(Objective):
         """A frozen encoder keeps its BatchNorm statistics as well."""
         super().train(mode)
         if self.encoder_frozen:
-            self.backbone.encoder.eval()  # type: ignore[operator, union-attr]
+            assert isinstance(self.backbone.encoder, nn.Module)
+            self.backbone.encoder.eval()
         return self
 
     def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

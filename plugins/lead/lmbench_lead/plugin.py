@@ -86,15 +86,18 @@ PRESETS: dict[str, Mapping[str, Any]] = {
             "byol": {
                 **SMALL_STAGE1,
                 "settings": {**SMALL_STAGE1["settings"], "view1": QUICK_VIEW, "view2": QUICK_VIEW},
-                "training": {**SMALL_STAGE1["training"], "epochs": 3, "frame": 96},
+                "training": {**SMALL_STAGE1["training"], "epochs": 2, "frame": 96},
             },
             "distillation": {
                 "settings": {**SMALL_STAGE2["settings"], "view": {**QUICK_VIEW, "size": 96}},
-                "training": {**SMALL_STAGE2["training"], "epochs": 1, "images": 1600, "frame": 96},
+                "training": {**SMALL_STAGE2["training"], "epochs": 1, "images": 1280, "frame": 96},
             },
         }
     },
-    "small": {"stages": {"byol": SMALL_STAGE1, "distillation": SMALL_STAGE2}, "probe": {"every": 2, "images": 400, "steps": 100}},
+    "small": {
+        "stages": {"byol": SMALL_STAGE1, "distillation": SMALL_STAGE2},
+        "probe": {"every": 2, "images": 400, "steps": 100},
+    },
     "paper": {"backbone": "resnet50"},
 }
 
@@ -104,7 +107,9 @@ LEAD = MethodSpec(
     paper=PAPER,
     year=2022,
     stages=(
-        StageSpec(name="byol", objective="byol", settings={"view1": BYOL_VIEW, "view2": BYOL_VIEW2}, training=PAPER_STAGE1),
+        StageSpec(
+            name="byol", objective="byol", settings={"view1": BYOL_VIEW, "view2": BYOL_VIEW2}, training=PAPER_STAGE1
+        ),
         StageSpec(
             name="distillation",
             objective="correspondence_distillation",

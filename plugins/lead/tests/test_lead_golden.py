@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from lmbench_lead.byol import regression_loss, symmetric_loss
 from lmbench_lead.distillation import correspondence, distillation_loss
 
