@@ -68,7 +68,8 @@ def prepare(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: P
     too_many = [n for n in config.regression.annotations if n != "all" and int(n) > train_size]
     if too_many or any(n != "all" and int(n) < 1 for n in config.regression.annotations):
         raise UsageError(
-            f"--annotations {(too_many or [0])[0]}: {config.dataset} has {train_size} training images; ask for 1 to {train_size}, or all."
+            f"--annotations {(too_many or [0])[0]}: {config.dataset} has {train_size} training images; "
+            f"ask for 1 to {train_size}, or all."
         )
     keys: dict[str, str] = {}
     parent: str | None = None

@@ -269,7 +269,7 @@ def stage(**fields: Any) -> tuple[StageSpec, ...]:
         (
             {"stages": stage(backbone_settings={"wdth": 8})},
             "stages_name_existing_parts",
-            "has no setting wdth",
+            "has no setting 'wdth'",
         ),
         ({"stages": stage(training={"epocs": 3})}, "presets_validate", "Did you mean 'epochs'"),
         (

@@ -405,7 +405,11 @@ fewer = settings(max_examples=25, deadline=None)
 
 @fewer
 @given(
-    count=st.integers(1, 3), height=st.integers(8, 30), width=st.integers(8, 30), size=st.integers(6, 24), seed=st.integers(0, 999),
+    count=st.integers(1, 3),
+    height=st.integers(8, 30),
+    width=st.integers(8, 30),
+    size=st.integers(6, 24),
+    seed=st.integers(0, 999),
 )  # fmt: skip
 def test_views_have_their_size_lie_in_0_1_and_depend_on_the_generator_alone(count, height, width, size, seed):
     everything = ViewSettings(size=size, rotation=30, flip_p=0.5, blur_p=0.7, solarise_p=0.3, window=0.8)
@@ -538,7 +542,10 @@ def stage(**changes) -> StageConfig:
     return StageConfig(**{**values, **changes})
 
 
-def key_of(wanted: StageConfig, version="1", fingerprint="f" * 64, frame=Preprocessing(20), parent=None, seed=0) -> str:
+TWENTY = Preprocessing(20)
+
+
+def key_of(wanted: StageConfig, version="1", fingerprint="f" * 64, frame=TWENTY, parent=None, seed=0) -> str:
     return stage_key(wanted, plugins(version), fingerprint, frame, parent, seed)
 
 

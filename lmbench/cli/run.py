@@ -129,7 +129,8 @@ def show_record(record: dict[str, Any], runs: Path, known: bool) -> None:
     from lmbench.cli.table import show_table
 
     pretrained = f", pretrained on {record['pretrain_on']}" if record["pretrain_on"] else ""
-    head = f"{record['method']} / {record['variant']} on {record['dataset']}{pretrained} (preset {record['preset']}, seed {record['seed']})"
+    settings = f"(preset {record['preset']}, seed {record['seed']})"
+    head = f"{record['method']} / {record['variant']} on {record['dataset']}{pretrained} {settings}"
     rows = []
     for m in record["metrics"]:
         spread = f" ± {m['std']:.2f}" if m["std"] is not None else ""

@@ -34,8 +34,8 @@ def inter_ocular_errors(
         hidden_eyes_count: invisible landmarks keep their true positions, so an invisible eye still normalises.
 
     Raises:
-        DataError: naming the image: an eye is invisible (unless ``hidden_eyes_count``), NaN or on the other eye, in an image with visible
-            landmarks; or a visible landmark is predicted or annotated as NaN or infinite.
+        DataError: naming the image: an eye is invisible (unless ``hidden_eyes_count``), NaN or on the other eye, in an
+            image with visible landmarks; or a visible landmark is predicted or annotated as NaN or infinite.
         ValueError: the shapes do not fit.
 
     Source: ``inter_ocular_error`` of DVE and ContrastLandmarks. The eyes themselves are scored too.

@@ -46,7 +46,7 @@ def probe_network(
             freeze_maps(extractor, p, Path(folder) / n, device).read(GRID, "none")
             for n, p in (("fit", fit), ("judge", judge[1]))
         ]
-        subsets = [s for s in draw_subsets(len(fit), [min(settings.annotations, len(fit))], settings.draws, seed)]
+        subsets = draw_subsets(len(fit), [min(settings.annotations, len(fit))], settings.draws, seed)
         figures[f"probe_n{settings.annotations}_iod"] = _regression(
             frozen, fit, judge[1], dataset, subsets, settings, seed
         )

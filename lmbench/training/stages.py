@@ -100,9 +100,8 @@ def ensure_stage(
         objective = build_objective(config, plugins, parent, parent_extractor, seed, name)
         steps = Preprocessing(config.training.frame)
         pixels = dataset.pixels("train", steps).first(config.training.images)
-        progress.say(
-            f"stage {name}: {config.objective} on {config.backbone}, {len(pixels)} images of {dataset.name}, {config.training.epochs} epochs"
-        )
+        amount = f"{len(pixels)} images of {dataset.name}, {config.training.epochs} epochs"
+        progress.say(f"stage {name}: {config.objective} on {config.backbone}, {amount}")
         curve, seconds = train(
             objective,
             pixels,

@@ -34,10 +34,12 @@ def distillation_loss(student: Tensor, teacher: Tensor) -> Tensor:
 class CorrespondenceDistillation(Objective):
     """The frozen stage-1 hypercolumn says which positions of two images correspond; the dense map learns to agree.
 
-    ``temperature``: LEAD sec. 4, 0.05. ``teacher_temperature``: the teacher's, where it is another one. ``projection``: width of the projection head that
-    is dropped afterwards (Table 3; 0: none). ``encoder``: ``frozen`` (supplement D) or ``trained`` (main text).
-    ``pairs``: the second image of a pair is ``another`` of the batch or a second view of the ``same``.
-    ``grid``: cells a side on which maps are compared (0: the dense map's own).
+    ``temperature``: LEAD sec. 4, 0.05. ``teacher_temperature``: the teacher's, where it is another one.
+    ``projection``: width of the projection head that is dropped afterwards (Table 3; 0: none).
+    ``encoder``: ``frozen`` (supplement D) or ``trained`` (main text). ``pairs``: the second image of a pair is
+    ``another`` of the batch or a second view of the ``same``. ``teacher_normalise``: the hypercolumn is normalised
+    as one block (``global``) or ``layer`` by layer. ``grid``: cells a side on which maps are compared (0: the dense
+    map's own).
     """
 
     def __init__(

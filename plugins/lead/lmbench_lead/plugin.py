@@ -148,7 +148,7 @@ LEAD = MethodSpec(
         "stage 2: 20 epochs trained (text) or 10 frozen (supplement D)": "20 epochs, encoder frozen, in preset paper",
         "which images make a pair": "each image with the next of the batch",
         "EMA, weight decay, projector": "0.996 to 1 (BYOL), 1e-4, 4096-256 (OpenSelfSup)",
-        "presets quick and small": "no flips, tight views, AdamW, frozen BatchNorm statistics in stage 1, teacher temperature 0.02",
+        "presets quick and small": "no flips, tight views, AdamW, frozen BatchNorm in stage 1, teacher temperature 0.02",
     },
 )
 

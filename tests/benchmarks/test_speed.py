@@ -1,0 +1,158 @@
+"""What the design promises of speed, as ratios of two measurements in one process: never as seconds."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lmbench.backbones.resnet import build
+from lmbench.config import OptimiserConfig, TrainingConfig
+from lmbench.data.pixels import PixelStore
+from lmbench.features import FeatureMaps
+from lmbench.heads.softargmax import CPU_IMAGES, POINTS, head_forward, regression_loss
+from lmbench.training.augment import ViewSettings, draw_views
+from lmbench.training.loop import train
+from lmbench.training.objective import Objective
+
+CPU = torch.device("cpu")
+BATCH, LANDMARKS, CELLS = 16, 5, 48
+RESNET50 = ((2048, 3), (1024, 6), (512, 12), (256, 24))  # conv5_x to conv2_x of a 96 x 96 image
+
+
+def median_seconds(work: Callable[[], object], rounds: int) -> float:
+    """The middle one of some timings after a first call that is not counted."""
+    work()
+    taken = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
+
+
+class HeadProblem:
+    """A head of five landmarks on the hypercolumn of a ResNet-50 at 48 x 48, and one batch of frozen maps."""
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        maps = tuple(torch.rand(BATCH, c, s, s, generator=generator) for c, s in RESNET50)
+        self.maps = FeatureMaps(maps, (CELLS, CELLS))
+        self.filters = torch.randn(LANDMARKS * POINTS, self.maps.dim, generator=generator) * 1e-3
+        self.linear = torch.randn(LANDMARKS, 2, 2 * POINTS, generator=generator) * 0.1
+        self.target = torch.rand(BATCH, LANDMARKS, 2, generator=generator) * 2 - 1
+        self.filters.requires_grad_(True)
+        self.linear.requires_grad_(True)
+
+    def step(self, responses_of: Callable[[slice], torch.Tensor], at_once: int) -> float:
+        """One forward and backward pass, ``at_once`` images at a time; the loss of the batch."""
+        self.filters.grad = self.linear.grad = None
+        total = 0.0
+        for start in range(0, BATCH, at_once):
+            part = slice(start, start + at_once)
+            target = self.target[part]
+            predicted = head_forward(responses_of(part), self.linear, 10.0)
+            seen = torch.ones(target.shape[:2], dtype=torch.bool)
+            loss = regression_loss(predicted, target, seen) * (len(target) / BATCH)
+            loss.backward()
+            total += float(loss.detach())
+        return total
+
+    def on_maps(self) -> float:
+        def responses(part: slice) -> torch.Tensor:
+            return FeatureMaps(tuple(m[part] for m in self.maps.maps), self.maps.size).project(self.filters)
+
+        return self.step(responses, CPU_IMAGES)
+
+    def on_full_tensor(self, full: torch.Tensor, at_once: int) -> float:
+        return self.step(lambda part: nn.functional.conv2d(full[part], self.filters[:, :, None, None]), at_once)
+
+
+@pytest.mark.slow
+def test_a_head_step_is_ten_times_faster_than_on_the_materialised_hypercolumn(benchmark, record_property):
+    problem = HeadProblem()
+    full = problem.maps.materialise()  # its making is not counted: a fitted head would pay that once
+    by_maps = problem.on_maps()
+    gradient = problem.filters.grad.clone()
+    by_tensor = problem.on_full_tensor(full, BATCH)
+    assert by_maps == pytest.approx(by_tensor, rel=1e-5)
+    torch.testing.assert_close(gradient, problem.filters.grad, rtol=1e-3, atol=1e-3 * float(gradient.abs().max()))
+
+    # the full tensor is read as it is fastest: all at once, or in the parts that the head takes
+    slow = min(median_seconds(lambda n=n: problem.on_full_tensor(full, n), 2) for n in (BATCH, CPU_IMAGES))
+    fast = benchmark.pedantic(problem.on_maps, rounds=5, warmup_rounds=1)
+    assert fast == pytest.approx(by_maps, rel=1e-6)
+    ratio = slow / benchmark.stats.stats.median
+    benchmark.extra_info["faster"] = ratio
+    record_property("head step, times faster", round(ratio, 1))
+    assert ratio >= 10, f"only {ratio:.1f} times faster"
+
+
+class Paired(Objective):
+    """Two views through the backbone: the cost of a step lies where that of real objectives lies."""
+
+    settings = ViewSettings(size=64, scale=(0.2, 1.0), flip_p=0.5, blur_p=0.5)
+
+    def views(self, images, generator):
+        return torch.cat([draw_views(images, self.settings, generator) for _ in range(2)])
+
+    def loss(self, views):
+        first, second = self.backbone(views)["conv5_x"].mean((2, 3)).chunk(2)
+        return {"total": (nn.functional.normalize(first) - nn.functional.normalize(second)).square().sum(1).mean()}
+
+
+def paired() -> Paired:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Paired(build("resnet18"))
+
+
+def store(images: int, side: int = 96) -> PixelStore:
+    values = np.random.default_rng(0).integers(0, 256, (images, side, side, 3), dtype=np.uint8)
+    empty, ids = np.zeros((images, 0, 2), np.float32), np.arange(images).astype(str)
+    return PixelStore(
+        values, empty, np.zeros((images, 0), bool), np.full(images, -1), ids, key="speed", pixels_sha256=""
+    )
+
+
+@pytest.mark.slow
+def test_the_training_loop_costs_little_over_the_bare_model_step(benchmark, record_property, tmp_path: Path):
+    batch, steps, rounds = 32, 6, 3
+    images = store(batch * steps)
+    config = TrainingConfig(epochs=1, batch_size=batch, frame=96, optimiser=OptimiserConfig(), checkpoint_minutes=1e9)
+    objective, bare = paired(), paired().train()
+    optimiser = torch.optim.SGD(bare.trainable(), lr=0.03, momentum=0.9, weight_decay=1e-4)
+    fixed = bare.views(images.batch(np.arange(batch)), torch.Generator().manual_seed(0))
+
+    def bare_steps() -> None:
+        for _ in range(steps):
+            optimiser.zero_grad()
+            bare(fixed)["total"].backward()
+            optimiser.step()
+
+    def whole_loop() -> None:
+        train(
+            objective, images, config, seed=0, key="speed", checkpoint=tmp_path / "c.pt", device=CPU,
+            precision="fp32", label="speed",
+        )  # fmt: skip
+
+    bare_steps()
+    whole_loop()
+    ratios = []
+    for _ in range(rounds):  # side by side, so that what else the machine does falls on both
+        started = time.perf_counter()
+        bare_steps()
+        between = time.perf_counter()
+        whole_loop()
+        ratios.append((time.perf_counter() - between) / (between - started))
+    benchmark.pedantic(whole_loop, rounds=1)
+    ratio = min(ratios)
+    benchmark.extra_info["over the bare step"] = ratio
+    record_property("loop over bare step", round(ratio, 3))
+    assert ratio <= 1.15, f"the loop costs {ratio:.2f} times the bare steps; rounds: {ratios}"
