@@ -1,0 +1,144 @@
+"""Leaderboards: measured rows beside published ones, never ranked as one, byte-equal from equal inputs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from lmbench.cli.leaderboard import leaderboard
+from lmbench.cli.main import run_cli
+from lmbench.errors import StaleError
+from lmbench.leaderboard import build, published_rows, ranked, render, stale_files, write
+
+
+def record(run: str, method: str, value: float, **changes):
+    metric = {
+        "task": "regression",
+        "metric": "iod",
+        "subset": None,
+        "n_annotations": "all",
+        "value": value,
+        "std": None,
+        "draws": None,
+        "ci95": [value - 1, value + 1],
+        "unit": "percent",
+        "higher_is_better": False,
+        "settings": {"head": "ols", "grid": [48, 48]},
+    }
+    made = {
+        "schema": 1, "run": run, "status": "ok", "method": method, "variant": "v", "dataset": "mafl", "pretrain_on": "",
+        "preset": "small", "seed": 0, "backbone": "resnet18", "metrics": [metric], "stages": [], "components": [],
+        "data": {}, "code": {"version": "0"}, "environment": {}, "config": {}, "config_sha256": "",
+    }  # fmt: skip
+    return {**made, **changes}
+
+
+def keep(runs: Path, *records) -> Path:
+    for r in records:
+        folder = runs / r["run"]
+        folder.mkdir(parents=True)
+        (folder / "record.json").write_text(json.dumps(r))
+    return runs
+
+
+def rows_of(text: str):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_every_published_landmark_number_stands_in_one_file_as_printed():
+    source = Path(__file__).parents[1] / "lmbench" / "published" / "published.csv"
+    given = [
+        r
+        for r in csv.DictReader(source.open(encoding="utf-8"))
+        if r["task"] in ("regression", "matching", "equivariance") and r["dataset"]
+    ]
+    found = published_rows()
+    assert len(found) == len(given) > 450
+    assert sorted(r["value"] for r in found) == sorted(r["value"] for r in given)
+
+
+def test_the_2017_name_of_aflw_m_is_not_mixed_with_our_other_benchmark():
+    assert "aflw_mtfl" not in {r["dataset"] for r in published_rows()}
+    printed = [r for r in published_rows() if r["source"].startswith("sparse2017") and r["dataset"] == "aflw_m"]
+    assert {"10.53"} <= {r["value"] for r in printed}
+
+
+def test_measured_and_published_rows_are_ranked_apart(tmp_path):
+    built = build(keep(tmp_path / "runs", record("a", "mine", 1.0), record("b", "other", 9.0)), tmp_path / "out")
+    rows = [
+        r for r in rows_of(built.files["mafl_regression.csv"]) if r["n_annotations"] == "all" and r["metric"] == "iod"
+    first = next(r for r in rows if r["kind"] == "published")
+    assert first["rank"] == "1"
+    assert [(r["method"], r["rank"]) for r in rows if r["kind"] == "measured"] == [("mine", "1"), ("other", "2")]
+    assert [r["rank"] for r in rows if r["kind"] == "published"][0] == "1"
+
+
+def test_ranks_follow_the_metrics_direction_and_ties_share_one():
+    base = {"metric": "pck", "part": "", "n_annotations": "all", "kind": "measured", "variant": "", "source": ""}
+    rows = [
+        {**base, "method": m, "value": v, "higher_is_better": "true"} for m, v in (("a", "1"), ("b", "3"), ("c", "3"))
+    ]
+    assert [(r["method"], r["rank"]) for r in ranked(rows)] == [("b", 1), ("c", 1), ("a", 3)]
+
+
+def test_equal_inputs_give_byte_equal_files_and_writing_twice_changes_nothing(tmp_path):
+    runs, out = keep(tmp_path / "runs", record("a", "mine", 1.0)), tmp_path / "out"
+    first = build(runs, out)
+    write(first, out)
+    assert build(runs, out).files == first.files
+    assert stale_files(build(runs, out), out) == []
+
+
+def test_a_kept_record_serves_without_the_runs_folder(tmp_path):
+    out = tmp_path / "out"
+    built = build(keep(tmp_path / "runs", record("a", "mine", 1.0)), out)
+    write(built, out)
+    assert build(tmp_path / "nowhere", out).files == built.files
+
+
+def test_smoke_runs_are_never_ranked(tmp_path):
+    built = build(keep(tmp_path / "runs", record("a", "mine", 1.0, preset="smoke")), tmp_path / "out")
+    assert ",measured," not in built.files["mafl_regression.csv"]
+
+
+def test_two_values_of_one_run_are_refused(tmp_path):
+    out = tmp_path / "out"
+    write(build(keep(tmp_path / "one", record("a", "mine", 1.0)), out), out)
+    with pytest.raises(StaleError, match="with other values"):
+        build(keep(tmp_path / "two", record("a", "mine", 2.0)), out)
+
+
+def test_a_damaged_record_is_left_out_named_and_exits_with_4(tmp_path):
+    runs = keep(tmp_path / "runs", record("a", "mine", 1.0))
+    (runs / "b").mkdir()
+    (runs / "b" / "record.json").write_text('{"schema": 1, "met')
+    code = run_cli(["leaderboard", "build", "--runs", str(runs), "--out", str(tmp_path / "out")])
+    assert code == 4
+    assert (tmp_path / "out" / "mafl_regression.csv").exists()
+
+
+def test_check_exits_with_3_where_a_file_was_edited(tmp_path):
+    runs, out = keep(tmp_path / "runs", record("a", "mine", 1.0)), tmp_path / "out"
+    places = ["--runs", str(runs), "--out", str(out)]
+    assert run_cli(["leaderboard", "build", *places]) == 0
+    assert run_cli(["leaderboard", "check", *places]) == 0
+    path = out / "mafl_regression.csv"
+    path.write_text(path.read_text().replace("1.0000", "0.5000"))
+    assert run_cli(["leaderboard", "check", *places]) == 3
+
+
+def test_a_measured_row_links_a_record_that_is_there(tmp_path):
+    runs, out = keep(tmp_path / "runs", record("a", "mine", 1.0)), tmp_path / "out"
+    CliRunner().invoke(leaderboard, ["build", "--runs", str(runs), "--out", str(out)])
+    measured = [r for r in rows_of((out / "mafl_regression.csv").read_text()) if r["kind"] == "measured"]
+    assert [(out / r["source"]).is_file() for r in measured] == [True]
+
+
+def test_render_has_every_column_once():
+    header = render([]).strip().split(",")
+    assert len(header) == len(set(header)) and header[:3] == ["dataset", "task", "metric"]
