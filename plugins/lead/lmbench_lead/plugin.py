@@ -58,7 +58,7 @@ SMALL_STAGE1: Mapping[str, Any] = {
 SMALL_STAGE2: Mapping[str, Any] = {
     "settings": {"teacher_temperature": 0.02, "view": {**SMALL_VIEW, "size": 96, "scale": (0.7, 1.0)}},
     "training": {
-        "epochs": 2,
+        "epochs": 1,
         "images": 4000,
         "batch_size": 16,
         "frame": 128,
