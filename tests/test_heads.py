@@ -63,7 +63,7 @@ HEADS = {
 def test_the_conditioned_head_learns_what_the_maps_show():
     train, landmarks = bumps(32, 0)
     test, truth = bumps(24, 1)
-    fitted = fit(SoftargmaxConditioned(steps=20, batch_size=16), train, landmarks)
+    fitted = fit(SoftargmaxConditioned(steps=30, batch_size=16), train, landmarks)
     floor = fit(MeanShape(), train, landmarks)
     assert distance(fitted.predict(test)[0], truth) < 0.4 * distance(floor.predict(test)[0], truth)
 

@@ -87,9 +87,9 @@ class BYOL(Objective):
     def loss(self, views: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """``total``: eq. 1, both ways; ``spread``: standard deviation of normalised projections (0: collapsed)."""
         online = [self.project(self.backbone, self.projector, v) for v in views]
-        predicted = [self.predictor(z) for z in online]
+        predicted = [self.predictor(z).float() for z in online]  # autocast: cosines need more than bf16
         with torch.no_grad():
-            targets = [self.project(self.target[0], self.target[1], v) for v in views]
+            targets = [self.project(self.target[0], self.target[1], v).float() for v in views]
         total = symmetric_loss(predicted[0], predicted[1], targets[0], targets[1])
         spread = functional.normalize(online[0].detach().float(), dim=1).std(0).mean() * math.sqrt(online[0].shape[1])
         return {"total": total, "spread": spread}
