@@ -244,7 +244,11 @@ main(sys.argv[1:])
 def started(runs: Path, script: str) -> subprocess.Popen:
     """The command in a process of its own, in a script that stays long enough where it is to be caught."""
     return subprocess.Popen(
-        [sys.executable, "-c", script, *command(runs)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [sys.executable, "-c", script, *command(runs)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        # a test run in the background of a shell ignores Ctrl-C, and its children would inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
