@@ -22,7 +22,7 @@ class TaskContext:
     """One evaluation of one frozen network on one dataset.
 
     ``extractor`` is ``None`` for a method without a network. ``frozen(split)`` computes the frozen maps of a split once.
-    ``finished(name)`` gives predictions that an interrupted run has left under this name, else ``None``.
+    ``keep`` stores predictions; ``kept(name)`` says whether an interrupted run has stored them already.
     """
 
     config: RunConfig
