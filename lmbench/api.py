@@ -27,10 +27,29 @@ from lmbench.specs import (
 
 if TYPE_CHECKING:
     from lmbench.backbones import build_backbone as build_backbone
+    from lmbench.backbones.resnet import InputNorm as InputNorm
+    from lmbench.backbones.resnet import read_state as read_state
     from lmbench.data.schema import landmark_dataset as landmark_dataset
     from lmbench.features import Extractor as Extractor
     from lmbench.features import FeatureMaps as FeatureMaps
+    from lmbench.geometry.coordinates import denormalise_points as denormalise_points
+    from lmbench.geometry.coordinates import normalise_points as normalise_points
+    from lmbench.geometry.coordinates import pixel_grid as pixel_grid
+    from lmbench.geometry.elastic import elastic_grid as elastic_grid
+    from lmbench.geometry.heatmaps import argmax_points as argmax_points
     from lmbench.geometry.heatmaps import soft_argmax as soft_argmax
+    from lmbench.geometry.warps import TRAIN_PAIR as TRAIN_PAIR
+    from lmbench.geometry.warps import TPSStrength as TPSStrength
+    from lmbench.geometry.warps import WarpedPairs as WarpedPairs
+    from lmbench.geometry.warps import affine_grid as affine_grid
+    from lmbench.geometry.warps import affine_matrices as affine_matrices
+    from lmbench.geometry.warps import affine_points as affine_points
+    from lmbench.geometry.warps import draw_tps_weights as draw_tps_weights
+    from lmbench.geometry.warps import tps_grid as tps_grid
+    from lmbench.geometry.warps import warp_images as warp_images
+    from lmbench.geometry.warps import warp_pair_weights as warp_pair_weights
+    from lmbench.geometry.warps import warp_pairs as warp_pairs
+    from lmbench.geometry.warps import warp_points as warp_points
     from lmbench.heads.base import FittedHeads as FittedHeads
     from lmbench.heads.base import HeadInputs as HeadInputs
     from lmbench.heads.base import Subset as Subset
@@ -46,16 +65,35 @@ LAZY = {
     "FeatureMaps": "lmbench.features",
     "FittedHeads": "lmbench.heads.base",
     "HeadInputs": "lmbench.heads.base",
+    "InputNorm": "lmbench.backbones.resnet",
     "MetricResult": "lmbench.metrics.base",
     "Objective": "lmbench.training.objective",
     "Predictions": "lmbench.metrics.base",
     "Subset": "lmbench.heads.base",
+    "TPSStrength": "lmbench.geometry.warps",
+    "TRAIN_PAIR": "lmbench.geometry.warps",
     "TaskContext": "lmbench.tasks.base",
     "ViewSettings": "lmbench.training.augment",
+    "WarpedPairs": "lmbench.geometry.warps",
+    "affine_grid": "lmbench.geometry.warps",
+    "affine_matrices": "lmbench.geometry.warps",
+    "affine_points": "lmbench.geometry.warps",
+    "argmax_points": "lmbench.geometry.heatmaps",
     "build_backbone": "lmbench.backbones",
+    "denormalise_points": "lmbench.geometry.coordinates",
+    "draw_tps_weights": "lmbench.geometry.warps",
     "draw_views": "lmbench.training.augment",
+    "elastic_grid": "lmbench.geometry.elastic",
     "landmark_dataset": "lmbench.data.schema",
+    "normalise_points": "lmbench.geometry.coordinates",
+    "pixel_grid": "lmbench.geometry.coordinates",
+    "read_state": "lmbench.backbones.resnet",
     "soft_argmax": "lmbench.geometry.heatmaps",
+    "tps_grid": "lmbench.geometry.warps",
+    "warp_images": "lmbench.geometry.warps",
+    "warp_pair_weights": "lmbench.geometry.warps",
+    "warp_pairs": "lmbench.geometry.warps",
+    "warp_points": "lmbench.geometry.warps",
 }
 
 __all__ = [

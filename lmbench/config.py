@@ -40,17 +40,22 @@ class TrainingConfig(Model):
     """How one stage is trained.
 
     ``frame``: side in pixels of the whole (uncropped) frame the views are cut from. ``images``: use only the first so
-    many. ``schedule``: cosine goes to ``final_lr`` times the rate after ``warmup_epochs`` of linear warm-up.
+    many. ``schedule``, after ``warmup_epochs`` of linear warm-up: ``cosine`` goes to ``final_lr`` times the rate; ``steps``
+    multiplies it by ``decay`` at each epoch of ``milestones``; ``exponential`` does so after every epoch. ``clip_norm``:
+    the largest norm of the whole gradient (0: any).
     """
 
-    epochs: int = Field(1, ge=1)
+    epochs: int = Field(1, ge=0)
     batch_size: int = Field(128, ge=1)
     frame: int = Field(136, ge=8)
     images: int | None = Field(None, ge=1)
     optimiser: OptimiserConfig = OptimiserConfig()
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant", "steps", "exponential"] = "cosine"
     warmup_epochs: float = Field(0.0, ge=0)
     final_lr: float = Field(0.0, ge=0)
+    milestones: tuple[float, ...] = ()
+    decay: float = Field(0.1, gt=0, le=1)
+    clip_norm: float = Field(0.0, ge=0)
     checkpoint_minutes: float = Field(2.0, gt=0)
 
 
@@ -63,6 +68,8 @@ class StageConfig(Model):
     settings: dict[str, Any] = {}
     training: TrainingConfig = TrainingConfig()
     starts_from_parent: bool = False
+    reads: tuple[str, ...] = ()
+    data: Literal["pretrain", "target"] = "pretrain"
 
 
 class ReadConfig(Model):
@@ -78,7 +85,8 @@ class RegressionConfig(Model):
     """``annotations``: numbers of annotated images, ``all`` being the whole training split; ``draws`` for each but all.
 
     ``size``: side of the grid the maps are read on. ``layers_alone``: layers that are also judged by themselves, with
-    all annotations.
+    all annotations. ``warped_copies``: each annotated image is also fitted as so many TPS-warped copies of itself (the
+    few-shot augmentation of DVE and Cheng).
     """
 
     head: str = "softargmax_conditioned"
@@ -87,6 +95,7 @@ class RegressionConfig(Model):
     draws: int = Field(5, ge=1)
     size: int = Field(48, ge=2)
     layers_alone: tuple[str, ...] = ()
+    warped_copies: int = Field(0, ge=0)
     score: Literal["visible", "all"] = "visible"
 
 
@@ -120,6 +129,7 @@ class RunConfig(Model):
     pretrain_on: str = ""
     preset: str
     seed: int = Field(0, ge=0)
+    untrained: bool = False
     backbone: str
     stages: dict[str, StageConfig] = {}
     read: ReadConfig
@@ -131,6 +141,11 @@ class RunConfig(Model):
     train_images: int | None = Field(None, ge=1)
     encode_batch: int = Field(64, ge=1)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+
+    @property
+    def output(self) -> str:
+        """What is judged: the variant, or its untrained control."""
+        return f"{self.variant}, untrained" if self.untrained else self.variant
 
     def digest(self) -> str:
         """SHA-256 of the configuration in canonical JSON: equal configurations have equal digests."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lmbench.config import RegressionConfig, RunConfig, merge, validate
+from lmbench.config import RegressionConfig, RunConfig, StageConfig, merge, validate
 from lmbench.errors import UsageError, did_you_mean
 from lmbench.plugins import Plugins
 from lmbench.specs import PRESETS, MethodSpec, StageSpec, VariantSpec
@@ -20,11 +20,13 @@ def resolve_run(
     variant: str = "",
     pretrain_on: str = "",
     seed: int = 0,
+    untrained: bool = False,
     overrides: Sequence[Mapping[str, Any]] = (),
 ) -> RunConfig:
     """The configuration of one run; later ``overrides`` win. Raises UsageError with the closest names.
 
-    The preset is ``quick`` on embedded data and ``small`` elsewhere unless it is named.
+    The preset is ``quick`` on embedded data and ``small`` elsewhere unless it is named. ``untrained``: the control of a
+    method, every stage of which is left as it was initialised (closed-form ones are solved all the same).
     """
     spec: MethodSpec = plugins.find("method", method).spec
     data = plugins.find("dataset", dataset).spec
@@ -49,7 +51,10 @@ def resolve_run(
     tree["stages"] = {
         name: stage for name, stage in tree["stages"].items() if name in chosen.stages or name not in _names(spec)
     }
-    named = {"method": method, "variant": chosen.name, "dataset": dataset, "preset": preset, "seed": seed}
+    if untrained:
+        tree["stages"] = {name: _left_untrained(plugins, stage) for name, stage in tree["stages"].items()}
+    named: dict[str, Any] = {"method": method, "variant": chosen.name, "dataset": dataset, "preset": preset}
+    named |= {"seed": seed, "untrained": untrained}
     named["pretrain_on"] = (pretrain_on or dataset) if chosen.stages else ""
     for key, value in named.items():
         if tree.get(key, value) != value:
@@ -57,7 +62,7 @@ def resolve_run(
                 f"{key} = {tree[key]!r}: the command line says {value!r}; give it by --{key.replace('_', '-')}."
             )
     tree = _with_head_settings(merge(tree, named), preset)
-    config = validate(_with_backbone(tree))
+    config = validate(_with_layers(plugins, _with_backbone(tree)))
     _check(plugins, spec, config)
     return config
 
@@ -132,7 +137,15 @@ def _stage(stage: StageSpec) -> dict[str, Any]:
         "settings": dict(stage.settings),
         "training": dict(stage.training),
         "starts_from_parent": stage.starts_from_parent,
+        "reads": tuple(stage.reads),
+        "data": stage.data,
     }
+
+
+def _left_untrained(plugins: Plugins, stage: Mapping[str, Any]) -> Mapping[str, Any]:
+    if plugins.find("objective", stage["objective"]).spec.closed_form:
+        return stage
+    return merge(stage, {"training": {"epochs": 0}})
 
 
 def _with_head_settings(tree: dict[str, Any], preset: str) -> dict[str, Any]:
@@ -150,6 +163,14 @@ def _with_backbone(tree: dict[str, Any]) -> dict[str, Any]:
     return {**tree, "stages": stages, "read": read}
 
 
+def _with_layers(plugins: Plugins, tree: dict[str, Any]) -> dict[str, Any]:
+    """The tree with ``("*",)`` replaced by the names of all maps of the backbone that is read, deepest first."""
+    if tuple(tree["read"]["layers"]) != ("*",):
+        return tree
+    spec = plugins.find("backbone", tree["read"]["backbone"]).spec
+    return merge(tree, {"read": {"layers": tuple(m.name for m in reversed(spec.maps))}})
+
+
 def _check(plugins: Plugins, spec: MethodSpec, config: RunConfig) -> None:
     """Names every unknown component before anything is computed, and what does not fit together."""
     for task in config.tasks:
@@ -162,7 +183,10 @@ def _check(plugins: Plugins, spec: MethodSpec, config: RunConfig) -> None:
             raise UsageError(f"head {head.name!r} has no setting {sorted(unknown)[0]!r}; it has {has}.")
     if config.pretrain_on:
         plugins.find("dataset", config.pretrain_on)
+    before: StageConfig | None = None
     for name, stage in config.stages.items():
+        _check_reads(plugins, name, stage, before)
+        before = stage
         objective = plugins.find("objective", stage.objective).spec
         backbone = plugins.find("backbone", stage.backbone).spec
         _check_settings("objective", stage.objective, objective.settings, stage.settings)
@@ -188,6 +212,17 @@ def _check(plugins: Plugins, spec: MethodSpec, config: RunConfig) -> None:
             raise UsageError(f"{config.read.backbone} has no map {foreign[0]!r}; it has {', '.join(sorted(maps))}.")
     elif "matching" in config.tasks:
         raise UsageError(f"{spec.name} has no network; it can be judged by --tasks regression alone.")
+
+
+def _check_reads(plugins: Plugins, name: str, stage: StageConfig, before: StageConfig | None) -> None:
+    if not stage.reads or before is None:
+        return
+    maps = [m.name for m in plugins.find("backbone", before.backbone).spec.maps]
+    foreign = [m for m in stage.reads if m not in maps]
+    if foreign:
+        raise UsageError(
+            f"stage {name} reads the map {foreign[0]} of the stage before; {before.backbone} has {', '.join(maps)}."
+        )
 
 
 def _check_settings(kind: str, name: str, known: Mapping[str, Any], given: Mapping[str, Any]) -> None:

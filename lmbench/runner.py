@@ -53,7 +53,14 @@ class Job:
     @property
     def folder(self) -> Path:
         c = self.config
-        return self.runs / run_name(c.method, c.variant, c.dataset, c.preset, c.seed, c.digest())
+        return self.runs / run_name(c.method, c.output, c.dataset, c.preset, c.seed, c.digest())
+
+    def images_of(self, stage: StageConfig) -> OpenDataset:
+        """The dataset whose training images a stage learns from, without their labels."""
+        if stage.data == "target":
+            return self.target
+        assert self.source is not None
+        return self.source
 
 
 def prepare(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: Path, device: str = "auto") -> Job:
@@ -74,9 +81,10 @@ def prepare(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: P
     keys: dict[str, str] = {}
     parent: str | None = None
     for name, stage in config.stages.items():
-        assert source is not None
-        steps = replace(source.spec.preprocessing, resize=stage.training.frame, crop=0)
-        parent = keys[name] = stage_key(stage, plugins, source.fingerprint, steps, parent, config.seed)
+        images = target if stage.data == "target" else source
+        assert images is not None
+        steps = replace(images.spec.preprocessing, resize=stage.training.frame, crop=0)
+        parent = keys[name] = stage_key(stage, plugins, images.fingerprint, steps, parent, config.seed)
     return Job(config, plugins, target, source, runs.absolute(), resolve_device(device), keys)
 
 
@@ -122,11 +130,10 @@ def train_stages(job: Job, precision: str, complaints: list[str]) -> list[Artifa
     """The artifacts of all stages in order: reused, continued or trained."""
     artifacts: list[Artifact] = []
     for name, stage in job.config.stages.items():
-        assert job.source is not None
         parent = artifacts[-1] if artifacts else None
-        teacher = _frozen_network(job, parent, None) if parent else None
+        teacher = _frozen_network(job, parent, stage.reads) if parent else None
         artifact = ensure_stage(
-            name, stage, job.keys[name], parent, teacher, job.source, job.stages_folder,
+            name, stage, job.keys[name], parent, teacher, job.images_of(stage), job.stages_folder,
             plugins=job.plugins, seed=job.config.seed, device=job.device, precision=precision,
             probe=_probe(job, stage),
         )  # fmt: skip
@@ -170,8 +177,9 @@ def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predic
         return freeze_maps(extractor, pixels, place, job.device, job.config.encode_batch, f"encoding {split}")
 
     context = TaskContext(
-        job.config, job.target, extractor, job.device, job.plugins, train, test, frozen, keep, kept, folder / "heads"
-    )
+        job.config, job.target, extractor, job.device, job.plugins, train, test, frozen, keep, kept, folder / "heads",
+        folder / "frozen",
+    )  # fmt: skip
     for task in job.config.tasks:
         job.plugins.find("task", task).spec.load()(context)
     return list(done.values())
@@ -231,13 +239,13 @@ def describe(
         "run": folder.name,
         "status": "ok",
         "method": config.method,
-        "variant": config.variant,
+        "variant": config.output,
         "dataset": config.dataset,
         "pretrain_on": config.pretrain_on,
         "preset": config.preset,
         "seed": config.seed,
         "backbone": config.read.backbone,
-        "supervision": method.spec.supervision,
+        "supervision": "none" if config.untrained else method.spec.supervision,
         "feature_dim": next(
             (r["settings"].get("dimension") for r in metrics if r["task"] == "regression" and not r["subset"]), None
         ),
@@ -288,8 +296,8 @@ def _recorded(job: Job, folder: Path) -> dict[str, Any]:
     return record
 
 
-def _frozen_network(job: Job, artifact: Artifact, layers: tuple[str, ...] | None) -> Extractor:
-    """The network of a stage, read by ``layers``, or by all its maps (deepest first) for a stage that learns from it."""
+def _frozen_network(job: Job, artifact: Artifact, layers: tuple[str, ...]) -> Extractor:
+    """The network of a stage, read by ``layers``; by all its maps, deepest first, where none are named."""
     layers = layers or _all_maps(job, artifact.config.backbone)
     return _extractor(job, load_network(artifact, job.plugins), layers)
 
@@ -307,7 +315,8 @@ def _probe(job: Job, stage: StageConfig) -> Callable[[Objective, int], dict[str,
     settings = job.config.probe
     if settings.every == 0:
         return None
-    layers = _all_maps(job, stage.backbone)
+    maps = _all_maps(job, stage.backbone)
+    layers = job.config.read.layers if set(job.config.read.layers) <= set(maps) else maps
 
     def probe(objective: Objective, epoch: int) -> dict[str, float]:
         if epoch % settings.every and epoch != stage.training.epochs:

@@ -68,22 +68,25 @@ class ObjectiveSpec(Spec):
 
     The target is an ``Objective`` class, called as ``Target(backbone, parent=<Extractor or None>, **settings)``.
     ``needs_parent``: it learns from an earlier stage. ``needs_maps``: names of backbone maps it reads.
-    ``min_batch``: the smallest batch the loss makes sense for.
+    ``min_batch``: the smallest batch the loss makes sense for. ``closed_form``: nothing of it is trained by gradients; it
+    looks at every batch and solves at its last step, so an untrained control runs it as well.
     """
 
     needs_parent: bool = False
     needs_maps: tuple[str, ...] = ()
     min_batch: int = 1
+    closed_form: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSpec(Spec):
     """A landmark head: called with the settings, returns an object with ``fit`` (see ``lmbench.heads``).
 
-    ``inputs`` says what it is fitted on: frozen ``maps``, discovered ``landmarks``, or ``nothing``.
+    ``inputs`` says what it is fitted on: frozen ``maps``, discovered ``landmarks``, ``nothing``, or the ``images``
+    themselves (supervised networks, which nothing frozen stands behind).
     """
 
-    inputs: Literal["maps", "landmarks", "nothing"] = "maps"
+    inputs: Literal["maps", "landmarks", "nothing", "images"] = "maps"
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,9 @@ class TaskSpec(Spec):
 class StageSpec:
     """One objective trained on one backbone. ``{backbone}`` in ``backbone`` stands for the run's backbone.
 
-    ``training`` holds the fields of ``lmbench.config.TrainingConfig``.
+    ``training`` holds the fields of ``lmbench.config.TrainingConfig``. ``reads``: the maps of the stage before that the
+    objective is handed as ``parent``, deepest first (empty: all of them). ``data``: the images of ``--pretrain-on``, or
+    the unlabelled training images of the ``target`` dataset (fine-tuning without labels).
     """
 
     name: str
@@ -162,14 +167,17 @@ class StageSpec:
     settings: Settings = field(default_factory=dict)
     training: Settings = field(default_factory=dict)
     starts_from_parent: bool = False
+    reads: tuple[str, ...] = ()
+    data: Literal["pretrain", "target"] = "pretrain"
 
 
 @dataclass(frozen=True, kw_only=True)
 class VariantSpec:
     """Which frozen output of a method is judged: after which stages, and which maps of the last one.
 
-    ``layers``: deepest first (the order of a hypercolumn's channels). ``stages``: names, in order; empty for an untrained
-    backbone. ``overrides`` change the run's defaults for this variant alone.
+    ``layers``: deepest first (the order of a hypercolumn's channels); ``("*",)``: all maps of the backbone.
+    ``stages``: names, in order; empty for an untrained backbone. ``overrides`` change the run's defaults for this variant
+    alone.
     """
 
     name: str

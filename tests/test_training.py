@@ -556,6 +556,7 @@ def changed(model):
         "starts_from_parent": True, "epochs": 7, "batch_size": 7, "frame": 33, "images": 9, "schedule": "constant",
         "warmup_epochs": 0.5, "final_lr": 0.1, "name": "adamw", "lr": 0.3, "weight_decay": 0.7, "momentum": 0.2,
         "betas": (0.5, 0.9), "amsgrad": not getattr(model, "amsgrad", False), "decay_norms": False,
+        "milestones": (1.0,), "decay": 0.3, "clip_norm": 1.5, "reads": ("map",), "data": "target",
     }  # fmt: skip
     for name in type(model).model_fields:
         value = getattr(model, name)

@@ -1,4 +1,4 @@
-"""ResNets as torchvision defines them, giving conv2_x to conv5_x."""
+"""ResNets as torchvision defines them, giving conv1 and conv2_x to conv5_x."""
 
 from __future__ import annotations
 
@@ -30,20 +30,22 @@ class InputNorm(nn.Module):
 
 
 class ResNetMaps(nn.Module):
-    """A torchvision ResNet without pooling and classifier. ``forward`` gives conv2_x..conv5_x at strides 4, 8, 16, 32."""
+    """A torchvision ResNet without pooling and classifier. ``forward`` gives conv1 (after its norm and ReLU) at stride 2 and
+    conv2_x..conv5_x at strides 4, 8, 16, 32."""
 
     def __init__(self, network: torchvision.models.ResNet) -> None:
         super().__init__()
         self.norm = InputNorm()
-        self.stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
+        self.stem = nn.Sequential(network.conv1, network.bn1, network.relu)
+        self.pool = network.maxpool
         self.conv2_x, self.conv3_x = network.layer1, network.layer2
         self.conv4_x, self.conv5_x = network.layer3, network.layer4
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """(B, 3, H, W) in [0, 1] to the four maps by name."""
-        x = self.stem(self.norm(images).contiguous(memory_format=torch.channels_last))
-        maps = {}
+        """(B, 3, H, W) in [0, 1] to the five maps by name."""
+        first = self.stem(self.norm(images).contiguous(memory_format=torch.channels_last))
+        maps, x = {"conv1": first}, self.pool(first)
         for name in ("conv2_x", "conv3_x", "conv4_x", "conv5_x"):
             x = maps[name] = getattr(self, name)(x)
         return maps

@@ -13,7 +13,7 @@ def _resnet(name: str, width: int, summary: str) -> BackboneSpec:
         paper="He et al. 2016",
         year=2016,
         settings={"model": name, "weights": None},
-        maps=tuple(MapSpec(f"conv{i + 2}_x", width * 2**i, 4 * 2**i) for i in range(4)),
+        maps=(MapSpec("conv1", 64, 2), *(MapSpec(f"conv{i + 2}_x", width * 2**i, 4 * 2**i) for i in range(4))),
     )
 
 

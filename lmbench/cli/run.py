@@ -49,6 +49,7 @@ def parse_annotations(text: str) -> tuple[int | str, ...]:
 @click.option(
     "--probe-every", type=click.IntRange(0), default=None, help="Epochs between two points of the learning curve."
 )
+@click.option("--untrained", is_flag=True, help="The method's own control: the same recipe, its stages untrained.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default=None)
 @click.option("--config", "config_file", type=click.Path(path_type=Path), default=None, help="Overrides as TOML.")
@@ -69,6 +70,7 @@ def run(
     draws: int | None,
     tasks: str | None,
     probe_every: int | None,
+    untrained: bool,
     device: str,
     precision: str | None,
     config_file: Path | None,
@@ -99,7 +101,15 @@ def run(
     variants = [v.name for v in spec.variants] if variant == "all" else [v.strip() for v in variant.split(",")]
     configs = [
         resolve_run(
-            plugins, method, dataset, preset=preset, variant=v, pretrain_on=pretrain_on, seed=seed, overrides=overrides
+            plugins,
+            method,
+            dataset,
+            preset=preset,
+            variant=v,
+            pretrain_on=pretrain_on,
+            seed=seed,
+            untrained=untrained,
+            overrides=overrides,
         )
         for v in variants
     ]

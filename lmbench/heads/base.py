@@ -45,6 +45,8 @@ class HeadInputs(Protocol):
         """(N, K, 2) discovered landmarks in pixels, for heads with ``inputs='landmarks'``."""
         ...
 
+    # Heads with ``inputs='images'`` get inputs that have ``images(indices) -> (B, 3, size, size)`` in [0, 1] besides.
+
 
 class FittedHeads(Protocol):
     """S fitted heads, one a subset."""

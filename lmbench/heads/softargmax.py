@@ -146,7 +146,6 @@ class SoftargmaxLinear:
             "batch_size": self.batch_size,
             "recipe": asdict(self._recipe("all")),
             "few_shot_recipe": asdict(self._recipe("few")),
-            "few_shot_augmentation": "none (the papers' few-shot runs add TPS warps)",
         }
 
     def _recipe(self, n: int | str) -> Recipe:

@@ -23,6 +23,7 @@ class TaskContext:
 
     ``extractor`` is ``None`` for a method without a network. ``frozen(split)`` computes the frozen maps of a split once.
     ``keep`` stores predictions; ``kept(name)`` says whether an interrupted run has stored them already.
+    ``scratch`` is a folder for what need not outlive the run.
     """
 
     config: RunConfig
@@ -36,3 +37,4 @@ class TaskContext:
     keep: Callable[[Predictions], None]
     kept: Callable[[str], bool]
     heads_folder: Path
+    scratch: Path

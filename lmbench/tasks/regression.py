@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,17 @@ import torch
 from torch import Tensor
 
 from lmbench.data.draws import draw_subsets
+from lmbench.data.frozen import freeze_maps
 from lmbench.errors import UsageError
+from lmbench.geometry.warps import SINGLE
 from lmbench.heads.base import Head, HeadInputs, Subset
 from lmbench.metrics.base import Predictions
 from lmbench.registry import Entry
 from lmbench.seeds import generator_for
-from lmbench.specs import HeadSpec
+from lmbench.specs import HeadSpec, Preprocessing
 from lmbench.store import replacing
 from lmbench.tasks.base import TaskContext
+from lmbench.tasks.inputs import ImageInputs, JoinedInputs, NoInputs, warped_store, with_copies
 
 
 def run(context: TaskContext) -> None:
@@ -48,27 +50,6 @@ def make_head(entry: Entry[HeadSpec], settings: dict[str, Any]) -> Head:
     return head
 
 
-@dataclass
-class NoInputs:
-    """Inputs of a head that looks at no image: their number."""
-
-    count: int
-    image_size: int
-    device: torch.device
-
-    def __len__(self) -> int:
-        return self.count
-
-    def batch(self, indices: Tensor) -> Any:
-        raise UsageError("this method has no network; its head is mean_shape.")
-
-    def statistics(self) -> Any:
-        return self.batch(torch.zeros(0))
-
-    def landmarks(self) -> Any:
-        return self.batch(torch.zeros(0))
-
-
 def _judge(context: TaskContext, entry: Entry[HeadSpec], subsets: Sequence[Subset], layer: str | None) -> None:
     config, test = context.config, context.test
     n = subsets[0].n
@@ -79,8 +60,12 @@ def _judge(context: TaskContext, entry: Entry[HeadSpec], subsets: Sequence[Subse
     generator = generator_for(config.seed, "head", entry.spec.name, layer or "", str(n))
     landmarks = torch.from_numpy(np.array(context.train.landmarks))
     visible = torch.from_numpy(np.array(context.train.visible))
-    fitted = head.fit(_inputs(context, "train", layer), landmarks, visible, subsets, generator)
-    inputs = _inputs(context, "test", layer)
+    inputs = _inputs(context, entry.spec, "train", layer)
+    members = subsets
+    if config.regression.warped_copies:
+        inputs, landmarks, visible, members = _with_warps(context, inputs, landmarks, visible, subsets, layer)
+    fitted = head.fit(inputs, landmarks, visible, members, generator)
+    inputs = _inputs(context, entry.spec, "test", layer)
     predicted = fitted.predict(inputs)
     with replacing(context.heads_folder / f"{predictions_name}.safetensors") as draft:
         state = {k: v.detach().cpu().contiguous() for k, v in fitted.state().items()}
@@ -112,15 +97,44 @@ def _judge(context: TaskContext, entry: Entry[HeadSpec], subsets: Sequence[Subse
                 "head": f"{entry.qualified} {entry.version}",
                 **head.description(),
                 **read,
+                "warped_copies": config.regression.warped_copies,
+                "warp": vars(SINGLE) if config.regression.warped_copies else None,
                 "draw_indices": None if n == "all" else [s.indices.tolist() for s in subsets],
             },
         )
     )
 
 
-def _inputs(context: TaskContext, split: str, layer: str | None) -> HeadInputs:
+def _inputs(context: TaskContext, head: HeadSpec, split: str, layer: str | None) -> HeadInputs:
     if context.extractor is None:
         pixels = context.train if split == "train" else context.test
+        if head.inputs == "images":
+            return ImageInputs(pixels, context.device)
         return NoInputs(len(pixels), pixels.size, context.device)
     frozen = context.frozen(split).read(context.config.regression.size, context.config.read.normalise)
     return frozen.only(layer) if layer else frozen
+
+
+def _with_warps(
+    context: TaskContext,
+    inputs: HeadInputs,
+    landmarks: Tensor,
+    visible: Tensor,
+    subsets: Sequence[Subset],
+    layer: str | None,
+) -> tuple[HeadInputs, Tensor, Tensor, list[Subset]]:
+    """Inputs, landmarks, visibility and subsets with the warped copies of every annotated image behind the images."""
+    if context.extractor is None:
+        raise UsageError("regression.warped_copies needs a frozen network; this method has none. Set it to 0.")
+    copies, steps = context.config.regression.warped_copies, context.dataset.spec.preprocessing
+    originals, members = with_copies(subsets, len(context.train), copies)
+    name = f"warped-n{subsets[0].n}"
+    whole = context.dataset.pixels("train", Preprocessing(steps.resize)).first(len(context.train))
+    generator = generator_for(context.config.seed, "warped copies", str(subsets[0].n))
+    store = warped_store(whole, steps.crop, originals, copies, context.scratch / f"{name}-pixels", generator)
+    maps = freeze_maps(
+        context.extractor, store, context.scratch / name, context.device, context.config.encode_batch, "encoding warps"
+    ).read(context.config.regression.size, context.config.read.normalise)
+    joined = JoinedInputs(inputs, maps.only(layer) if layer else maps)
+    all_landmarks = torch.cat([landmarks, torch.from_numpy(store.landmarks)])
+    return joined, all_landmarks, torch.cat([visible, torch.from_numpy(store.visible)]), members

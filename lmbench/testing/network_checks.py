@@ -87,6 +87,9 @@ def loss_is_finite_and_reaches_the_backbone(spec: ObjectiveSpec, plugins: Plugin
     for name, value in losses.items():
         ensure(value.numel() == 1 and value.ndim == 0, f"loss {name!r} is no scalar: {tuple(value.shape)}")
         ensure(bool(value.isfinite()), f"loss {name!r} = {float(value.detach())}")
+    if spec.closed_form:
+        ensure(not objective.trainable(), "the spec says closed_form, but there are trainable parameters")
+        return
     losses["total"].backward()
     gradients = [p.grad for p in backbone.parameters() if p.requires_grad and p.grad is not None]
     ensure(any(bool(g.abs().sum() > 0) for g in gradients), "no gradient reaches the backbone's weights")
@@ -217,7 +220,8 @@ def _step(objective: Any, trial: Trial, step: int) -> float:
 
     losses = objective.loss(objective.views(trial.images(), _generator(step)))
     objective.zero_grad(set_to_none=True)
-    losses["total"].backward()
+    if objective.trainable():
+        losses["total"].backward()
     with torch.no_grad():
         for parameter in objective.parameters():
             if parameter.grad is not None:

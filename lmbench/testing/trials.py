@@ -33,6 +33,7 @@ class Trial:
     settings: Mapping[str, Any] = field(default_factory=dict)
     frame: int = 96
     parent: Trial | None = None
+    reads: tuple[str, ...] = ()
 
     def build(self, seed: int = 0) -> tuple[Any, nn.Module]:
         """The objective and the backbone it trains, new, weights drawn under ``seed``, in training mode."""
@@ -51,12 +52,12 @@ class Trial:
 
         return build_backbone(self.backbone, self.backbone_settings, self.plugins)
 
-    def read(self, network: nn.Module) -> Extractor:
-        """The network as the runner reads it for a stage that learns from it: all its maps, deepest first."""
+    def read(self, network: nn.Module, layers: tuple[str, ...] = ()) -> Extractor:
+        """The network as the runner reads it for a stage that learns from it: by ``layers``, or all maps, deepest first."""
         from lmbench.features import Extractor
 
         maps = self.plugins.find("backbone", self.backbone).spec.maps
-        return Extractor(network, [m.name for m in reversed(maps)], CELLS)
+        return Extractor(network, layers or [m.name for m in reversed(maps)], CELLS)
 
     def read_parent(self) -> Extractor:
         """What the stage before hands over, untrained; this stage's own backbone where none is known."""
@@ -65,8 +66,8 @@ class Trial:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(2)
             if self.parent is None:
-                return self.read(self.build_backbone())
-            return self.parent.read(self.parent.build(2)[0].extractor().network)
+                return self.read(self.build_backbone(), self.reads)
+            return self.parent.read(self.parent.build(2)[0].extractor().network, self.reads)
 
     def images(self) -> Tensor:
         """(B, 3, frame, frame) random images in [0, 1], the same at every call."""
@@ -88,7 +89,8 @@ def find_trial(spec: ObjectiveSpec, plugins: Plugins) -> Trial:
                 for stage in config.stages.values():
                     found: ObjectiveSpec = plugins.find("objective", stage.objective).spec
                     settings, frame = stage.settings, stage.training.frame
-                    trial = Trial(found, plugins, stage.backbone, stage.backbone_settings, settings, frame, trial)
+                    place = (stage.backbone, stage.backbone_settings, settings, frame, trial, stage.reads)
+                    trial = Trial(found, plugins, *place)
                     if found is spec:
                         return trial
     for candidate in plugins.backbones:

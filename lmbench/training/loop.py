@@ -52,13 +52,16 @@ def train(
     total = steps_per_epoch * config.epochs
     batch_size = min(config.batch_size, len(pixels))
     fabric = _fabric(device, precision)
-    optimiser: Any = build_optimiser(objective, config.optimiser)
+    # An objective without trainable parameters is solved in closed form: it looks at every batch, without gradients.
+    learns = bool(objective.trainable())
+    optimiser: Any = build_optimiser(objective, config.optimiser) if learns else None
     objective.to(device)
     state = _load(checkpoint, key)
     if state is not None:
         objective.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-    model, optimiser = fabric.setup(objective, optimiser)
+        if learns:
+            optimiser.load_state_dict(state["optimiser"])
+    model, optimiser = fabric.setup(objective, optimiser) if learns else (fabric.setup(objective), None)
     objective.train()
     done, curve, before = (state["step"], state["curve"], state["seconds"]) if state else (0, [], 0.0)
     source = DevicePixels(pixels, device)
@@ -69,7 +72,7 @@ def train(
     def save(step: int) -> None:
         seconds = before + time.monotonic() - started
         content = {"key": key, "step": step, "curve": curve, "seconds": seconds, "sums": sums}
-        content |= {"model": objective.state_dict(), "optimiser": optimiser.state_dict()}
+        content |= {"model": objective.state_dict(), "optimiser": optimiser.state_dict() if learns else {}}
         with replacing(checkpoint) as draft:
             torch.save(content, draft)
 
@@ -86,13 +89,17 @@ def train(
                 order = (epoch, torch.randperm(len(pixels), generator=generator_for(seed, key, "order", epoch)))
             images = source.batch(order[1][position * batch_size : (position + 1) * batch_size])
             rate = config.optimiser.lr * schedule(config, step / steps_per_epoch)
-            for group in optimiser.param_groups:
-                group["lr"] = rate * group.get("lr_factor", 1.0)
             views = objective.views(images, generator_for(seed, key, "views", step))
-            losses = model(views)
-            optimiser.zero_grad()
-            fabric.backward(losses["total"])
-            optimiser.step()
+            with torch.set_grad_enabled(learns):
+                losses = model(views)
+            if learns:
+                for group in optimiser.param_groups:
+                    group["lr"] = rate * group.get("lr_factor", 1.0)
+                optimiser.zero_grad()
+                fabric.backward(losses["total"])
+                if config.clip_norm:
+                    fabric.clip_gradients(model, optimiser, max_norm=config.clip_norm, error_if_nonfinite=False)
+                optimiser.step()
             objective.after_step(step + 1, total)
             step += 1
             for name, value in losses.items():
@@ -146,11 +153,15 @@ def stopping_gently() -> Iterator[Callable[[], bool]]:
 
 
 def schedule(config: TrainingConfig, epoch: float) -> float:
-    """The factor of the learning rate at a (fractional) epoch: linear warm-up, then cosine or constant."""
+    """The factor of the learning rate at a (fractional) epoch: linear warm-up, then as the schedule says."""
     if epoch < config.warmup_epochs:
         return (epoch + 1e-3) / config.warmup_epochs
     if config.schedule == "constant":
         return 1.0
+    if config.schedule == "steps":
+        return config.decay ** sum(epoch >= m for m in config.milestones)
+    if config.schedule == "exponential":
+        return config.decay ** math.floor(epoch)
     along = (epoch - config.warmup_epochs) / max(config.epochs - config.warmup_epochs, 1e-9)
     return config.final_lr + (1 - config.final_lr) * (1 + math.cos(math.pi * min(along, 1.0))) / 2
 
