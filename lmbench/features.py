@@ -79,8 +79,10 @@ class FeatureMaps:
 
         ``filters`` may also be (B, K, dim): its own filters for each image.
         """
-        blocks = filters.split(self.channels, dim=-1)
-        filtered = [_filter(m, w) for m, w in zip(self.maps, blocks, strict=True)]
+        if filters.ndim == 2:
+            filtered = [f.transpose(0, 1) for f in self.filtered(filters)]
+        else:
+            filtered = [_filter(m, w) for m, w in zip(self.maps, filters.split(self.channels, dim=-1), strict=True)]
         if self.normalise == "layer":
             norms = self._squared_norms()
             response = sum(
@@ -92,6 +94,18 @@ class FeatureMaps:
                 response = response / sum(self._squared_norms()).clamp(min=EPS**2).sqrt()[:, None]  # type: ignore[union-attr]
         assert isinstance(response, Tensor)
         return response if bias is None else response + bias[:, None, None]
+
+    def filtered(self, filters: Tensor) -> tuple[Tensor, ...]:
+        """The maps after K 1x1 filters (K, dim), each (K, B, h, w) at its own resolution: one product a map."""
+        blocks = filters.split(self.channels, dim=1)
+        return tuple(
+            (w @ m.transpose(0, 1).flatten(1)).unflatten(1, (len(m), *m.shape[2:]))
+            for m, w in zip(self.maps, blocks, strict=True)
+        )
+
+    def upsampled(self, filtered: Sequence[Tensor]) -> Tensor:
+        """(..., H, W): the sum on the output grid of `filtered` maps (..., h, w), or of the same part of each."""
+        return self._upsample(filtered)
 
     def sample(self, cells: Tensor) -> Tensor:
         """(B, P, dim): descriptors at integer cells (B, P, 2) of the output grid, x before y, clipped to it."""
@@ -133,9 +147,9 @@ class FeatureMaps:
 
     def _upsample(self, responses: Sequence[Tensor]) -> Tensor:
         """The sum of the upsampled responses: columns of each map first, then all rows in one product."""
-        widened = [r @ upsampling_matrix(r.shape[3], self.size[1], r.dtype, r.device).T for r in responses]
-        rows = torch.cat([upsampling_matrix(r.shape[2], self.size[0], r.dtype, r.device) for r in responses], dim=1)
-        return rows @ torch.cat(widened, dim=2)
+        widened = [r @ upsampling_matrix(r.shape[-1], self.size[1], r.dtype, r.device).T for r in responses]
+        rows = torch.cat([upsampling_matrix(r.shape[-2], self.size[0], r.dtype, r.device) for r in responses], dim=1)
+        return rows @ torch.cat(widened, dim=-2)
 
     def _squared_norms(self) -> list[Tensor]:
         """(B, H, W) for each map: squared L2 norms of its upsampled vectors, from products of neighbours alone."""
@@ -143,7 +157,7 @@ class FeatureMaps:
 
 
 def _filter(m: Tensor, weight: Tensor) -> Tensor:
-    """(B, K, h, w): the 1x1 filters (K, C) or (B, K, C) applied to a map."""
+    """(B, K, h, w): each image's 1x1 filters (B, K, C) applied to its map."""
     return (weight @ m.flatten(2)).unflatten(2, m.shape[2:])
 
 

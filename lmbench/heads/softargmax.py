@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from lmbench import progress
 from lmbench.errors import LmbenchError, UsageError, did_you_mean
+from lmbench.features import FeatureMaps
 from lmbench.geometry.coordinates import denormalise_points, normalise_points
 from lmbench.geometry.heatmaps import soft_argmax
 from lmbench.heads.base import HeadInputs, Subset, mean_shape
@@ -26,7 +27,7 @@ from lmbench.heads.base import HeadInputs, Subset, mean_shape
 POINTS = 50  # virtual points per landmark; DVE model/keypoint_prediction.py, Cheng et al. 2021, sec. 4
 ALPHA = 10.0  # smooth L1 on 10 x the normalised coordinates; DVE and CL model/loss.py
 PREDICT_BATCH = 64
-CPU_IMAGES = 4  # gradients are summed over so many images at a time: the heatmaps then stay in the cache, twice as fast
+CPU_IMAGES = 4  # heatmaps are made and forgotten for so many images at a time: they then stay in the cache
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,42 @@ def head_forward(responses: Tensor, linear: Tensor, multiplier: float) -> Tensor
 
     Columns of the linear map are x0, y0, x1, y1, ...; source: DVE ``IntermediateKeypointPredictor.forward``.
     """
-    points = soft_argmax(responses, multiplier)
-    landmarks = len(linear)
-    return torch.einsum("blp,ldp->bld", points.reshape(len(points), landmarks, -1), linear)
+    return landmarks_of(soft_argmax(responses, multiplier), linear)
+
+
+def landmarks_of(points: Tensor, linear: Tensor) -> Tensor:
+    """(B, L, 2) normalised landmarks from virtual points (B, L*P, 2)."""
+    return torch.einsum("blp,ldp->bld", points.reshape(len(points), len(linear), -1), linear)
+
+
+def accumulate_gradients(
+    maps: FeatureMaps, filters: Tensor, linear: Tensor, offset: Tensor, target: Tensor, visible: Tensor, at_once: int
+) -> float:
+    """The loss of a batch; its gradients are added to those of ``filters`` (multiplier included) and ``linear``.
+
+    The filters are applied to the whole batch at native resolution in one product a map; upsampling, soft-argmax and
+    their gradients run over ``at_once`` images at a time, so that full-resolution heatmaps never leave the cache.
+    """
+    if maps.normalise != "none":  # norms belong to output cells: the response itself has to be made
+        loss = regression_loss(head_forward(maps.project(filters), linear, 1.0) + offset, target, visible)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
+    filtered = maps.filtered(filters)
+    gradients = [torch.empty_like(f) for f in filtered]
+    total = 0.0
+    for start in range(0, len(target), at_once):
+        part = slice(start, start + at_once)
+        pieces = [f.detach()[:, part].requires_grad_() for f in filtered]
+        points = soft_argmax(maps.upsampled(pieces)).transpose(0, 1)
+        predicted = landmarks_of(points, linear) + offset
+        loss = regression_loss(predicted, target[part], visible[part]) * (len(predicted) / len(target))
+        loss.backward()  # type: ignore[no-untyped-call]
+        for gradient, piece in zip(gradients, pieces, strict=True):
+            assert piece.grad is not None
+            gradient[:, part] = piece.grad
+        total += float(loss.detach())
+    torch.autograd.backward(filtered, gradients)
+    return total
 
 
 def regression_loss(predicted: Tensor, target: Tensor, visible: Tensor) -> Tensor:
@@ -327,7 +361,7 @@ def _fit_together(
     base = optimiser.param_groups[0]["lr"]
     batches = [_batches(s.indices, batch_size, generator) for s in group]
     label = f"fitting {group[0].label.split(' draw')[0]}" + (f", {len(group)} draws" if len(group) > 1 else "")
-    micro = CPU_IMAGES if inputs.device.type == "cpu" else batch_size
+    at_once = CPU_IMAGES if inputs.device.type == "cpu" else batch_size
     with progress.task(label, plan.steps, "steps") as bar, _flushing_denormals():
         for step in range(plan.steps):
             for parameter_group in optimiser.param_groups:
@@ -336,13 +370,9 @@ def _fit_together(
             total = 0.0
             for i, stream in enumerate(batches):
                 chosen = next(stream)
-                for part in chosen.split(micro):
-                    maps = inputs.batch(part)
-                    weights = filters[i] if scale is None else filters[i] * scale
-                    predicted = head_forward(maps.project(weights), linear[i], multiplier) + offset[i]
-                    loss = regression_loss(predicted, target[part], visible[part]) * (len(part) / len(chosen))
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    total += float(loss.detach())
+                weights = filters[i] * (multiplier if scale is None else multiplier * scale)
+                maps, seen = inputs.batch(chosen), visible[chosen]
+                total += accumulate_gradients(maps, weights, linear[i], offset[i], target[chosen], seen, at_once)
             if not math.isfinite(total):
                 raise LmbenchError(f"{label}: the loss is {total} at step {step} of {plan.steps}; lower the head's lr.")
             optimiser.step()
