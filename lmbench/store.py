@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import shutil
@@ -58,6 +59,10 @@ def building(folder: Path) -> Iterator[Path | None]:
             if folder.is_dir():
                 yield None
                 return
+            for left in folder.parent.glob(
+                f".{glob.escape(folder.name)}.*/"
+            ):  # by a process that was killed: we hold the lock
+                shutil.rmtree(left, ignore_errors=True)
             draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
             try:
                 yield draft

@@ -322,6 +322,7 @@ USAGE = [
     (["--tasks", "regresion"], "unknown task 'regresion'. Did you mean 'regression'"),
     (["--pretrain-on", "synthface"], "unknown dataset 'synthface'. Did you mean 'synthfaces'"),
     (["--vraiant", "x"], "No such option '--vraiant'"),
+    (["--set", "stages.byol.settings.view1.sice=3", "--dry-run"], "view1 has no field 'sice'"),
     (["--annotations", "17"], "--annotations 17: synthfaces has 16 training images; ask for 1 to 16, or all."),
     (["--annotations", "0"], "--annotations 0: synthfaces has 16 training images"),
     (["--annotations", "few"], "--annotations 'few': expected numbers and all"),

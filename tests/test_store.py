@@ -23,6 +23,16 @@ def fail_halfway(path: Path) -> None:
     raise RuntimeError
 
 
+def test_a_draft_that_a_killed_process_left_is_cleared_away(tmp_path):
+    left = tmp_path / ".stage.abc"
+    left.mkdir()
+    (left / "half").write_text("x")
+    (tmp_path / ".stage2.abc").mkdir()
+    with store.building(tmp_path / "stage") as draft:
+        (draft / "whole").write_text("y")
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == [".stage2.abc", "stage"]
+
+
 def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "c.txt"
     store.write_atomically(path, "grün")

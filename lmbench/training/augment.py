@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from lmbench.errors import UsageError, did_you_mean
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as torchvision's greyscale
 
@@ -33,6 +37,18 @@ class ViewSettings:
     blur_p: float = 0.0
     blur: tuple[float, float] = (0.1, 2.0)
     solarise_p: float = 0.0
+
+
+def check_view_settings(stage: str, settings: Mapping[str, Any]) -> None:
+    """Refuses an unknown field in a setting that describes views (a mapping whose name starts with ``view``)."""
+    known = [f.name for f in fields(ViewSettings)]
+    for name, value in settings.items():
+        unknown = sorted(set(value) - set(known)) if name.startswith("view") and isinstance(value, Mapping) else []
+        if unknown:
+            raise UsageError(
+                f"stage {stage}: {name} has no field {unknown[0]!r}; it has {', '.join(known)}."
+                f"{did_you_mean(unknown[0], known)}"
+            )
 
 
 def draw_views(images: Tensor, settings: ViewSettings, generator: torch.Generator) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lmbench.api import BackboneSpec, MethodSpec, VariantSpec, hookimpl
+from lmbench.api import BackboneSpec, HeadSpec, MapSpec, MethodSpec, VariantSpec, hookimpl
 
 LMBENCH_API = 1
 
@@ -41,8 +41,27 @@ RANDOM = MethodSpec(
             )
             for dim in (64, 128, 256)
         ),
+        VariantSpec(
+            name="maps",
+            summary="all maps of whatever network --set backbone=NAME names, untrained",
+            layers=("*",),
+        ),
     ),
     presets=PRESETS,
+)
+
+PIXELS = MethodSpec(
+    name="pixels",
+    summary="the image itself: no network, no learning",
+    supervision="none",
+    backbone="pixels",
+    variants=(
+        VariantSpec(
+            name="patch", summary="the colours of the 5 x 5 cells around a cell of 4 pixels", layers=("patch",)
+        ),
+        VariantSpec(name="rgb", summary="the colour of a cell of 2 pixels", layers=("rgb",)),
+    ),
+    presets={preset: {} for preset in PRESETS},
 )
 
 MEAN_SHAPE = MethodSpec(
@@ -97,9 +116,91 @@ TIMM = MethodSpec(
 )
 
 
+def _supervised(backbone: str, **settings: Any) -> Mapping[str, Any]:
+    """A preset of ``supervised``: the head's settings."""
+    head = {"backbone": backbone, "layers": HYPERCOLUMN, **settings}
+    return {"regression": {"head": "supervised_network", "head_settings": head}}
+
+
+SUPERVISED = MethodSpec(
+    name="supervised",
+    summary="the same architecture trained from scratch on the n annotated images: what the labels give by themselves",
+    paper="Thewlis et al. 2017, supplement, sec. 3; Cheng et al. 2021, Fig. 4",
+    year=2017,
+    supervision="supervised",
+    backbone="none",
+    variants=(
+        VariantSpec(
+            name="hypercolumn",
+            summary="a ResNet with the field's soft-argmax regressor on its hypercolumn, end to end",
+            layers=(),
+            backbone="none",
+        ),
+        VariantSpec(
+            name="connected",
+            summary="six convolutions, pooling and a fully connected layer on 64-pixel images (Thewlis et al., Supp. Table 2)",
+            layers=(),
+            backbone="none",
+            overrides={
+                "regression": {
+                    "head_settings": {
+                        "backbone": "sixconv_pooled",
+                        "regressor": "connected",
+                        "layers": ("conv6",),
+                        "side": 64,  # supplement, sec. 3
+                    }
+                }
+            },
+        ),
+    ),
+    presets={
+        "smoke": _supervised("resnet18", steps=4, batch_size=8, side=32, grid=8),
+        "quick": _supervised("resnet18", steps=150, batch_size=32, side=64, grid=16),
+        "small": _supervised("resnet18", steps=600, batch_size=32, side=64, grid=24),
+        "paper": _supervised("resnet50", steps=15000, batch_size=32, grid=48),
+    },
+    tasks=("regression",),
+    choices={
+        "steps, batch, learning rate": "15000 steps of 32 in paper, AdamW 1e-3, cosine: Thewlis has 'until convergence'",
+        "augmentation": "thin-plate-spline warps of Supp. Table 1 (g2 of faces), drawn on kernel weights as DVE's code does",
+        "landmarks that a warp moves out of the image": "not looked at",
+        "initial prediction": "the mean shape of the annotated images",
+        "connected: kernels and the sixth layer's filters": "5 x 5 with padding, 50 filters",
+        "loss": "smooth L1 of 10 x the normalised error, as the field's regressors",
+    },
+)
+
+
 @hookimpl
 def lmbench_methods() -> list[MethodSpec]:
-    return [RANDOM, MEAN_SHAPE, IMAGENET, TIMM]
+    return [PIXELS, RANDOM, MEAN_SHAPE, SUPERVISED, IMAGENET, TIMM]
+
+
+@hookimpl
+def lmbench_heads() -> list[HeadSpec]:
+    return [
+        HeadSpec(
+            name="supervised_network",
+            summary="a network and its regressor trained from scratch on the annotated images alone",
+            target="lmbench_baselines.supervised:SupervisedNetwork",
+            paper="Thewlis et al. 2017, supplement, sec. 3; Cheng et al. 2021, Fig. 4",
+            year=2017,
+            settings={
+                "backbone": "resnet18",
+                "backbone_settings": {},
+                "regressor": "softargmax",
+                "layers": (),
+                "side": 0,
+                "grid": 24,
+                "steps": 2000,
+                "batch_size": 32,
+                "lr": 1e-3,
+                "weight_decay": 5e-4,
+                "warp": 1.0,
+            },
+            inputs="images",
+        )
+    ]
 
 
 @hookimpl
@@ -112,5 +213,23 @@ def lmbench_backbones() -> list[BackboneSpec]:
             paper="timm (Wightman 2019)",
             year=2019,
             settings={"pretrained": False, "weights": None, "maps": 4},
-        )
+        ),
+        BackboneSpec(
+            name="pixels",
+            summary="the image itself: cells of colours (rgb) and windows of them (patch); nothing is learnt",
+            target="lmbench_baselines.pixels:build",
+            settings={"patch": 5},
+            maps=(MapSpec("rgb", 3, 2), MapSpec("patch", None, 4)),
+            min_size=4,
+        ),
+        BackboneSpec(
+            name="sixconv_pooled",
+            summary="six convolutions, pooling after the first three: the supervised network of Thewlis et al.",
+            target="lmbench_baselines.sixconv:build",
+            paper="Thewlis et al. 2017, supplement, sec. 3",
+            year=2017,
+            settings={"filters": 50, "kernel": 5},
+            maps=(MapSpec("conv2", 48, 4), MapSpec("conv6", None, 8)),
+            min_size=8,
+        ),
     ]

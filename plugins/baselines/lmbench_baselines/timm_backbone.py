@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from lmbench.api import DataError, UsageError
 
+PLAIN_TRANSFORMERS = ("vision_transformer", "vision_transformer_hybrid", "deit", "eva")  # modules of timm
+
 
 class TimmMaps(nn.Module):
     """The last maps of a timm model, by depth: ``map-1`` is the deepest. Images in [0, 1]; the model's own mean and std."""
@@ -41,6 +43,11 @@ def build(model: str, pretrained: bool = False, weights: str | None = None, maps
     if not timm.is_model(model.split(".")[0]):
         near = timm.list_models(f"*{model.split('.')[0][:6]}*")[:4]
         raise UsageError(f"timm has no model {model!r}." + (f" It has {', '.join(near)}." if near else ""))
+    if timm.models.is_model_in_modules(model.split(".")[0], PLAIN_TRANSFORMERS):
+        raise UsageError(
+            f"timm/{model}: a plain ViT, which has one token grid of one image size and no pyramid of maps. "
+            f"Ask for vit/{model}, the backbone of lmbench-foundation, for instance --method vit --set backbone=vit/{model}."
+        )
     if weights is not None and not Path(weights).is_file():
         raise DataError(f"weights file {weights} does not exist.")
     options: dict[str, Any] = {"features_only": True, "pretrained": pretrained or weights is not None}
