@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lmbench.geometry.coordinates import denormalise_points, flip_points, normalise_points, pixel_grid
+from lmbench.geometry.elastic import elastic_grid
 from lmbench.geometry.heatmaps import argmax_points, soft_argmax
 from lmbench.geometry.warps import (
     EVAL_PAIR,
@@ -349,3 +350,22 @@ def test_affine_grids_move_images_as_affine_points_move_points(degrees, scale, x
     expected = (points[0].numpy() - centre) @ rotation.T + centre + [x, y]
     np.testing.assert_allclose(moved[0].numpy(), expected, atol=1e-9)
     torch.testing.assert_close(read_off(affine_grid(matrices, size), moved), points, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("strength", "smoothness"), [(1.5, 4.0), (3.0, 9.0)])
+def test_an_elastic_field_moves_pixels_as_far_as_it_says_and_as_smoothly(strength, smoothness):
+    size = (40, 32)
+    grid = elastic_grid(60, size, torch.Generator().manual_seed(1), strength, smoothness)
+    moved = denormalise_points(grid, size) - pixel_grid(size)
+    assert moved.std(0).mean().item() == pytest.approx(strength, rel=0.1)
+    slope = moved.diff(dim=2)[..., 0].std().item()
+    assert slope == pytest.approx(strength / (math.sqrt(2) * smoothness), rel=0.1)
+    again = elastic_grid(60, size, torch.Generator().manual_seed(1), strength, smoothness)
+    assert torch.equal(grid, again)
+
+
+def test_an_elastic_field_without_strength_is_the_identity_and_impossible_ones_are_refused():
+    grid = elastic_grid(2, (7, 9), torch.Generator().manual_seed(0), 0.0, 2.0)
+    torch.testing.assert_close(denormalise_points(grid, (7, 9)), pixel_grid((7, 9)).expand(2, -1, -1, -1))
+    with pytest.raises(ValueError, match="smoothness > 0"):
+        elastic_grid(1, (7, 9), torch.Generator(), 1.0, 0.0)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from lmbench.cli.main import run_cli
 from lmbench.metrics.base import Predictions
@@ -310,6 +311,40 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(broken_off):
 def test_nothing_unfinished_is_taken_for_a_result(broken_off):
     runs, record, _ = broken_off
     assert [p.parent.name for p in runs.glob("*/record.json")] == [record["run"]]
+
+
+def test_the_untrained_control_of_a_method_is_the_untrained_network(whole, tmp_path):
+    control = recorded(command(tmp_path, "--untrained"))
+    random = recorded([part for part in command(tmp_path, method="random") if part not in ("--set",)][:-2] + [
+        p for k, v in SMALL.items() if not k.startswith("stages") for p in ("--set", f"{k}={v}")
+    ])  # fmt: skip
+    assert (control["variant"], control["supervision"]) == ("hypercolumn, untrained", "none")
+    assert control["run"] != whole[1]["run"]
+    assert numbers(control) == numbers(random)
+
+
+def test_warped_copies_of_annotated_images_change_the_fit_alone_and_are_recorded(whole, tmp_path):
+    runs, plain = whole
+    record = recorded(command(runs, "--set", "regression.warped_copies=2"))
+    assert record["stages"][0]["reused"]
+    changed = {(r["task"], r["n_annotations"]) for r, old in zip(record["metrics"], plain["metrics"], strict=True)
+               if r["value"] != old["value"]}  # fmt: skip
+    assert changed == {("regression", 4), ("regression", "all")}
+    assert record["metrics"][0]["settings"]["warped_copies"] == 2
+
+
+def test_a_stage_may_learn_from_the_unlabelled_images_of_the_target(tmp_path):
+    images = tmp_path / "unlabelled"
+    images.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(16):
+        Image.fromarray(rng.integers(0, 255, (50, 50, 3), dtype=np.uint8)).save(images / f"{i}.png")
+    options = ("--pretrain-on", f"images:{images}", "--set", "stages.byol.training.images=16", "--dry-run")
+    elsewhere, at_home = (
+        recorded(command(tmp_path, *options, "--set", f"stages.byol.data={data}")) for data in ("pretrain", "target")
+    )
+    without = recorded(command(tmp_path, "--set", "stages.byol.data=target", *options[2:]))
+    assert at_home["stages"][0]["key"] == without["stages"][0]["key"] != elsewhere["stages"][0]["key"]
 
 
 # What is refused, each before anything is computed.

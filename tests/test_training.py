@@ -379,6 +379,65 @@ def test_the_rate_of_the_curve_is_the_schedules(tmp_path):
     )
 
 
+def test_steps_and_exponential_decay_as_their_papers_say():
+    steps = TrainingConfig(epochs=9, schedule="steps", milestones=(2, 5), decay=0.1)
+    assert [schedule(steps, e) for e in (0, 1.9, 2, 4.9, 5, 8)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    falling = TrainingConfig(epochs=9, schedule="exponential", decay=0.9)
+    assert [schedule(falling, e) for e in (0, 0.99, 1, 3.5)] == pytest.approx([1, 1, 0.9, 0.9**3])
+
+
+def test_a_clipped_gradient_moves_no_further_than_the_rate_times_its_norm(tmp_path):
+    before = new_objective().state_dict()
+    sgd = OptimiserConfig(name="sgd", lr=1.0, momentum=0.0, weight_decay=0.0)
+    after, _ = trained(tmp_path / "c.pt", epochs=1, batch_size=22, optimiser=sgd, schedule="constant", clip_norm=1e-3)
+    learnt = [n for n, _ in new_objective().named_parameters()]
+    moved = torch.cat([(after[n] - before[n]).flatten() for n in learnt]).norm()
+    assert float(moved) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_no_epochs_leave_the_weights_as_they_were(tmp_path):
+    found, curve = trained(tmp_path / "c.pt", epochs=0)
+    assert curve == []
+    for name, value in new_objective().state_dict().items():
+        assert torch.equal(found[name], value)
+
+
+class Counting(Tiny):
+    """Solved in closed form: the mean of all images, summed in loss() and divided at the last step."""
+
+    def __init__(self, backbone, parent=None) -> None:
+        super().__init__(backbone, parent)
+        self.requires_grad_(False)
+
+    def views(self, images, generator):
+        return images
+
+    def loss(self, views):
+        self.average += views.mean() * len(views)
+        self.count += len(views)
+        return {"total": self.average.sum()}
+
+    def after_step(self, step, total_steps):
+        if step == self.dies_at:
+            raise ConnectionAbortedError("the machine is gone")
+        if step == total_steps:
+            self.average /= self.count
+
+
+def test_an_objective_without_parameters_is_solved_in_closed_form_and_survives_a_kill(tmp_path):
+    for dies_at in (0, 3):
+        checkpoint, objective = tmp_path / f"{dies_at}.pt", Counting(Backbone())
+        objective.dies_at = dies_at
+        changes = {"epochs": 1, "batch_size": 2, "checkpoint_minutes": EVERY_STEP}
+        if dies_at:
+            with pytest.raises(ConnectionAbortedError):
+                trained(checkpoint, objective, **changes)
+            objective = Counting(Backbone())
+        state, _ = trained(checkpoint, objective, **changes)
+        assert int(state["count"]) == 22
+        assert float(state["average"][0]) == pytest.approx(np.mean(pixels(22).images / 255), rel=1e-5)
+
+
 def test_norms_and_biases_go_without_weight_decay_where_that_is_asked_for():
     objective = new_objective()
     groups = build_optimiser(objective, OptimiserConfig(weight_decay=0.1, decay_norms=False)).param_groups
