@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from lmbench.tasks.base import TaskContext as TaskContext
     from lmbench.training.augment import ViewSettings as ViewSettings
     from lmbench.training.augment import draw_views as draw_views
+    from lmbench.training.augment import view_settings as view_settings
     from lmbench.training.objective import Objective as Objective
 
 LAZY = {
@@ -90,6 +91,7 @@ LAZY = {
     "read_state": "lmbench.backbones.resnet",
     "soft_argmax": "lmbench.geometry.heatmaps",
     "tps_grid": "lmbench.geometry.warps",
+    "view_settings": "lmbench.training.augment",
     "warp_images": "lmbench.geometry.warps",
     "warp_pair_weights": "lmbench.geometry.warps",
     "warp_pairs": "lmbench.geometry.warps",

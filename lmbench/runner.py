@@ -29,7 +29,6 @@ from lmbench.seeds import initialising
 from lmbench.store import explained, locked, write_json
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.probe import probe_network
-from lmbench.training.augment import check_view_settings
 from lmbench.training.loop import resolve_device, resolve_precision
 from lmbench.training.objective import Objective
 from lmbench.training.stages import Artifact, ensure_stage, load_network, planned, stage_key
@@ -82,7 +81,8 @@ def prepare(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: P
     keys: dict[str, str] = {}
     parent: str | None = None
     for name, stage in config.stages.items():
-        check_view_settings(name, stage.settings)
+        objective = plugins.find("objective", stage.objective).spec
+        objective.load().check({**objective.settings, **stage.settings})
         images = target if stage.data == "target" else source
         assert images is not None
         steps = replace(images.spec.preprocessing, resize=stage.training.frame, crop=0)

@@ -39,16 +39,14 @@ class ViewSettings:
     solarise_p: float = 0.0
 
 
-def check_view_settings(stage: str, settings: Mapping[str, Any]) -> None:
-    """Refuses an unknown field in a setting that describes views (a mapping whose name starts with ``view``)."""
+def view_settings(values: Mapping[str, Any] | None, name: str = "view") -> ViewSettings:
+    """The ViewSettings that an objective's setting ``name`` describes. Raises UsageError for an unknown field."""
     known = [f.name for f in fields(ViewSettings)]
-    for name, value in settings.items():
-        unknown = sorted(set(value) - set(known)) if name.startswith("view") and isinstance(value, Mapping) else []
-        if unknown:
-            raise UsageError(
-                f"stage {stage}: {name} has no field {unknown[0]!r}; it has {', '.join(known)}."
-                f"{did_you_mean(unknown[0], known)}"
-            )
+    unknown = sorted(set(values or ()) - set(known))
+    if unknown:
+        has = f"it has {', '.join(known)}"
+        raise UsageError(f"{name} has no field {unknown[0]!r}; {has}.{did_you_mean(unknown[0], known)}")
+    return ViewSettings(**(values or {}))
 
 
 def draw_views(images: Tensor, settings: ViewSettings, generator: torch.Generator) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -26,6 +27,10 @@ class Objective(nn.Module):
         self.__dict__["parent"] = parent
 
     parent: Extractor | None
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> None:
+        """Raises UsageError for settings that cannot be: asked before anything is computed, also by ``--dry-run``."""
 
     def views(self, images: Tensor, generator: torch.Generator) -> Any:
         """What ``loss`` needs, made from images (B, 3, H, W) in [0, 1] on the device; random by ``generator`` alone.

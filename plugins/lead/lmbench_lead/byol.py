@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import Extractor, Objective, ViewSettings, draw_views
+from lmbench.api import Extractor, Objective, draw_views, view_settings
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -64,12 +64,17 @@ class BYOL(Objective):
         self.layer = layer
         self.base_momentum = momentum
         self.frozen_norm = batch_norm == "frozen"
-        self.settings = ViewSettings(**(view1 or {})), ViewSettings(**(view2 or {}))
+        self.settings = view_settings(view1, "view1"), view_settings(view2, "view2")
         with torch.no_grad():
             channels = backbone.eval()(torch.zeros(1, 3, 96, 96))[layer].shape[1]
         self.projector = mlp(channels, hidden, dim)
         self.predictor = mlp(dim, hidden, dim)
         self.target = copy.deepcopy(nn.ModuleList([self.backbone, self.projector])).requires_grad_(False)
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> None:
+        for name in ("view1", "view2"):
+            view_settings(settings[name], name)
 
     def train(self, mode: bool = True) -> BYOL:
         """With frozen statistics the two backbones stay in eval mode (their norm layers' weights still learn)."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import Extractor, Objective, UsageError, ViewSettings, draw_views
+from lmbench.api import Extractor, Objective, UsageError, draw_views, view_settings
 
 
 def correspondence(source: Tensor, target: Tensor, temperature: float) -> Tensor:
@@ -61,8 +61,6 @@ class CorrespondenceDistillation(Objective):
             raise UsageError(
                 "correspondence_distillation needs a stage before it and a backbone with an encoder (resnet*_fpn)."
             )
-        if encoder not in ("frozen", "trained") or pairs not in ("another", "same"):
-            raise UsageError("correspondence_distillation: encoder is frozen or trained; pairs is another or same.")
         assert isinstance(backbone.encoder, nn.Module)
         backbone.encoder.load_state_dict(parent.network.state_dict())  # sec. 3.3: initialised with stage 1
         self.encoder_frozen = encoder == "frozen"
@@ -71,10 +69,16 @@ class CorrespondenceDistillation(Objective):
         self.temperature, self.pairs, self.grid = temperature, pairs, grid
         self.teacher_temperature = teacher_temperature or temperature
         self.teacher_normalise = teacher_normalise
-        self.view = ViewSettings(**(view or {}))
+        self.view = view_settings(view)
         with torch.no_grad():
             dim = backbone.eval()(torch.zeros(1, 3, 96, 96))["dense"].shape[1]
         self.projection = nn.Identity() if projection == 0 else projection_head(dim, projection)
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> None:
+        view_settings(settings["view"])
+        if settings["encoder"] not in ("frozen", "trained") or settings["pairs"] not in ("another", "same"):
+            raise UsageError("correspondence_distillation: encoder is frozen or trained; pairs is another or same.")
 
     def train(self, mode: bool = True) -> CorrespondenceDistillation:
         """A frozen encoder keeps its BatchNorm statistics as well."""
