@@ -106,6 +106,11 @@ class Plugins:
                 raise UsageError(str(error) + hint) from None
             raise
 
+    def lacking(self, distributions: Iterable[str]) -> list[str]:
+        """Those of some distributions that no working plugin comes from."""
+        working = {info.distribution for info in self.infos if info.status == "ok"}
+        return [name for name in distributions if name not in working]
+
     def load(self, candidate: Candidate) -> PluginInfo:
         """Imports, checks and registers one plugin; never raises for a fault of the plugin."""
         info = PluginInfo(candidate.name, candidate.distribution, candidate.version, candidate.module)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lmbench.config import RegressionConfig, RunConfig, StageConfig, merge, validate
-from lmbench.errors import UsageError, did_you_mean
+from lmbench.errors import DataError, UsageError, did_you_mean
 from lmbench.plugins import Plugins
 from lmbench.specs import PRESETS, MethodSpec, StageSpec, VariantSpec
 
@@ -35,6 +35,12 @@ def resolve_run(
             f"{dataset} has no landmarks to judge by: name it in --pretrain-on, and a labelled set in --dataset."
         )
     chosen = choose_variant(spec, variant)
+    lacking = plugins.lacking(chosen.needs)
+    if lacking:
+        raise DataError(
+            f"{spec.name} {chosen.name} is made of parts of {', '.join(lacking)}, which is not installed (or disabled: "
+            f"see `lmbench plugin doctor`). Install it: pip install {' '.join(lacking)}"
+        )
     preset = preset or ("small" if data.folder else "quick")
     if preset not in PRESETS or (spec.presets and preset not in spec.presets):
         known = [p for p in PRESETS if not spec.presets or p in spec.presets]

@@ -188,6 +188,8 @@ class VariantSpec:
     backbone_settings: Settings = field(default_factory=dict)
     layers_alone: tuple[str, ...] = ()
     overrides: Settings = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    """Other distributions whose parts its stages name; without them this variant alone is refused."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,7 +67,7 @@ def stages_follow_from_their_parents(spec: MethodSpec, plugins: Plugins) -> None
     """The first stage of a variant neither learns from a parent nor starts from its weights."""
     stages = {s.name: s for s in spec.stages}
     for variant in spec.variants:
-        if variant.stages:
+        if variant.stages and not plugins.lacking(variant.needs):
             first = stages[variant.stages[0]]
             needs = plugins.find("objective", first.objective).spec.needs_parent or first.starts_from_parent
             ensure(not needs, f"variant {variant.name!r}: its first stage {first.name!r} needs a stage before it")

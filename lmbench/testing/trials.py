@@ -108,6 +108,8 @@ def resolutions(entry: Entry[MethodSpec], plugins: Plugins, lightest_only: bool 
     presets = [p for p in PRESETS if not entry.spec.presets or p in entry.spec.presets]
     for preset in presets[:1] if lightest_only else presets:
         for variant in entry.spec.variants:
+            if plugins.lacking(variant.needs):
+                continue  # the parts it is made of are another distribution's, which is not here
             yield resolve_run(plugins, entry.qualified, EMBEDDED, preset=preset, variant=variant.name)
 
 

@@ -18,6 +18,7 @@ BYOL_VIEW: Mapping[str, Any] = {"size": 96, "scale": (0.08, 1.0), "flip_p": 0.5,
 BYOL_VIEW2: Mapping[str, Any] = {**BYOL_VIEW, "blur_p": 0.1, "solarise_p": 0.2}
 
 DIMS = (64, 128, 256)  # LEAD Tables 1, 3, 4, 5
+CL = "lmbench-contrastlandmarks"  # brings moco, cl_projection and nmf, which Tables 1 and 6 set LEAD's stages against
 
 PAPER_STAGE1 = {
     "epochs": 200,  # sec. 4
@@ -28,6 +29,7 @@ PAPER_STAGE1 = {
     "warmup_epochs": 2,  # supplement D
 }
 PAPER_STAGE2 = {**PAPER_STAGE1, "epochs": 20}  # sec. 4 (supplement D: 10)
+PAPER_NMF = {"epochs": 1, "images": 4096, "batch_size": 32, "frame": 136}  # open
 
 # What a small budget needs (README, "What matters at small scale"): views framed as the target's crops are (the inner
 # half of an aligned CelebA frame), no flips (left and right eyes must stay apart), mild crops, strong colour.
@@ -65,41 +67,84 @@ SMALL_STAGE2: Mapping[str, Any] = {
         "warmup_epochs": 0.1,
     },
 }
+# The other paper's stages at small scale: what differs from its own defaults, on LEAD's views.
+SMALL_MOCO: Mapping[str, Any] = {
+    "settings": {"queue": 2048, "momentum": 0.99, "batch_norm": "frozen", "view": SMALL_VIEW},
+    "training": SMALL_STAGE1["training"],
+}
+SMALL_PROJECTION: Mapping[str, Any] = {"settings": {"view": SMALL_VIEW}, "training": SMALL_STAGE2["training"]}
+SMALL_NMF: Mapping[str, Any] = {
+    "settings": {"view": {**SMALL_VIEW, "scale": (1.0, 1.0), "jitter_p": 0.0, "grey_p": 0.0, "blur_p": 0.0}},
+    "training": {"epochs": 1, "images": 1024, "batch_size": 32, "frame": 192},
+}
 QUICK_VIEW: Mapping[str, Any] = {**SMALL_VIEW, "size": 48, "window": 0.8, "scale": (0.6, 1.0), "rotation": 10.0}
 QUICK_ADAM: Mapping[str, Any] = {**SMALL_ADAM, "lr": 5e-4}
+
+QUICK_STAGE1 = {**SMALL_STAGE1["training"], "epochs": 2, "frame": 96, "optimiser": QUICK_ADAM}
+QUICK_STAGE2 = {**SMALL_STAGE2["training"], "epochs": 1, "images": 1280, "frame": 96}
+QUICK_DENSE_VIEW: Mapping[str, Any] = {**QUICK_VIEW, "size": 96, "scale": (0.7, 1.0)}
+SMOKE_STAGE1 = {"epochs": 2, "batch_size": 16, "images": 48, "frame": 48}
+SMOKE_STAGE2 = {"epochs": 1, "batch_size": 8, "images": 32, "frame": 48}
 
 PRESETS: dict[str, Mapping[str, Any]] = {
     "smoke": {
         "stages": {
             "byol": {
                 "settings": {"hidden": 64, "dim": 32, "view1": {"size": 32}, "view2": {"size": 32}},
-                "training": {"epochs": 2, "batch_size": 16, "images": 48, "frame": 48},
+                "training": SMOKE_STAGE1,
             },
-            "distillation": {
-                "settings": {"projection": 64, "view": {"size": 48}},
-                "training": {"epochs": 1, "batch_size": 8, "images": 32, "frame": 48},
-            },
+            "moco": {"settings": {"dim": 32, "queue": 32, "view": {"size": 32}}, "training": SMOKE_STAGE1},
+            "distillation": {"settings": {"projection": 64, "view": {"size": 48}}, "training": SMOKE_STAGE2},
+            "projection": {"settings": {"view": {"size": 48}}, "training": SMOKE_STAGE2},
+            "nmf": {"settings": {"samples": 512, "iterations": 5, "view": {"size": 48}}, "training": SMOKE_STAGE2},
         }
     },
     "quick": {
         "stages": {
             "byol": {
-                **SMALL_STAGE1,
                 "settings": {**SMALL_STAGE1["settings"], "view1": QUICK_VIEW, "view2": QUICK_VIEW},
-                "training": {**SMALL_STAGE1["training"], "epochs": 2, "frame": 96, "optimiser": QUICK_ADAM},
+                "training": QUICK_STAGE1,
             },
+            "moco": {"settings": {**SMALL_MOCO["settings"], "view": QUICK_VIEW}, "training": QUICK_STAGE1},
             "distillation": {
-                "settings": {**SMALL_STAGE2["settings"], "view": {**QUICK_VIEW, "size": 96, "scale": (0.7, 1.0)}},
-                "training": {**SMALL_STAGE2["training"], "epochs": 1, "images": 1280, "frame": 96},
+                "settings": {**SMALL_STAGE2["settings"], "view": QUICK_DENSE_VIEW},
+                "training": QUICK_STAGE2,
+            },
+            "projection": {"settings": {"view": QUICK_DENSE_VIEW}, "training": QUICK_STAGE2},
+            "nmf": {
+                "settings": {"view": {**SMALL_NMF["settings"]["view"], "window": 0.8}},
+                "training": {**SMALL_NMF["training"], "images": 512, "frame": 96},
             },
         }
     },
     "small": {
-        "stages": {"byol": SMALL_STAGE1, "distillation": SMALL_STAGE2},
+        "stages": {
+            "byol": SMALL_STAGE1,
+            "moco": SMALL_MOCO,
+            "distillation": SMALL_STAGE2,
+            "projection": SMALL_PROJECTION,
+            "nmf": SMALL_NMF,
+        },
         "probe": {"every": 1, "images": 400, "steps": 100},
     },
     "paper": {"backbone": "resnet50"},
 }
+
+
+def dense(name: str, dim: int, stages: tuple[str, str], summary: str) -> VariantSpec:
+    """A variant that is judged by a dense map of ``dim`` channels, which its second stage trains."""
+    backbone = "{backbone}_nmf" if stages[1] == "nmf" else "{backbone}_fpn"
+    return VariantSpec(
+        name=name,
+        summary=summary,
+        layers=("dense",),
+        stages=stages,
+        backbone=backbone,
+        backbone_settings={"dim": dim},
+        overrides={"stages": {stages[1]: {"backbone_settings": {"dim": dim}}}},
+        needs=() if stages == ("byol", "distillation") else (CL,),
+    )
+
 
 LEAD = MethodSpec(
     name="lead",
@@ -111,6 +156,9 @@ LEAD = MethodSpec(
             name="byol", objective="byol", settings={"view1": BYOL_VIEW, "view2": BYOL_VIEW2}, training=PAPER_STAGE1
         ),
         StageSpec(
+            name="moco", objective="moco", settings={"view": BYOL_VIEW}, training={**PAPER_STAGE1, "epochs": 800}
+        ),
+        StageSpec(
             name="distillation",
             objective="correspondence_distillation",
             backbone="{backbone}_fpn",
@@ -118,20 +166,25 @@ LEAD = MethodSpec(
             settings={"view": BYOL_VIEW},
             training=PAPER_STAGE2,
         ),
+        StageSpec(
+            name="projection",
+            objective="cl_projection",
+            backbone="{backbone}_fpn",
+            reads=HYPERCOLUMN,
+            settings={"view": BYOL_VIEW},
+            training=PAPER_STAGE2,
+        ),
+        StageSpec(
+            name="nmf",
+            objective="nmf",
+            backbone="{backbone}_nmf",
+            reads=HYPERCOLUMN,
+            settings={"view": {**BYOL_VIEW, "scale": (1.0, 1.0), "jitter_p": 0.0, "grey_p": 0.0, "blur_p": 0.0}},
+            training=PAPER_NMF,
+        ),
     ),
     variants=(
-        *(
-            VariantSpec(
-                name=f"dense{dim}",
-                summary=f"the {dim}-d dense map after both stages",
-                layers=("dense",),
-                stages=("byol", "distillation"),
-                backbone="{backbone}_fpn",
-                backbone_settings={"dim": dim},
-                overrides={"stages": {"distillation": {"backbone_settings": {"dim": dim}}}},
-            )
-            for dim in DIMS
-        ),
+        *(dense(f"dense{d}", d, ("byol", "distillation"), f"the {d}-d dense map after both stages") for d in DIMS),
         VariantSpec(
             name="hypercolumn",
             summary="all four maps after stage 1",
@@ -139,6 +192,11 @@ LEAD = MethodSpec(
             stages=("byol",),
             layers_alone=("conv4_x",),
         ),
+        # Table 6 crosses the stages of both papers on LEAD's network; Table 1 has BYOL + NMF.
+        *(dense(f"moco_dense{d}", d, ("moco", "distillation"), f"CL's stage 1, LEAD's stage 2, {d}-d") for d in DIMS),
+        *(dense(f"byol_proj{d}", d, ("byol", "projection"), f"LEAD's stage 1, CL's stage 2, {d}-d") for d in DIMS),
+        *(dense(f"moco_proj{d}", d, ("moco", "projection"), f"both stages of CL, {d}-d") for d in DIMS),
+        *(dense(f"nmf{d}", d, ("byol", "nmf"), f"LEAD's stage 1, {d} components of its hypercolumn") for d in DIMS),
     ),
     default_variant="dense64",
     presets=PRESETS,
@@ -149,6 +207,8 @@ LEAD = MethodSpec(
         "stage 2: 20 epochs trained (text) or 10 frozen (supplement D)": "20 epochs, encoder frozen, in preset paper",
         "which images make a pair": "each image with the next of the batch",
         "EMA, weight decay, projector": "0.996 to 1 (BYOL), 1e-4, 4096-256 (OpenSelfSup)",
+        "Table 6: epochs of MoCo; its projection's settings": "800, as CL; the objective's own defaults",
+        "BYOL + NMF: samples and solver": "those of the objective nmf",
         "presets quick and small": "no flips, tight views, AdamW, frozen BatchNorm in stage 1, teacher temperature 0.02",
     },
 )
@@ -170,6 +230,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             year=2020,
             settings={
                 "layer": "conv5_x",
+                "pool": 1,
                 "hidden": 4096,
                 "dim": 256,
                 "momentum": 0.996,
