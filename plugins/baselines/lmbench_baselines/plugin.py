@@ -156,7 +156,7 @@ SUPERVISED = MethodSpec(
     presets={
         "smoke": _supervised("resnet18", steps=4, batch_size=8, side=32, grid=8),
         "quick": _supervised("resnet18", steps=150, batch_size=32, side=64, grid=16),
-        "small": _supervised("resnet18", steps=600, batch_size=32, side=64, grid=24),
+        "small": _supervised("resnet18", steps=900, batch_size=32, side=64, grid=24),
         "paper": _supervised("resnet50", steps=15000, batch_size=32, grid=48),
     },
     tasks=("regression",),

@@ -42,11 +42,9 @@ def symmetric_loss(predicted1: Tensor, predicted2: Tensor, target1: Tensor, targ
 class BYOL(Objective):
     """An online network predicts what a slowly following target network makes of another view of the same image.
 
-    ``layer``: the map that is averaged over the image before the projector; with ``pool`` above 1 it is averaged in
-    ``pool`` x ``pool`` fields that the projector sees side by side, so that the place of a part counts. ``momentum``: the
-    target's EMA at the start; it rises to 1 along a cosine. ``batch_norm``: ``batch`` statistics in the backbone, as
-    everybody has it, or ``frozen`` ones, as an untrained network has them. ``view1``/``view2``: fields of ViewSettings
-    that differ from the defaults.
+    ``layer``: the map that is averaged over the image before the projector. ``momentum``: the target's EMA at the start;
+    it rises to 1 along a cosine. ``batch_norm``: ``batch`` statistics in the backbone, as everybody has it, or ``frozen``
+    ones, as an untrained network has them. ``view1``/``view2``: fields of ViewSettings that differ from the defaults.
     """
 
     def __init__(
@@ -55,7 +53,6 @@ class BYOL(Objective):
         parent: Extractor | None = None,
         *,
         layer: str = "conv5_x",
-        pool: int = 1,
         hidden: int = 4096,
         dim: int = 256,
         momentum: float = 0.996,
@@ -64,13 +61,13 @@ class BYOL(Objective):
         view2: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(backbone, parent)
-        self.layer, self.pool = layer, pool
+        self.layer = layer
         self.base_momentum = momentum
         self.frozen_norm = batch_norm == "frozen"
         self.settings = view_settings(view1, "view1"), view_settings(view2, "view2")
         with torch.no_grad():
             channels = backbone.eval()(torch.zeros(1, 3, 96, 96))[layer].shape[1]
-        self.projector = mlp(channels * pool**2, hidden, dim)
+        self.projector = mlp(channels, hidden, dim)
         self.predictor = mlp(dim, hidden, dim)
         self.target = copy.deepcopy(nn.ModuleList([self.backbone, self.projector])).requires_grad_(False)
 
@@ -104,8 +101,7 @@ class BYOL(Objective):
 
     def project(self, backbone: nn.Module, projector: nn.Module, images: Tensor) -> Tensor:
         """(B, dim): the projection of the averaged map."""
-        fields = functional.adaptive_avg_pool2d(backbone(images)[self.layer], self.pool)
-        projected: Tensor = projector(fields.flatten(1))
+        projected: Tensor = projector(backbone(images)[self.layer].mean((2, 3)))
         return projected
 
     @torch.no_grad()

@@ -230,7 +230,6 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             year=2020,
             settings={
                 "layer": "conv5_x",
-                "pool": 1,
                 "hidden": 4096,
                 "dim": 256,
                 "momentum": 0.996,
