@@ -29,7 +29,7 @@ KINDS = ("method", "dataset", "backbone", "objective", "head", "task", "metric",
 PLURALS = "|".join(f"{kind}s" for kind in KINDS)
 
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "method": ("variants", "presets", "supervision"),
+    "method": ("year", "paper"),
     "dataset": ("splits", "landmarks", "folder"),
     "backbone": ("maps", "min_size"),
     "objective": ("needs_parent", "min_batch"),
@@ -37,7 +37,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "task": ("metrics",),
     "metric": ("task", "unit", "direction"),
 }
-"""The kind-specific columns of ``lmbench list``, from `details`."""
+"""The columns of ``lmbench list`` between name and owner, from `outline`."""
 
 
 @click.command("list")
@@ -204,7 +204,7 @@ def short(value: Any) -> str:
         return " ".join(v["name"] if isinstance(v, dict) else str(v) for v in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value)
+    return "" if value is None else str(value)
 
 
 def as_text(facts: Mapping[str, Any]) -> str:
