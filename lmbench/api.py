@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from lmbench import progress
 from lmbench.errors import DataError, LmbenchError, PluginError, StaleError, UsageError
 from lmbench.hookspecs import hookimpl
 from lmbench.specs import (
@@ -117,6 +118,7 @@ __all__ = [
     "UsageError",
     "VariantSpec",
     "hookimpl",
+    "progress",
     *LAZY,
 ]
 

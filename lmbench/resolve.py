@@ -162,11 +162,12 @@ def _with_head_settings(tree: dict[str, Any], preset: str) -> dict[str, Any]:
 
 
 def _with_backbone(tree: dict[str, Any]) -> dict[str, Any]:
-    """The tree with ``{backbone}`` filled in."""
+    """The tree with ``{backbone}`` filled in: in stages, in what is read, and in the settings of a head of images."""
     name = str(tree["backbone"])
     stages = {k: {**s, "backbone": s["backbone"].replace("{backbone}", name)} for k, s in tree["stages"].items()}
     read = {**tree["read"], "backbone": tree["read"]["backbone"].replace("{backbone}", name)}
-    return {**tree, "stages": stages, "read": read}
+    head = {k: name if v == "{backbone}" else v for k, v in tree["regression"].get("head_settings", {}).items()}
+    return merge({**tree, "stages": stages, "read": read}, {"regression": {"head_settings": head}})
 
 
 def _with_layers(plugins: Plugins, tree: dict[str, Any]) -> dict[str, Any]:
@@ -174,6 +175,8 @@ def _with_layers(plugins: Plugins, tree: dict[str, Any]) -> dict[str, Any]:
     if tuple(tree["read"]["layers"]) != ("*",):
         return tree
     spec = plugins.find("backbone", tree["read"]["backbone"]).spec
+    if not spec.maps:  # a family: its members say what maps they have once they are built
+        return tree
     return merge(tree, {"read": {"layers": tuple(m.name for m in reversed(spec.maps))}})
 
 

@@ -309,6 +309,9 @@ def _all_maps(job: Job, backbone: str) -> tuple[str, ...]:
 
 
 def _extractor(job: Job, network: torch.nn.Module, layers: tuple[str, ...]) -> Extractor:
+    if layers == ("*",):  # of a family, whose members tell their maps when they are asked
+        with torch.no_grad():
+            layers = tuple(reversed(network.eval()(torch.zeros(1, 3, 96, 96))))
     return Extractor(network, layers, job.config.regression.size, job.config.read.normalise).to(job.device)
 
 

@@ -218,12 +218,20 @@ def _equal(first: Tensor, second: Tensor) -> bool:
 
 
 def _inputs(spec: HeadSpec, count: int, chance: Any) -> HeadInputs:
-    """Random maps of two resolutions, or random discovered landmarks, as the head asks for."""
+    """Random maps of two resolutions, random discovered landmarks or random images, as the head asks for."""
+    import numpy as np
     import torch
 
+    from lmbench.data.pixels import PixelStore
     from lmbench.features import FeatureMaps
     from lmbench.heads.base import TensorInputs
+    from lmbench.tasks.inputs import ImageInputs
 
+    if spec.inputs == "images":
+        values = torch.randint(256, (count, IMAGE_SIZE, IMAGE_SIZE, 3), generator=chance).to(torch.uint8).numpy()
+        nothing, ids = np.zeros((count, 0, 2), np.float32), np.arange(count)
+        pixels = PixelStore(values, nothing, np.zeros((count, 0), bool), ids, ids.astype(str), "", "")
+        return ImageInputs(pixels, torch.device("cpu"))
     if spec.inputs == "landmarks":
         return TensorInputs(IMAGE_SIZE, landmarks=torch.rand(count, 6, 2, generator=chance) * (IMAGE_SIZE - 1))
     shapes = ((count, 5, 4, 4), (count, 3, 8, 8))

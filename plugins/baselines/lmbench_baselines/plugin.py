@@ -117,9 +117,9 @@ TIMM = MethodSpec(
 
 
 def _supervised(backbone: str, **settings: Any) -> Mapping[str, Any]:
-    """A preset of ``supervised``: the head's settings."""
-    head = {"backbone": backbone, "layers": HYPERCOLUMN, **settings}
-    return {"regression": {"head": "supervised_network", "head_settings": head}}
+    """A preset of ``supervised``: the backbone and the head's settings."""
+    head = {"backbone": "{backbone}", "layers": HYPERCOLUMN, **settings}
+    return {"backbone": backbone, "regression": {"head": "supervised_network", "head_settings": head}}
 
 
 SUPERVISED = MethodSpec(
@@ -128,7 +128,6 @@ SUPERVISED = MethodSpec(
     paper="Thewlis et al. 2017, supplement, sec. 3; Cheng et al. 2021, Fig. 4",
     year=2017,
     supervision="supervised",
-    backbone="none",
     variants=(
         VariantSpec(
             name="hypercolumn",
@@ -155,8 +154,8 @@ SUPERVISED = MethodSpec(
     ),
     presets={
         "smoke": _supervised("resnet18", steps=4, batch_size=8, side=32, grid=8),
-        "quick": _supervised("resnet18", steps=150, batch_size=32, side=64, grid=16),
-        "small": _supervised("resnet18", steps=900, batch_size=32, side=64, grid=24),
+        "quick": _supervised("resnet18", steps=120, batch_size=32, side=48, grid=12),
+        "small": _supervised("resnet18", steps=500, batch_size=32, side=64, grid=24),
         "paper": _supervised("resnet50", steps=15000, batch_size=32, grid=48),
     },
     tasks=("regression",),
@@ -186,14 +185,14 @@ def lmbench_heads() -> list[HeadSpec]:
             paper="Thewlis et al. 2017, supplement, sec. 3; Cheng et al. 2021, Fig. 4",
             year=2017,
             settings={
-                "backbone": "resnet18",
+                "backbone": "sixconv_pooled",
                 "backbone_settings": {},
                 "regressor": "softargmax",
                 "layers": (),
                 "side": 0,
                 "grid": 24,
                 "steps": 2000,
-                "batch_size": 32,
+                "batch_size": 16,
                 "lr": 1e-3,
                 "weight_decay": 5e-4,
                 "warp": 1.0,

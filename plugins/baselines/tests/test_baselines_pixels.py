@@ -1,0 +1,91 @@
+"""Networks of the baselines that learn nothing: the image itself, and timm's pyramids."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from lmbench.api import UsageError
+from lmbench_baselines.pixels import build
+from lmbench_baselines.sixconv import build as build_sixconv
+from lmbench_baselines.timm_backbone import build as build_timm
+
+
+@pytest.fixture
+def images():
+    return torch.rand(2, 3, 16, 24, generator=torch.Generator().manual_seed(0))
+
+
+def cells(images, stride):
+    """Mean colours in [-1, 1] by literal loops, float64."""
+    array = images.double().numpy()
+    rows, columns = array.shape[2] // stride, array.shape[3] // stride
+    found = np.zeros((*array.shape[:2], rows, columns))
+    for r in range(rows):
+        for c in range(columns):
+            block = array[:, :, r * stride : (r + 1) * stride, c * stride : (c + 1) * stride]
+            found[:, :, r, c] = 2 * block.mean((2, 3)) - 1
+    return found
+
+
+def test_rgb_is_the_mean_colour_of_a_cell_of_two_pixels(images):
+    np.testing.assert_allclose(build()(images)["rgb"].numpy(), cells(images, 2), atol=1e-6)
+
+
+@pytest.mark.parametrize("patch", [1, 3, 5])
+def test_a_patch_holds_the_cells_around_it_and_repeats_those_of_the_border(images, patch):
+    coarse = cells(images, 4)
+    rows, columns = coarse.shape[2:]
+    expected = np.zeros((2, 3, patch, patch, rows, columns))
+    for i in range(patch):
+        for j in range(patch):
+            for r in range(rows):
+                for c in range(columns):
+                    y = min(max(r + i - patch // 2, 0), rows - 1)
+                    x = min(max(c + j - patch // 2, 0), columns - 1)
+                    expected[:, :, i, j, r, c] = coarse[:, :, y, x]
+    found = build(patch)(images)["patch"]
+    np.testing.assert_allclose(found.numpy(), expected.reshape(2, -1, rows, columns), atol=1e-6)
+
+
+def test_pixels_have_nothing_to_learn_and_take_any_size():
+    network = build()
+    assert not list(network.parameters()) and not network.state_dict()
+    maps = network(torch.rand(1, 3, 95, 7))
+    assert maps["rgb"].shape[2:] == (48, 4) and maps["patch"].shape[2:] == (24, 2)
+
+
+@pytest.mark.parametrize("patch", [0, 4, -1, 2.5, "5"])
+def test_a_window_without_a_centre_is_refused(patch):
+    with pytest.raises(UsageError, match="it is the side of a window with a centre"):
+        build(patch)
+
+
+def test_the_supervised_network_pools_after_its_first_three_convolutions():
+    network = build_sixconv().eval()
+    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert [c.out_channels for c in convolutions] == [20, 48, 64, 80, 256, 50]  # Thewlis et al. 2017, sec. 4.1
+    maps = network(torch.rand(1, 3, 64, 64))
+    assert maps["conv2"].shape == (1, 48, 16, 16) and maps["conv6"].shape == (1, 50, 8, 8)
+    with pytest.raises(UsageError, match="filters 0 must be positive"):
+        build_sixconv(filters=0)
+    with pytest.raises(UsageError, match="kernel 4 odd"):
+        build_sixconv(kernel=4)
+
+
+@pytest.mark.parametrize(
+    "model", ["vit_tiny_patch16_224", "vit_small_patch14_dinov2.lvd142m", "vit_small_patch16_dinov3"]
+)
+def test_a_vit_asked_of_timms_pyramids_is_sent_to_the_backbone_for_vits(model):
+    pytest.importorskip("timm")
+    with pytest.raises(UsageError, match=f"--method vit --set backbone=vit/{model}"):
+        build_timm(model)
+
+
+def test_timms_pyramids_are_counted_from_the_deepest():
+    pytest.importorskip("timm")
+    with torch.no_grad():
+        maps = build_timm("resnet10t").eval()(torch.rand(1, 3, 64, 64))
+    assert [m.shape[2] for m in maps.values()][:4] == [2, 4, 8, 16]
+    assert list(maps)[:4] == ["map-1", "map-2", "map-3", "map-4"]
