@@ -1,0 +1,168 @@
+"""The paper's classical rival of its projection: non-negative matrix factorisation of the hypercolumn (Table 4, Fig. 5).
+
+The components W (D, C) are solved once, on hypercolumn vectors of many images; a new vector v >= 0 is then read as the
+non-negative code h that makes |v - W^T h|^2 small, by Lee and Seung's updates. They need v only as W v, which is a
+projection: the hypercolumn is never concatenated.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lmbench.api import Extractor, UsageError
+from lmbench_contrastlandmarks.hypercolumn import HYPERCOLUMN, STRIDE, HypercolumnNetwork, OnFrozenEncoder
+
+EPS = 1e-9
+
+
+def multiplicative_codes(projected: Tensor, components: Tensor, iterations: int) -> Tensor:
+    """Codes (B, D, ...) >= 0 of non-negative vectors v given as ``projected`` = W v (B, D, ...), W = components (D, C).
+
+    Lee and Seung 2001, Theorem 1: h <- h * (W v) / (W W^T h), from equal entries, ``iterations`` times. The squared error
+    never rises.
+    """
+    gram = components @ components.T
+    shape = projected.shape
+    numerator = projected.flatten(2).clamp(min=0)
+    codes = torch.ones_like(numerator)
+    for _ in range(iterations):
+        codes = codes * numerator / (gram @ codes + EPS)
+    return codes.view(shape)
+
+
+class FactorisedHypercolumn(HypercolumnNetwork):
+    """A frozen encoder and the non-negative codes of its hypercolumn: one map ``dense``.
+
+    ``components`` (dim, channels) are random until the ``nmf`` objective has solved them. ``iterations``: of the updates.
+    """
+
+    components: Tensor
+
+    def __init__(
+        self,
+        encoder: str,
+        dim: int = 64,
+        iterations: int = 50,
+        layers: Sequence[str] = HYPERCOLUMN,
+        stride: int = STRIDE,
+        weights: str | None = None,
+    ) -> None:
+        super().__init__(encoder, dim, layers, stride, weights)
+        if iterations < 1:
+            raise UsageError(f"nmf: expected at least 1 iteration of the updates, found {iterations}.")
+        self.iterations = iterations
+        self.register_buffer("components", torch.rand(dim, self.channels))
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """(B, 3, H, W) in [0, 1] to ``dense`` (B, dim, H / stride, W / stride), never negative."""
+        with torch.autocast(images.device.type, enabled=False):
+            projected = self.hypercolumn(images).project(self.components)
+            return {"dense": multiplicative_codes(projected, self.components, self.iterations)}
+
+
+class NMF(OnFrozenEncoder):
+    """Collects hypercolumn vectors of all batches and factorises them at the last step; nothing is trained.
+
+    ``samples``: how many vectors are kept (the memory is samples x channels x 4 bytes). ``per_image``: how many
+    positions of an image are looked at. ``iterations``: epochs of scikit-learn's solver. ``solver``: ``minibatch`` or ``full``.
+    ``view``: fields of ViewSettings and Augmentation that differ from the defaults.
+    """
+
+    vectors: Tensor
+    collected: Tensor
+    seed: Tensor
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        parent: Extractor | None = None,
+        *,
+        samples: int = 16384,
+        per_image: int = 16,
+        iterations: int = 200,
+        solver: str = "minibatch",
+        view: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(backbone, parent, "nmf", view)
+        if not isinstance(backbone, FactorisedHypercolumn) or solver not in ("minibatch", "full"):
+            raise UsageError(
+                "nmf needs a backbone with components (resnet18_nmf, resnet50_nmf) and a solver, minibatch or full; "
+                f"found {type(backbone).__name__} and {solver!r}."
+            )
+        if min(samples, per_image, iterations) < 1:
+            raise UsageError(
+                f"nmf: samples, per_image, iterations are {samples}, {per_image}, {iterations}; all must be 1 up."
+            )
+        self.per_image, self.iterations, self.solver = per_image, iterations, solver
+        self.register_buffer("vectors", torch.zeros(samples, backbone.channels))
+        self.register_buffer("collected", torch.zeros((), dtype=torch.long))
+        self.register_buffer("seed", torch.randint(2**31, ()))
+
+    @property
+    def network(self) -> FactorisedHypercolumn:
+        """The backbone, by its kind."""
+        assert isinstance(self.backbone, FactorisedHypercolumn)
+        return self.backbone
+
+    def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(views, (B, per_image, 2) random numbers in [0, 1): which positions are read)."""
+        views = self.augmentation(images, generator)
+        return views, torch.rand(len(images), self.per_image, 2, generator=generator).to(images.device)
+
+    @torch.no_grad()
+    def loss(self, views: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """``total``: mean squared length of the vectors seen (there is nothing to minimise yet); ``collected``: how many.
+
+        Raises UsageError for a hypercolumn with negative values.
+        """
+        images, places = views
+        with torch.autocast(images.device.type, enabled=False):
+            maps = self.network.hypercolumn(images)
+            cells = (places * torch.tensor([maps.size[1], maps.size[0]], device=places.device)).long()
+            found = maps.sample(cells).flatten(0, 1)
+        if float(found.min()) < 0:
+            raise UsageError(
+                f"nmf factorises non-negative features; a map of {', '.join(self.network.layers)} goes down to "
+                f"{float(found.min()):.3g}. Choose layers that end in a ReLU, or cl_projection."
+            )
+        start = int(self.collected)
+        kept = found[: len(self.vectors) - start]
+        self.vectors[start : start + len(kept)] = kept
+        self.collected += len(kept)
+        return {"total": found.square().sum(1).mean(), "collected": self.collected.float()}
+
+    @torch.no_grad()
+    def after_step(self, step: int, total_steps: int) -> None:
+        """At the last step the backbone's components are solved."""
+        if step == total_steps:
+            self.network.components.copy_(self.solve(self.vectors[: int(self.collected)]))
+
+    def solve(self, vectors: Tensor) -> Tensor:
+        """(D, C): scikit-learn's components of vectors (N, C). Raises UsageError for fewer vectors than components."""
+        import sklearn.decomposition
+        from sklearn.exceptions import ConvergenceWarning
+
+        dim = len(self.network.components)
+        if len(vectors) < dim:
+            raise UsageError(
+                f"nmf: {len(vectors)} vectors were collected for {dim} components; raise images or per_image."
+            )
+        settings = {"n_components": dim, "max_iter": self.iterations, "random_state": int(self.seed)}
+        if self.solver == "minibatch":
+            solver = sklearn.decomposition.MiniBatchNMF(**settings, init="nndsvda")
+        else:
+            solver = sklearn.decomposition.NMF(**settings, init="nndsvda")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the number of iterations is a setting
+            solver.fit(vectors.cpu().numpy())
+        return torch.from_numpy(solver.components_).to(self.network.components)
+
+
+def build(encoder: str, **settings: Any) -> FactorisedHypercolumn:
+    """A new network; ``settings`` as FactorisedHypercolumn takes them."""
+    return FactorisedHypercolumn(encoder, **settings)

@@ -1,0 +1,215 @@
+"""DVE (Thewlis et al. 2019) and Dense3D (Thewlis et al. 2017): one loss with and without exchange, two networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lmbench.api import BackboneSpec, MapSpec, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
+
+LMBENCH_API = 1
+
+DVE_PAPER = "Thewlis et al. 2019 (Unsupervised learning of landmarks by descriptor vector exchange)"
+DENSE3D_PAPER = "Thewlis et al. 2017 (Unsupervised learning of object frames by dense equivariant image labelling)"
+CROP = 20 / 136  # of the frame, each side: 20 of 136 pixels leave 96, 15 of 100 leave 70 (reference code)
+
+ADAM: Mapping[str, Any] = {"name": "adam", "lr": 1e-3, "weight_decay": 0.0, "amsgrad": True}  # reference code, all runs
+HOURGLASS: Mapping[str, Any] = {
+    "epochs": 100,
+    "batch_size": 16,
+    "frame": 136,
+    "optimiser": ADAM,
+    "schedule": "steps",
+    "milestones": (50.0,),  # StepLR 50
+    "decay": 0.1,
+}
+SMALLNET: Mapping[str, Any] = {**HOURGLASS, "batch_size": 32, "frame": 100, "milestones": (70.0, 90.0)}
+FINETUNE: Mapping[str, Any] = {"epochs": 50, "milestones": (30.0, 40.0)}  # the reference's `*-ft` runs
+
+RAW: Mapping[str, Any] = {"normalise": False}  # SmallNet's descriptors keep their length (reference code)
+PLAIN: Mapping[str, Any] = {"normalise": False, "exchange": False}
+SIDE = 70  # pixels that SmallNet is made for: 70 of 100 are the framing of 96 of 136
+
+
+def _stages(
+    name: str, backbone: str, network: Mapping[str, Any], settings: Mapping[str, Any], training: Mapping[str, Any]
+) -> tuple[StageSpec, StageSpec]:
+    """A stage, and its fine-tuning on the unlabelled training images of the target dataset."""
+    first = StageSpec(
+        name=name,
+        objective="dve",
+        backbone=backbone,
+        backbone_settings=network,
+        settings=settings,
+        training=training,
+    )
+    finetuning = StageSpec(
+        name=f"{name}_ft",
+        objective="dve",
+        backbone=backbone,
+        backbone_settings=network,
+        settings=settings,
+        training={**training, **FINETUNE},
+        starts_from_parent=True,
+        data="target",
+    )
+    return first, finetuning
+
+
+def _variants(stage: str, backbone: str, network: Mapping[str, Any], what: str) -> tuple[VariantSpec, VariantSpec]:
+    """The variant of a stage, and the one that is fine-tuned on the target."""
+    plain = VariantSpec(
+        name=backbone,
+        summary=what,
+        layers=("dense",),
+        stages=(stage,),
+        backbone=backbone,
+        backbone_settings=network,
+    )
+    finetuned = VariantSpec(
+        name=f"{backbone}-ft",
+        summary=f"{what}, then fine-tuned without labels on the target's training images",
+        layers=("dense",),
+        stages=(stage, f"{stage}_ft"),
+        backbone=backbone,
+        backbone_settings=network,
+    )
+    return plain, finetuned
+
+
+SMALLNET_64: Mapping[str, Any] = {"dim": 64, "resize": SIDE}
+SMALLNET_3: Mapping[str, Any] = {"dim": 3, "resize": SIDE}
+HOURGLASS_64: Mapping[str, Any] = {"dim": 64, "resize": 0}
+
+
+def _presets(networks: Mapping[str, bool]) -> dict[str, Mapping[str, Any]]:
+    """Presets of a method from its stages (``True``: SmallNet's, which a CPU can train)."""
+
+    def all_stages(
+        side: int, crop: float, settings: Mapping[str, Any], training: Mapping[str, Any], finetuning: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Every stage, and what is read, on views of ``side`` pixels."""
+        network = {"resize": side}
+        frame = round(side / (1 - 2 * crop))
+        stages: dict[str, Any] = {}
+        for name in networks:
+            for stage, more in ((name, {}), (f"{name}_ft", finetuning)):
+                stages[stage] = {
+                    "backbone_settings": network,
+                    "settings": {"crop": crop, **settings},
+                    "training": {**CPU_TRAINING, "frame": frame, **training, **more},
+                }
+        return {"stages": stages, "read": {"backbone_settings": network}}
+
+    return {
+        "smoke": all_stages(32, 0.0, {}, {"epochs": 2, "batch_size": 8, "images": 32}, {"epochs": 1}),
+        "quick": all_stages(48, 0.0, {}, {"epochs": 3}, {"epochs": 1}),
+        "small": {
+            **all_stages(48, CROP, {}, {"epochs": 2, "images": 5000}, {"epochs": 2}),
+            "probe": {"every": 1, "images": 400, "steps": 100},
+        },
+        "paper": {
+            "regression": {"head_settings": {"recipe": "dve_faces"}},
+            "matching": {"reading": "dve"},
+        },
+    }
+
+
+# What a small budget needs (README): one pass of a cosine.
+CPU_TRAINING: Mapping[str, Any] = {"batch_size": 16, "schedule": "cosine", "milestones": (), "warmup_epochs": 0.1}
+
+CHOICES = {
+    "view of the network": "SmallNet brings what it reads to its 70 pixels; lmbench's test images have 96",
+    "JPEG noise and PCA lighting of the reference": "a Gaussian blur of up to 1 px with probability 1/2; no lighting",
+    "rate 1e-5 for SmallNet's biases": "their rate is that of the weights: BatchNorm takes out all but the last layer's",
+    "cells of SmallNet when read": "regression and matching interpolate its 35x35 cells to their grid of 48",
+    "presets quick and small": "views of 48 pixels, one pass of a cosine; see the README",
+}
+
+DVE = MethodSpec(
+    name="dve",
+    summary="a dense map whose cells find their content in another view by way of another image's descriptors",
+    paper=DVE_PAPER,
+    year=2019,
+    backbone="hourglass",
+    stages=(
+        *_stages("smallnet", "smallnet", SMALLNET_64, RAW, SMALLNET),
+        *_stages("hourglass", "hourglass", HOURGLASS_64, {}, HOURGLASS),
+    ),
+    variants=(
+        *_variants("smallnet", "smallnet", SMALLNET_64, "the 64-d map of SmallNet (0.35 million parameters)"),
+        *_variants("hourglass", "hourglass", HOURGLASS_64, "the 64-d map of the hourglass (12.6 million parameters)"),
+    ),
+    default_variant="smallnet",
+    presets=_presets({"smallnet": True, "hourglass": False}),
+    choices=CHOICES,
+)
+
+DENSE3D = MethodSpec(
+    name="dense3d",
+    summary="a dense 3-d map whose cells find their content in another view, without exchange",
+    paper=DENSE3D_PAPER,
+    year=2017,
+    backbone="smallnet",
+    stages=_stages("smallnet", "smallnet", SMALLNET_3, PLAIN, SMALLNET),
+    variants=_variants("smallnet", "smallnet", SMALLNET_3, "the 3-d map of SmallNet"),
+    default_variant="smallnet",
+    presets=_presets({"smallnet": True}),
+    choices={**CHOICES, "training": "DVE's reference code for SmallNet in 3 dimensions, of whose runs the numbers are"},
+)
+
+
+@hookimpl
+def lmbench_methods() -> list[MethodSpec]:
+    return [DVE, DENSE3D]
+
+
+@hookimpl
+def lmbench_objectives() -> list[ObjectiveSpec]:
+    return [
+        ObjectiveSpec(
+            name="dve",
+            summary="dense: find each cell's content in another view, through another image's descriptors (or straight)",
+            target="lmbench_dve.dve:DVE",
+            paper=DVE_PAPER,
+            year=2019,
+            settings={
+                "exchange": True,
+                "normalise": True,
+                "factor": 20.0,
+                "power": 0.5,
+                "crop": CROP,
+                "stride": 1,
+                "warp": {},
+                "view": {},
+            },
+            needs_maps=("dense",),
+            min_batch=2,
+        )
+    ]
+
+
+@hookimpl
+def lmbench_backbones() -> list[BackboneSpec]:
+    return [
+        BackboneSpec(
+            name="smallnet",
+            summary="six layers with dilated filters, 0.35 million parameters: one dense map at 1/2 resolution",
+            target="lmbench_dve.smallnet:SmallNet",
+            paper=DENSE3D_PAPER,
+            year=2017,
+            settings={"dim": 64, "resize": 0},
+            maps=(MapSpec("dense", None, 2),),
+            min_size=16,
+        ),
+        BackboneSpec(
+            name="hourglass",
+            summary="one stack of four levels, 12.6 million parameters: one dense map at 1/2 resolution",
+            target="lmbench_dve.hourglass:Hourglass",
+            paper=DVE_PAPER,
+            year=2019,
+            settings={"dim": 64, "resize": 0, "width": 128, "blocks": 4},
+            maps=(MapSpec("dense", None, 2),),
+            min_size=32,
+        ),
+    ]

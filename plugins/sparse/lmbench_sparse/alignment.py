@@ -1,0 +1,187 @@
+"""The objective of Thewlis et al. 2017: landmarks that follow a known warp, and keep apart (sec. 3.3 and 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lmbench.api import (
+    Extractor,
+    Objective,
+    TPSStrength,
+    UsageError,
+    ViewSettings,
+    denormalise_points,
+    draw_tps_weights,
+    draw_views,
+    pixel_grid,
+    tps_grid,
+    warp_images,
+)
+
+UNITS = ("cell", "pixel", "side")
+
+# Supplement, Table 1, faces and cats: standard deviations of the spline's weights, drawn again with probability 1/2
+# by the second, then translation (half image sides), scale, rotation (degrees).
+FACES_G1 = {"warpsd_all": 0.001, "warpsd_subset": 0.001, "transsd": 0.0, "scalesd": 0.0, "rotsd": 0.0}
+FACES_G2 = {"warpsd_all": 0.001, "warpsd_subset": 0.01, "transsd": 0.1, "scalesd": 0.05, "rotsd": 20.0}
+
+
+def probabilities(scores: Tensor) -> Tensor:
+    """(B, K, h, w): the softmax over positions of each landmark's score map (sec. 3.2), in float32 at least."""
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    return scores.flatten(2).softmax(-1).view_as(scores)
+
+
+def alignment_loss(probability: Tensor, warped: Tensor, grid: Tensor) -> Tensor:
+    """(B,): the expected squared distance between a landmark u of x and g(v), v its place in x' = x o g; mean over K.
+
+    ``probability``, ``warped``: p(u|x, r) and p(v|x', r), (B, K, h, w). ``grid``: (B, h, w, 2), g(v) for each cell v
+    of x', in cells of x (x before y, the first is 0): what inverse warping reads, so that nothing is inverted.
+
+    Thewlis et al. 2017, eq. 6, in its linear form E|u|^2 + E|g(v)|^2 - 2 E[u].E[g(v)].
+    """
+    height, width = probability.shape[-2:]
+    cells = pixel_grid((height, width), probability.dtype, probability.device)
+    # The loss does not change when u and g(v) move together; about the centre the three terms cancel least.
+    centre = cells.new_tensor([(width - 1) / 2, (height - 1) / 2])
+    mean_u, square_u = moments(probability, (cells - centre).expand(len(grid), -1, -1, -1))
+    mean_v, square_v = moments(warped, grid.to(probability) - centre)
+    return (square_u + square_v - 2 * (mean_u * mean_v).sum(-1)).mean(-1)
+
+
+def moments(probability: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, K, 2) expected points and (B, K) expected squared norms, of points (B, h, w, 2) under (B, K, h, w)."""
+    values = torch.cat((points, points.square().sum(-1, keepdim=True)), -1).flatten(1, 2)
+    with torch.autocast(probability.device.type, enabled=False):  # squares of up to 50 cells: bfloat16 is off by cells
+        found = torch.bmm(probability.flatten(2), values)
+    return found[..., :2], found[..., 2]
+
+
+def diversity_loss(probability: Tensor, pool: int) -> Tensor:
+    """(B,): K minus the sum over ``pool`` x ``pool`` blocks of the largest landmark's probability there; 0 to K - 1.
+
+    Blocks do not overlap and are summed (eq. 8 and the last equation before 9); those at the right and lower border
+    may be smaller, so that all probability counts.
+    """
+    count, (height, width) = probability.shape[1], probability.shape[-2:]
+    padded = functional.pad(probability, (0, -width % pool, 0, -height % pool))
+    blocks = functional.avg_pool2d(padded, pool) * pool**2
+    return count - blocks.amax(1).sum((-2, -1))
+
+
+def cells_of_grid(grid: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, h, w, 2): a sampling grid between views, (B, H, W, 2) in pixels, as cells of maps of ``size`` (h, w).
+
+    Convention: cell c lies at pixel ``(c + 1/2) * H / h - 1/2``, the middle of the pixels that it was pooled from.
+    """
+    at_cells = functional.interpolate(grid.permute(0, 3, 1, 2), size, mode="bilinear", align_corners=False)
+    stride = grid.new_tensor([grid.shape[2] / size[1], grid.shape[1] / size[0]])
+    return (at_cells.permute(0, 2, 3, 1) + 0.5) / stride - 0.5
+
+
+@dataclass(frozen=True)
+class Triplet:
+    """x and x' = x o g, (B, 3, V, V) each, and g: (B, V, V, 2), for each pixel of x' where in x it lies, in pixels."""
+
+    x: Tensor
+    x_warped: Tensor
+    grid: Tensor
+
+
+class SparseAlignment(Objective):
+    """Each landmark's probability map in x' = x o g lies where g takes it from x; landmarks keep to places of their own.
+
+    ``gamma``: weight of diversity (sec. 4.1: 500). ``pool``: its blocks, in cells (supplement sec. 2: 5; MNIST and
+    AFLW's 51 landmarks: 3). ``unit``: of u in eq. 6, which ``gamma`` is relative to: a ``cell`` of the score map, a
+    ``pixel`` of the view, or the ``side`` of the view, which then counts 2. ``g1``, ``g2``: fields of TPSStrength, the
+    first and the second warp. ``control``: control points a side. ``crop``: pixels cut from every side of the frame
+    after warping. ``colour``: fields of ViewSettings by which both views are recoloured (none in the paper).
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        parent: Extractor | None = None,
+        *,
+        gamma: float = 500.0,
+        pool: int = 5,
+        unit: str = "cell",
+        g1: Mapping[str, float] | None = None,
+        g2: Mapping[str, float] | None = None,
+        control: int = 10,
+        crop: int = 10,
+        colour: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(backbone, parent)
+        if unit not in UNITS:
+            raise UsageError(f"sparse_alignment: unit = {unit!r}; expected one of {', '.join(UNITS)}.")
+        if pool < 1 or control < 2 or crop < 0 or gamma < 0:
+            raise UsageError(
+                f"sparse_alignment: pool = {pool}, control = {control}, crop = {crop}, gamma = {gamma}; expected pool "
+                "of at least 1, control of at least 2, and neither crop nor gamma below 0."
+            )
+        self.gamma, self.pool, self.unit, self.control, self.crop = gamma, pool, unit, control, crop
+        self.warps = strength("g1", {**FACES_G1, **(g1 or {})}), strength("g2", {**FACES_G2, **(g2 or {})})
+        self.colour = dict(colour or {})
+
+    def views(self, images: Tensor, generator: torch.Generator) -> Triplet:
+        """x = I o g1 and x' = x o g2, consecutively warped and only then cropped (sec. 4.1). Raises UsageError."""
+        size = (images.shape[-2], images.shape[-1])
+        if min(size) <= 2 * self.crop:
+            raise UsageError(
+                f"sparse_alignment: crop = {self.crop} on every side leaves nothing of frames of {size[1]}x{size[0]} "
+                "pixels; lower it, or raise the stage's training.frame."
+            )
+        first, second = (
+            tps_grid(draw_tps_weights(len(images), s, generator, self.control**2).to(images), size) for s in self.warps
+        )
+        x = warp_images(images, first)
+        x_warped = warp_images(x, second)
+        kept = slice(self.crop, size[0] - self.crop), slice(self.crop, size[1] - self.crop)
+        grid = denormalise_points(second[:, kept[0], kept[1]], size) - self.crop
+        x, x_warped = (view[..., kept[0], kept[1]] for view in (x, x_warped))
+        if self.colour:
+            same_place = {"scale": (1.0, 1.0), "ratio": (1.0, 1.0), "size": x.shape[-1]}
+            x, x_warped = (
+                draw_views(v, ViewSettings(**{**self.colour, **same_place}), generator) for v in (x, x_warped)
+            )
+        return Triplet(x, x_warped, grid)
+
+    def loss(self, views: Triplet) -> dict[str, Tensor]:
+        """``total``: eq. 9 without weight decay; ``alignment`` (eq. 6), ``diversity`` (eq. 8, of both views, 0 to 2K - 2).
+
+        Raises UsageError for more landmarks than cells, or blocks wider than the maps.
+        """
+        scores = self.backbone(torch.cat((views.x, views.x_warped)))["heatmaps"]
+        count, size = scores.shape[1], (scores.shape[-2], scores.shape[-1])
+        if count > size[0] * size[1] or self.pool > min(size):
+            raise UsageError(
+                f"sparse_alignment: {count} landmarks and pool = {self.pool} on score maps of {size[1]}x{size[0]} cells; "
+                "there must be a cell for each landmark, and a block must fit. Enlarge the view (training.frame)."
+            )
+        probability, warped = probabilities(scores).chunk(2)
+        cell = self.cell_length(size, views.x.shape[-1])
+        alignment = cell**2 * alignment_loss(probability, warped, cells_of_grid(views.grid, size)).mean()
+        diversity = (diversity_loss(probability, self.pool) + diversity_loss(warped, self.pool)).mean()
+        return {"total": alignment + self.gamma * diversity, "alignment": alignment, "diversity": diversity}
+
+    def cell_length(self, size: tuple[int, int], side: int) -> float:
+        """How long a cell of a map of ``size`` is in the unit, in a view of ``side`` pixels."""
+        return {"cell": 1.0, "pixel": side / size[1], "side": 2 / size[1]}[self.unit]
+
+
+def strength(name: str, fields: Mapping[str, float]) -> TPSStrength:
+    """A warp's standard deviations by name. Raises UsageError naming the field that is not known or is negative."""
+    known = tuple(FACES_G2)
+    unknown = sorted(set(fields) - set(known))
+    if unknown or min(fields.values()) < 0:
+        raise UsageError(
+            f"sparse_alignment: {name} = {dict(fields)}; expected {', '.join(known)}, none of them below 0."
+        )
+    return TPSStrength(**fields)

@@ -1,0 +1,144 @@
+"""Step 1: features of single pixels by contrast (Rahaman et al. 2021, sec. 4, eq. 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lmbench.api import Extractor, Objective, UsageError, ViewSettings, draw_views, normalise_points
+from lmbench_twostep.deformation import Deformation, deformed_pair, read_points
+
+# "noise addition, intensity change, contrast perturbation" (sec. 4); the strengths are ours.
+APPEARANCE: Mapping[str, Any] = {"jitter": (0.4, 0.4, 0.0, 0.0), "jitter_p": 1.0, "grey_p": 0.0}
+
+
+def pixel_log_probabilities(
+    features: Tensor, others: Tensor, temperature: float, image: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """(log p, log p') of eq. 7, each of shape ``(...)``, for features and those of the same places, both ``(..., D)``.
+
+    Every place competes with all others of its own view and with all of the other view; similarity is the cosine.
+    ``image``, of shape ``(...)``: places compete only with those of their own image.
+    """
+    f = functional.normalize(features.flatten(0, -2), dim=1)
+    g = functional.normalize(others.flatten(0, -2), dim=1)
+    both = torch.cat((f, g))
+    similarity = both @ both.mT / temperature
+    positive = (f * g).sum(1) / temperature
+    excluded = torch.eye(len(both), dtype=torch.bool, device=both.device)
+    if image is not None:
+        owner = image.flatten().repeat(2)
+        excluded = excluded | (owner[:, None] != owner)
+    similarity = similarity.masked_fill(excluded, -torch.inf)
+    total = similarity.logsumexp(1)
+    shape = features.shape[:-1]
+    return (positive - total[: len(f)]).view(shape), (positive - total[len(f) :]).view(shape)
+
+
+def contrastive_loss(features: Tensor, others: Tensor, temperature: float, image: Tensor | None = None) -> Tensor:
+    """Scalar, eq. 7: minus the mean over places of log p + log p'; ``image`` as in pixel_log_probabilities."""
+    log_p, log_q = pixel_log_probabilities(features, others, temperature, image)
+    return -(log_p + log_q).mean()
+
+
+class PixelViews(NamedTuple):
+    """Two views of a batch and places seen in both, as points in [-1, 1] of each view; ``seen`` marks those that count."""
+
+    view: Tensor
+    deformed: Tensor
+    points: Tensor
+    deformed_points: Tensor
+    seen: Tensor
+
+
+class PixelNTXent(Objective):
+    """Every pixel's feature is found again in a deformed and recoloured copy of the image, among those of the batch.
+
+    ``locations``: places drawn in each image. ``temperature``: 0.1 (sec. 4.1). ``size``: side of the views in pixels
+    (0: the frame's). ``window``: central part of the frame that the first view shows. ``deformation``: fields of
+    Deformation. ``appearance``: fields of ViewSettings (colour and blur only). ``noise``: standard deviation of the
+    noise that is added. ``recolour``: the second view alone as in eq. 7 (``one``), or each view by itself (``both``).
+    ``rivals``: places compete with those of the whole ``batch`` as in eq. 7, or of their own ``image`` alone.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        parent: Extractor | None = None,
+        *,
+        locations: int = 64,
+        temperature: float = 0.1,
+        size: int = 0,
+        window: float = 1.0,
+        deformation: Mapping[str, Any] | None = None,
+        appearance: Mapping[str, Any] | None = None,
+        noise: float = 0.02,
+        recolour: str = "one",
+        rivals: str = "batch",
+    ) -> None:
+        super().__init__(backbone, parent)
+        if temperature <= 0 or not 0 < window <= 1 or noise < 0:
+            raise UsageError(
+                "pixel_ntxent: expected temperature > 0, 0 < window <= 1 and noise >= 0, found "
+                f"temperature={temperature}, window={window}, noise={noise}."
+            )
+        if recolour not in ("one", "both") or rivals not in ("batch", "image"):
+            raise UsageError(
+                "pixel_ntxent: recolour is one or both and rivals is batch or image, "
+                f"found recolour={recolour!r} and rivals={rivals!r}."
+            )
+        require_locations(locations, size * size if size else None)
+        self.locations, self.temperature, self.size, self.window = locations, temperature, size, window
+        self.deformation = Deformation(**(deformation or {}))
+        self.appearance = {**APPEARANCE, **(appearance or {})}
+        self.noise, self.recolour, self.rivals = noise, recolour, rivals
+
+    def views(self, images: Tensor, generator: torch.Generator) -> PixelViews:
+        """x, x' = r(g(x)) and K places of x' that x shows as well, with their exact positions in x (sec. 4)."""
+        view, deformed, grid = deformed_pair(images, self.size, self.window, self.deformation, generator)
+        side = view.shape[-1]
+        require_locations(self.locations, side * side)
+        deformed = self.change_appearance(deformed, generator)
+        if self.recolour == "both":
+            view = self.change_appearance(view, generator)
+        flat = grid.flatten(1, 2)
+        inside = (flat.abs() <= 1).all(-1)
+        lottery = torch.rand(inside.shape, generator=generator).to(inside.device)
+        chosen = torch.where(inside, lottery, -1.0).topk(self.locations).indices
+        points = flat.gather(1, chosen[..., None].expand(-1, -1, 2))
+        pixels = torch.stack((chosen % side, chosen // side), -1).to(view)
+        return PixelViews(view, deformed, points, normalise_points(pixels, (side, side)), inside.gather(1, chosen))
+
+    def change_appearance(self, views: Tensor, generator: torch.Generator) -> Tensor:
+        """r: the same geometry in other colours, with noise."""
+        settings = ViewSettings(
+            **{"size": views.shape[-1], "scale": (1.0, 1.0), "ratio": (1.0, 1.0), **self.appearance}
+        )
+        noise = torch.randn(views.shape, generator=generator).to(views)
+        return (draw_views(views, settings, generator) + self.noise * noise).clamp(0, 1)
+
+    def loss(self, views: PixelViews) -> dict[str, Tensor]:
+        """``total``: eq. 7 over the places that both views show; ``cosine``: mean similarity of a place to itself."""
+        if len(views.view) < 2:
+            raise UsageError("pixel_ntxent contrasts the images of a batch: it needs at least two, found one.")
+        maps = self.backbone(torch.cat((views.view, views.deformed)))["dense"].float()
+        first, second = maps.chunk(2)
+        f = read_points(first, views.points)[views.seen]
+        g = read_points(second, views.deformed_points)[views.seen]
+        image = torch.arange(len(views.seen), device=f.device)[:, None].expand_as(views.seen)[views.seen]
+        if len(f) < 2:
+            raise UsageError("pixel_ntxent: no two places are visible in both views; weaken the deformation.")
+        with torch.autocast(f.device.type, enabled=False):  # cosines over 0.1 need more than bf16
+            total = contrastive_loss(f, g, self.temperature, image if self.rivals == "image" else None)
+        return {"total": total, "cosine": functional.cosine_similarity(f.detach(), g.detach()).mean()}
+
+
+def require_locations(locations: int, pixels: int | None) -> None:
+    """Raises UsageError for no location, or for more than a view has pixels."""
+    if locations < 1 or (pixels is not None and locations > pixels):
+        limit = f"at most {pixels}, the pixels of a view" if pixels is not None else "not more than a view has pixels"
+        raise UsageError(f"pixel_ntxent: locations is at least 1 and {limit}; found {locations}.")
