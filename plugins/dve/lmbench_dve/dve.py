@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,8 +15,8 @@ from lmbench.api import (
     Objective,
     TPSStrength,
     UsageError,
-    ViewSettings,
     draw_views,
+    view_settings,
     warp_pairs,
 )
 from lmbench_dve.correlation import dense_correlation_loss
@@ -60,21 +61,11 @@ class DVE(Objective):
         view: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(backbone, parent)
-        if not 0 <= crop < 0.5 or factor <= 0 or power <= 0 or stride < 1:
-            raise UsageError(
-                f"dve: crop = {crop}, factor = {factor}, power = {power}, stride = {stride}; "
-                "expected a crop of at least 0 and below 0.5, factor and power above 0, a stride of at least 1."
-            )
-        moved = sorted(set(view or {}) & set(GEOMETRIC))
-        if moved:
-            raise UsageError(
-                f"dve: view.{moved[0]} would move the content of a view after the warp that the loss knows; "
-                "set warp and crop instead."
-            )
+        self.check({"factor": factor, "power": power, "crop": crop, "stride": stride, "warp": warp, "view": view})
         self.exchange, self.normalise, self.factor, self.power = exchange, normalise, factor, power
         self.crop, self.stride = crop, stride
-        self.strength = _filled("warp", TPSStrength, vars(TRAIN_PAIR), warp)
-        self.colours: ViewSettings = _filled("view", ViewSettings, PHOTOMETRIC, view)
+        self.strength = TPSStrength(**{**vars(TRAIN_PAIR), **(warp or {})})
+        self.colours = view_settings({**PHOTOMETRIC, **(view or {})})
         with torch.no_grad():
             maps = backbone.eval()(torch.zeros(1, 3, 64, 64))
         if "dense" not in maps:
@@ -82,6 +73,28 @@ class DVE(Objective):
                 f"dve needs a backbone with the map dense (smallnet, hourglass, resnet18_fpn); this one has "
                 f"{', '.join(maps)}."
             )
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> None:
+        """Raises UsageError for numbers out of range, unknown fields of ``warp`` or ``view``, and a view that moves."""
+        crop, stride = settings.get("crop", 0.0), settings.get("stride", 1)
+        factor, power = settings.get("factor", 1.0), settings.get("power", 1.0)
+        if not 0 <= crop < 0.5 or factor <= 0 or power <= 0 or stride < 1:
+            raise UsageError(
+                f"dve: crop = {crop}, factor = {factor}, power = {power}, stride = {stride}; "
+                "expected a crop of at least 0 and below 0.5, factor and power above 0, a stride of at least 1."
+            )
+        known = list(vars(TRAIN_PAIR))
+        unknown = sorted(set(settings.get("warp") or {}) - set(known))
+        if unknown:
+            raise UsageError(f"dve: warp has no field {unknown[0]!r}; it has {', '.join(known)}.")
+        moved = sorted(set(settings.get("view") or {}) & set(GEOMETRIC))
+        if moved:
+            raise UsageError(
+                f"dve: view.{moved[0]} would move the content of a view after the warp that the loss knows; "
+                "set warp and crop instead."
+            )
+        view_settings(settings.get("view"))
 
     def views(self, images: Tensor, generator: torch.Generator) -> Views:
         """(A, B, grid): two views of each image, and for each pixel of A where in B it lies (B, h, w, 2), in [-1, 1].
@@ -95,8 +108,7 @@ class DVE(Objective):
 
     def coloured(self, view: Tensor, generator: torch.Generator) -> Tensor:
         """The view (B, 3, S, S) in other colours, at its place."""
-        settings = ViewSettings(**{**vars(self.colours), "size": view.shape[-1]})
-        return draw_views(view, settings, generator)
+        return draw_views(view, replace(self.colours, size=view.shape[-1]), generator)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """``total``: the mean of |distance|^power, in input pixels, at which a cell is found from its place."""
@@ -113,11 +125,3 @@ class DVE(Objective):
             stride=self.stride,
         )
         return {"total": total}
-
-
-def _filled(name: str, kind: Any, defaults: Mapping[str, Any], given: Mapping[str, Any] | None) -> Any:
-    """``kind`` with the defaults and what was given; UsageError for a field that it does not have."""
-    unknown = sorted(set(given or {}) - set(kind.__dataclass_fields__))
-    if unknown:
-        raise UsageError(f"dve: {name} has no setting {unknown[0]!r}; it has {', '.join(kind.__dataclass_fields__)}.")
-    return kind(**{**defaults, **(given or {})})

@@ -82,48 +82,55 @@ SMALLNET_3: Mapping[str, Any] = {"dim": 3, "resize": SIDE}
 HOURGLASS_64: Mapping[str, Any] = {"dim": 64, "resize": 0}
 
 
-def _presets(networks: Mapping[str, bool]) -> dict[str, Mapping[str, Any]]:
-    """Presets of a method from its stages (``True``: SmallNet's, which a CPU can train)."""
+# What a CPU can train: views of 48 pixels (24x24 cells), one pass of a cosine. A core passes about 20 images a second through
+# SmallNet and 3 through the hourglass, forward and backward.
+CPU_TRAINING: Mapping[str, Any] = {
+    "epochs": 1,
+    "batch_size": 16,
+    "schedule": "cosine",
+    "milestones": (),
+    "warmup_epochs": 0.05,
+}
 
-    def all_stages(
-        side: int, crop: float, settings: Mapping[str, Any], training: Mapping[str, Any], finetuning: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        """Every stage, and what is read, on views of ``side`` pixels."""
-        network = {"resize": side}
-        frame = round(side / (1 - 2 * crop))
-        stages: dict[str, Any] = {}
-        for name in networks:
-            for stage, more in ((name, {}), (f"{name}_ft", finetuning)):
-                stages[stage] = {
-                    "backbone_settings": network,
-                    "settings": {"crop": crop, **settings},
-                    "training": {**CPU_TRAINING, "frame": frame, **training, **more},
-                }
-        return {"stages": stages, "read": {"backbone_settings": network}}
 
+def _presets(images: Mapping[str, Mapping[str, int]]) -> dict[str, Mapping[str, Any]]:
+    """Presets of a method: preset -> stage -> images (CPU presets), and what the paper's evaluation sets."""
+    quick = _on_views(48, 0.0, images["quick"])
+    small = _on_views(48, CROP, images["small"])
     return {
-        "smoke": all_stages(32, 0.0, {}, {"epochs": 2, "batch_size": 8, "images": 32}, {"epochs": 1}),
-        "quick": all_stages(48, 0.0, {}, {"epochs": 3}, {"epochs": 1}),
-        "small": {
-            **all_stages(48, CROP, {}, {"epochs": 2, "images": 5000}, {"epochs": 2}),
-            "probe": {"every": 1, "images": 400, "steps": 100},
-        },
-        "paper": {
-            "regression": {"head_settings": {"recipe": "dve_faces"}},
-            "matching": {"reading": "dve"},
-        },
+        "smoke": _on_views(32, 0.0, dict.fromkeys(images["quick"], 32), {"batch_size": 8}),
+        "quick": quick,
+        "small": {**small, "probe": {"every": 1, "images": 400, "steps": 100}},
+        "paper": {"regression": {"head_settings": {"recipe": "dve_faces"}}, "matching": {"reading": "dve"}},
     }
 
 
-# What a small budget needs (README): one pass of a cosine.
-CPU_TRAINING: Mapping[str, Any] = {"batch_size": 16, "schedule": "cosine", "milestones": (), "warmup_epochs": 0.1}
+def _on_views(
+    side: int, crop: float, images: Mapping[str, int], training: Mapping[str, Any] | None = None
+) -> Mapping[str, Any]:
+    """Overrides that train the stages on so many images, and read the network, at views of ``side`` pixels."""
+    frame = round(side / (1 - 2 * crop))
+    network = {"resize": side}
+    stages = {
+        stage: {
+            "backbone_settings": network,
+            "settings": {"crop": crop},
+            "training": {**CPU_TRAINING, "frame": frame, "images": count, **(training or {})},
+        }
+        for stage, count in images.items()
+    }
+    return {"stages": stages, "read": {"backbone_settings": network}}
+
+
+SMALLNET_IMAGES = {"quick": {"smallnet": 1400, "smallnet_ft": 300}, "small": {"smallnet": 8000, "smallnet_ft": 1600}}
+HOURGLASS_IMAGES = {"quick": {"hourglass": 192, "hourglass_ft": 48}, "small": {"hourglass": 1120, "hourglass_ft": 160}}
 
 CHOICES = {
     "view of the network": "SmallNet brings what it reads to its 70 pixels; lmbench's test images have 96",
     "JPEG noise and PCA lighting of the reference": "a Gaussian blur of up to 1 px with probability 1/2; no lighting",
     "rate 1e-5 for SmallNet's biases": "their rate is that of the weights: BatchNorm takes out all but the last layer's",
     "cells of SmallNet when read": "regression and matching interpolate its 35x35 cells to their grid of 48",
-    "presets quick and small": "views of 48 pixels, one pass of a cosine; see the README",
+    "presets quick and small": "views of 48 pixels (24x24 cells), one pass over some of the images, cosine; see the README",
 }
 
 DVE = MethodSpec(
@@ -141,7 +148,7 @@ DVE = MethodSpec(
         *_variants("hourglass", "hourglass", HOURGLASS_64, "the 64-d map of the hourglass (12.6 million parameters)"),
     ),
     default_variant="smallnet",
-    presets=_presets({"smallnet": True, "hourglass": False}),
+    presets=_presets({p: {**SMALLNET_IMAGES[p], **HOURGLASS_IMAGES[p]} for p in ("quick", "small")}),
     choices=CHOICES,
 )
 
@@ -154,7 +161,7 @@ DENSE3D = MethodSpec(
     stages=_stages("smallnet", "smallnet", SMALLNET_3, PLAIN, SMALLNET),
     variants=_variants("smallnet", "smallnet", SMALLNET_3, "the 3-d map of SmallNet"),
     default_variant="smallnet",
-    presets=_presets({"smallnet": True}),
+    presets=_presets(SMALLNET_IMAGES),
     choices={**CHOICES, "training": "DVE's reference code for SmallNet in 3 dimensions, of whose runs the numbers are"},
 )
 

@@ -195,13 +195,15 @@ def test_each_view_is_coloured_by_itself_and_stays_where_it_is():
         ({"power": 0.0}, "power above 0"),
         ({"stride": 0}, "stride of at least 1"),
         ({"view": {"rotation": 10.0}}, "view.rotation would move"),
-        ({"view": {"jiter": 1}}, "no setting 'jiter'; it has"),
-        ({"warp": {"rotation": 10.0}}, "no setting 'rotation'; it has warpsd_all"),
+        ({"view": {"jiter": 1}}, "no field 'jiter'; it has"),
+        ({"warp": {"rotation": 10.0}}, "no field 'rotation'; it has warpsd_all"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings, message):
     with pytest.raises(UsageError, match=message):
         DVE(SmallNet(4), **settings)
+    with pytest.raises(UsageError, match=message):
+        DVE.check(settings)  # what --dry-run asks
 
 
 def test_a_backbone_without_a_dense_map_is_refused_by_name():
@@ -250,9 +252,9 @@ def test_descriptors_learn_to_find_their_places(exchange):
     view_a, view_b, _ = (t.float().requires_grad_(True) for t in random_case(2, 8, (5, 5), (10, 10)))
     y, x = torch.meshgrid(torch.linspace(-1, 1, 10), torch.linspace(-1, 1, 10), indexing="ij")
     identity = torch.stack((x, y), -1).expand(2, -1, -1, -1)
-    optimiser = torch.optim.Adam([view_a, view_b], lr=0.3)
+    optimiser = torch.optim.Adam([view_a, view_b], lr=0.15)
     losses = []
-    for _ in range(40):
+    for _ in range(80):
         loss = dense_correlation_loss(view_a, view_b, identity, exchange=exchange, factor=4.0)
         optimiser.zero_grad()
         loss.backward()

@@ -11,16 +11,16 @@ from torch.nn import functional
 from lmbench.api import UsageError, denormalise_points
 
 
-def factorised_soft_argmax(heatmaps: Tensor, multiplier: float = 1.0) -> Tensor:
+def factorised_soft_argmax(heatmaps: Tensor) -> Tensor:
     """(B, K, 2) points in [-1, 1], x before y, of maps (B, K, h, w): each axis has a softmax of its own.
 
     The map is averaged over the other axis, and the softmax of the averages weighs positions: *not* the expectation
-    under one softmax over all cells. ``multiplier``: factor on the maps. Half precision is computed in float32.
+    under one softmax over all cells. Half precision is computed in float32.
 
     Convention: cells lie on ``linspace(-1, 1)`` (``align_corners=True``).
     Source: Jakab et al. 2018, sec. 3; the order (mean, then softmax) is that of the reference code.
     """
-    heatmaps = multiplier * heatmaps.to(torch.promote_types(heatmaps.dtype, torch.float32))
+    heatmaps = heatmaps.to(torch.promote_types(heatmaps.dtype, torch.float32))
     along_x, along_y = heatmaps.mean(-2).softmax(-1), heatmaps.mean(-1).softmax(-1)
     # Products and sums, not matmul: autocast would turn a matmul into bfloat16.
     x = (along_x * _axis(heatmaps.shape[-1], heatmaps)).sum(-1)
@@ -70,22 +70,17 @@ class Detector(nn.Module):
     """The pose encoder: ``features`` at 1/8 of the image (1/2^(levels-1)), and from them ``landmarks`` heatmaps.
 
     ``side``: images are first brought to this side (0: taken as they come); the maps are then those of the resized
-    images, and landmarks are in pixels of the given ones all the same. ``multiplier``: factor on the heatmaps in the
-    soft-argmax (the paper has none, 1): with more, fewer steps make them sharp. Raises UsageError for impossible settings.
+    images, and landmarks are in pixels of the given ones all the same. Raises UsageError for impossible settings.
     """
 
-    def __init__(
-        self, landmarks: int = 30, width: int = 32, levels: int = 4, side: int = 0, multiplier: float = 1.0
-    ) -> None:
+    def __init__(self, landmarks: int = 30, width: int = 32, levels: int = 4, side: int = 0) -> None:
         super().__init__()
         if min(landmarks, width, levels) < 1 or side < 0:
             found = f"landmarks={landmarks}, width={width}, levels={levels}, side={side}"
             raise UsageError(
                 f"imm_detector: landmarks, width and levels are at least 1, side at least 0; found {found}."
             )
-        if not 0 < multiplier < math.inf:
-            raise UsageError(f"imm_detector: multiplier is above 0, not {multiplier}.")
-        self.side, self.width, self.levels, self.multiplier = side, width, levels, multiplier
+        self.side, self.width, self.levels = side, width, levels
         self.encoder = Encoder(width, levels)
         self.filters = nn.Conv2d(self.encoder.channels, landmarks, 1)
         nn.init.normal_(self.filters.weight, std=1 / math.sqrt(self.encoder.channels))
@@ -110,7 +105,7 @@ class Detector(nn.Module):
 
     def points(self, images: Tensor) -> Tensor:
         """(B, K, 2) landmarks in [-1, 1], x before y, ``align_corners=True``."""
-        return factorised_soft_argmax(self(images)["heatmaps"], self.multiplier)
+        return factorised_soft_argmax(self(images)["heatmaps"])
 
     def landmarks(self, images: Tensor) -> Tensor:
         """(B, K, 2) landmarks in pixels of the given images, x before y."""

@@ -75,7 +75,6 @@ class IMM(Objective):
         size: int = 128,
         window: float = 0.8,
         border: str = "black",
-        appearance: str = "map",
         std: float = 0.1,
         reconstruction: str = "perceptual",
         perceptual_weights: str = "imagenet",
@@ -87,7 +86,6 @@ class IMM(Objective):
         if not isinstance(backbone, Detector):
             raise UsageError(f"imm trains the backbone imm_detector, not {type(backbone).__name__}.")
         _check_detector(backbone, size)
-        self.pooled = appearance == "pooled"
         self.size, self.window, self.border, self.std = size, window, border, std
         self.target_strength = strength(TARGET_WARP, target_warp, "target_warp")
         self.source_strength = strength(SOURCE_WARP, source_warp, "source_warp")
@@ -159,8 +157,6 @@ class IMM(Objective):
     def render(self, source: Tensor, points: Tensor) -> Tensor:
         """(B, 3, size, size): the source's appearance with the landmarks at points (B, K, 2), about [0, 1]."""
         appearance = self.content(source.contiguous(memory_format=torch.channels_last))
-        if self.pooled:
-            appearance = appearance.mean((2, 3), keepdim=True).expand_as(appearance)
         geometry = gaussian_maps(points, (appearance.shape[-2], appearance.shape[-1]), self.std)
         rendered: Tensor = self.renderer(torch.cat([appearance, geometry.to(appearance.dtype)], 1))
         return rendered.float()

@@ -19,7 +19,7 @@ def random(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def loop_soft_argmax(heatmap, multiplier):
+def loop_soft_argmax(heatmap):
     """The point of one map (h, w), by loops over plain numbers."""
     height, width = heatmap.shape
     point = []
@@ -27,20 +27,18 @@ def loop_soft_argmax(heatmap, multiplier):
         (width, [sum(heatmap[i, j].item() for i in range(height)) / height for j in range(width)]),
         (height, [sum(heatmap[i, j].item() for j in range(width)) / width for i in range(height)]),
     ):
-        weights = [math.exp(multiplier * v) for v in values]
+        weights = [math.exp(v) for v in values]
         axis = [2 * n / (length - 1) - 1 for n in range(length)]
         point.append(sum(w * a for w, a in zip(weights, axis, strict=True)) / sum(weights))
     return point
 
 
 @settings(max_examples=25, deadline=None)
-@given(size=SIZES, multiplier=st.floats(0.1, 20), seed=st.integers(0, 10**6))
-def test_soft_argmax_is_a_softmax_of_the_means_over_the_other_axis(size, multiplier, seed):
+@given(size=SIZES, seed=st.integers(0, 10**6))
+def test_soft_argmax_is_a_softmax_of_the_means_over_the_other_axis(size, seed):
     heatmaps = 3 * random(2, 3, *size, seed=seed)
-    expected = torch.tensor(
-        [[loop_soft_argmax(m, multiplier) for m in image] for image in heatmaps], dtype=torch.float64
-    )
-    torch.testing.assert_close(factorised_soft_argmax(heatmaps, multiplier), expected, rtol=0, atol=1e-12)
+    expected = torch.tensor([[loop_soft_argmax(m) for m in image] for image in heatmaps], dtype=torch.float64)
+    torch.testing.assert_close(factorised_soft_argmax(heatmaps), expected, rtol=0, atol=1e-12)
 
 
 def test_soft_argmax_is_not_that_of_one_softmax_over_all_cells():
@@ -120,10 +118,10 @@ def test_x_comes_before_y_on_images_that_are_not_square():
         )
 
 
-@pytest.mark.parametrize("wrong", [{"landmarks": 0}, {"width": 0}, {"levels": 0}, {"side": -1}, {"multiplier": 0}])
+@pytest.mark.parametrize("wrong", [{"landmarks": 0}, {"width": 0}, {"levels": 0}, {"side": -1}])
 def test_impossible_settings_are_named(wrong):
     (name, value), *_ = wrong.items()
-    with pytest.raises(UsageError, match=f"{name}=?.*{value}"):
+    with pytest.raises(UsageError, match=f"{name}={value}"):
         Detector(**wrong)
 
 

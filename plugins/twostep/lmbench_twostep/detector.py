@@ -56,15 +56,15 @@ class LandmarkDetector(nn.Module):
 class TwoStepDetector(nn.Module):
     """T o F: images to K heatmaps, and by their soft-argmax to K landmarks.
 
-    ``landmarks``: K. ``dim``, ``width`` and ``side``: of F (see Hourglass); T's blocks are as
+    ``landmarks``: K. ``dim``, ``width`` and ``scale``: of F (see Hourglass); T's blocks are as
     wide inside as F's at full resolution.
     """
 
-    def __init__(self, landmarks: int = 30, dim: int = 64, width: int = 64, side: int = 0) -> None:
+    def __init__(self, landmarks: int = 30, dim: int = 64, width: int = 64, scale: float = 1.0) -> None:
         super().__init__()
         if landmarks < 1:
             raise UsageError(f"twostep_detector: landmarks is at least 1, found {landmarks}.")
-        self.features = Hourglass(dim, width, side)
+        self.features = Hourglass(dim, width, scale)
         self.detector = LandmarkDetector(dim, width, landmarks)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:

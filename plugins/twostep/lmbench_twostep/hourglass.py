@@ -27,19 +27,19 @@ class Hourglass(nn.Module):
     """Encoder and decoder of four blocks each, joined by skips, with an output at the images' own resolution.
 
     ``dim``: channels D of the output (sec. 4.1: 64). ``width``: channels of the blocks at full resolution; they double
-    from block to block towards the middle. The text names no normalisation layer, and there is none. ``side``: images
-    are brought to so many pixels a side first (0: they are taken as they come), for small budgets.
+    from block to block towards the middle. The text names no normalisation layer, and there is none. ``scale``: images
+    are brought to this fraction of their size first, for small budgets.
     """
 
-    def __init__(self, dim: int = 64, width: int = 64, side: int = 0) -> None:
+    def __init__(self, dim: int = 64, width: int = 64, scale: float = 1.0) -> None:
         super().__init__()
-        if dim < 1 or width < 1 or side < 0:
+        if dim < 1 or width < 1 or scale <= 0:
             raise UsageError(
-                "twostep_hourglass: dim and width are at least 1 and side is not negative, "
-                f"found dim={dim}, width={width}, side={side}."
+                "twostep_hourglass: dim and width are at least 1 and scale is positive, "
+                f"found dim={dim}, width={width}, scale={scale}."
             )
         widths = [width * 2**i for i in range(BLOCKS)]
-        self.side = side
+        self.scale = scale
         self.norm = InputNorm()
         self.encoder = nn.ModuleList(convolutions(i, o) for i, o in zip([3, *widths], widths, strict=False))
         # A decoder block works at its input's resolution and then doubles it; what it takes is the block before and
@@ -56,7 +56,7 @@ class Hourglass(nn.Module):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """(B, 3, H, W) in [0, 1] to ``dense`` (B, dim, H, W) and ``dense4`` (B, dim, H/4, W/4), its means over cells.
 
-        With a ``side``, ``dense`` has that side instead.
+        With a ``scale``, ``dense`` has that fraction of H and W.
         """
         dense = self.features(images)
         height, width = (-(-pixels // COARSE) for pixels in images.shape[2:])
@@ -64,14 +64,13 @@ class Hourglass(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """(B, dim, H, W): F(x). Raises UsageError for images that four halvings leave nothing of."""
-        if self.side and tuple(images.shape[2:]) != (self.side, self.side):
-            images = functional.interpolate(
-                images, size=(self.side, self.side), mode="bilinear", align_corners=True, antialias=True
-            )
+        if self.scale != 1:
+            size = [round(self.scale * side) for side in images.shape[2:]]
+            images = functional.interpolate(images, size=size, mode="bilinear", align_corners=True, antialias=True)
         if min(images.shape[2:]) < SMALLEST:
             raise UsageError(
                 f"twostep_hourglass halves images four times: it needs {SMALLEST} pixels a side, "
-                f"found {images.shape[3]}x{images.shape[2]}. Raise the frame or the size of the views."
+                f"found {images.shape[3]}x{images.shape[2]} (scale {self.scale}). Raise the frame or the size of the views."
             )
         x = self.norm(images).contiguous(memory_format=torch.channels_last)
         skips = []

@@ -45,7 +45,7 @@ CHOICES: Mapping[str, str] = {
     "locations, batch": "64 an image, among those visible in both views; 32 images",
     "strength of deformations and appearance changes": "see the stages' settings and pixel_ntxent's defaults",
     "weights of L_eqv, L_div, L_variance": (
-        "10, 1, 1, with coordinates in half image sides and the last two divided by K: the paper gives neither"
+        "10, 0.5, 0.1, with coordinates in half image sides and the last two divided by K: the paper gives neither"
     ),
     "L_div and L_variance of which view": "the mean over both",
     "which way eq. 2 is taken": "the deformed view's landmarks are moved back: exact, where g itself has no formula",
@@ -53,7 +53,10 @@ CHOICES: Mapping[str, str] = {
     "unit and origin of the ridge regressor": "pixels of a 128x128 image, from its corner",
     "how F's full-resolution map is judged": "as means of 4x4 cells (`dense4`), by the core's head; the paper has no such head",
     "L2 regularisation": "Adam's weight_decay, as its PyTorch form",
-    "presets quick and small": "narrow networks, 48x48 views of the frame's centre, Adam 1e-3 with a cosine, no L2",
+    "presets quick and small": (
+        "narrow networks at half resolution, views of the frame's centre, larger deformations (in step 2 shifts and zooms "
+        "too), both views strongly recoloured, contrast within an image alone, Adam 3e-3 with a cosine, no L2"
+    ),
 }
 
 TWOSTEP = MethodSpec(
@@ -130,7 +133,7 @@ def lmbench_backbones() -> list[BackboneSpec]:
             target="lmbench_twostep.hourglass:Hourglass",
             paper=f"{PAPER}, sec. 4.1",
             year=2021,
-            settings={"dim": 64, "width": 64, "side": 0},
+            settings={"dim": 64, "width": 64, "scale": 1.0},
             maps=(MapSpec("dense4", 64, 4), MapSpec("dense", 64, 1)),
             min_size=16,
         ),
@@ -140,7 +143,7 @@ def lmbench_backbones() -> list[BackboneSpec]:
             target="lmbench_twostep.detector:TwoStepDetector",
             paper=f"{PAPER}, secs. 3-4",
             year=2021,
-            settings={"landmarks": 30, "dim": 64, "width": 64, "side": 0},
+            settings={"landmarks": 30, "dim": 64, "width": 64, "scale": 1.0},
             maps=(
                 MapSpec("dense4", 64, 4),
                 MapSpec("dense", 64, 1),
@@ -183,9 +186,9 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             year=2021,
             settings={
                 "features": "frozen",
-                "equivariance": 1.0,
-                "diversity": 1.0,
-                "variance": 1.0,
+                "equivariance": 10.0,
+                "diversity": 0.5,
+                "variance": 0.1,
                 "patch": 8,
                 "size": 0,
                 "window": 1.0,

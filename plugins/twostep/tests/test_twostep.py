@@ -243,16 +243,17 @@ def test_landmarks_are_in_pixels_x_before_y():
 # Networks
 
 
-def test_images_brought_to_a_side_first_give_landmarks_in_their_own_pixels_and_a_map_at_a_quarter():
-    network = TwoStepDetector(landmarks=3, dim=8, width=4, side=24).eval()
+def test_images_brought_to_a_scale_first_give_landmarks_in_their_own_pixels_and_a_map_at_a_quarter():
+    whole, half = TwoStepDetector(3, 8, 4).eval(), TwoStepDetector(3, 8, 4, scale=1 / 3).eval()
+    half.load_state_dict(whole.state_dict())
     smooth = torch.rand(2, 3, 4, 4, generator=generator())
-    images, large = (
-        nn.functional.interpolate(smooth, size=(n, n), mode="bicubic", align_corners=True).clamp(0, 1) for n in (24, 70)
+    small, large = (
+        nn.functional.interpolate(smooth, size=(n, n), mode="bicubic", align_corners=True).clamp(0, 1) for n in (24, 72)
     )
     with torch.no_grad():
-        maps, found, same = network(large), network.landmarks(large), network.landmarks(images)
+        maps, found, expected = half(large), half.landmarks(large), whole.landmarks(small)
     assert maps["dense"].shape[2:] == (24, 24) and maps["dense4"].shape[2:] == (18, 18)
-    assert torch.allclose(found / 69, same / 23, atol=0.02)
+    assert torch.allclose(found / 71, expected / 23, atol=0.02)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (33, 50), (100, 100)])
@@ -296,7 +297,7 @@ REFUSED = {
     "negative strength": lambda: Deformation(rotation=-1),
     "no landmark": lambda: TwoStepDetector(landmarks=0),
     "images too small": lambda: Hourglass(8, 2)(torch.zeros(1, 3, 15, 40)),
-    "a negative side": lambda: Hourglass(8, 2, side=-1),
+    "no scale": lambda: Hourglass(8, 2, scale=0),
     "rivals": lambda: PixelNTXent(Ramps(), rivals="strangers"),
     "no features": lambda: Hourglass(0),
     "no stage before": lambda: TwoStepLandmarks(detector(), None),
