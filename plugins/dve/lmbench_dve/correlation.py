@@ -1,6 +1,6 @@
 """The dense correlation loss, with and without the exchange of descriptors, in memory that does not grow with pairs of cells.
 
-For a cell u of view A whose content lies at g(u) in view B, features f (DVE, eqs. 3-5 in the reading of the reference code):
+For a cell u of view A whose content lies at g(u) in view B, features f (as DVE's reference code computes it):
 
     plain     q(w | u) = softmax_w <f_A(u), f_B(w)>
     exchange  q(w | u) = softmax_w <e(u), f_B(w)>,   e(u) = sum_v softmax_v(<f_A(u), f_X(v)>) f_X(v)
@@ -176,8 +176,8 @@ def sweep(
 def probabilities_(logits: Tensor) -> Tensor:
     """The softmax over the last dimension, in place, of logits that are cut off e^-60 below the largest.
 
-    Logits span 800 with normalised descriptors, so that many probabilities would be subnormal numbers, with which a CPU
-    multiplies ten times slower.
+    Logits span 800 with normalised descriptors, so that many probabilities would be subnormal numbers, which CPUs
+    multiply slowly: the whole loss took 2.3 times as long.
     """
     logits.sub_(logits.amax(-1, keepdim=True)).clamp_(min=LOWEST_LOGIT).exp_()
     return logits.div_(logits.sum(-1, keepdim=True))

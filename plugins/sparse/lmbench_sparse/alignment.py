@@ -21,6 +21,7 @@ from lmbench.api import (
     draw_views,
     pixel_grid,
     tps_grid,
+    view_settings,
     warp_images,
 )
 
@@ -119,6 +120,27 @@ class SparseAlignment(Objective):
         colour: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(backbone, parent)
+        self.check(
+            {
+                "gamma": gamma,
+                "pool": pool,
+                "unit": unit,
+                "g1": g1,
+                "g2": g2,
+                "control": control,
+                "crop": crop,
+                "colour": colour,
+            }
+        )
+        self.gamma, self.pool, self.unit, self.control, self.crop = gamma, pool, unit, control, crop
+        self.warps = strength("g1", {**FACES_G1, **(g1 or {})}), strength("g2", {**FACES_G2, **(g2 or {})})
+        self.colour = dict(colour or {})
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> None:
+        """Raises UsageError for numbers out of range, an unknown unit, unknown fields of a warp or of ``colour``."""
+        unit, names = settings["unit"], ("pool", "control", "crop", "gamma")
+        pool, control, crop, gamma = (settings[n] for n in names)
         if unit not in UNITS:
             raise UsageError(f"sparse_alignment: unit = {unit!r}; expected one of {', '.join(UNITS)}.")
         if pool < 1 or control < 2 or crop < 0 or gamma < 0:
@@ -126,9 +148,9 @@ class SparseAlignment(Objective):
                 f"sparse_alignment: pool = {pool}, control = {control}, crop = {crop}, gamma = {gamma}; expected pool "
                 "of at least 1, control of at least 2, and neither crop nor gamma below 0."
             )
-        self.gamma, self.pool, self.unit, self.control, self.crop = gamma, pool, unit, control, crop
-        self.warps = strength("g1", {**FACES_G1, **(g1 or {})}), strength("g2", {**FACES_G2, **(g2 or {})})
-        self.colour = dict(colour or {})
+        strength("g1", {**FACES_G1, **(settings["g1"] or {})})
+        strength("g2", {**FACES_G2, **(settings["g2"] or {})})
+        view_settings(settings["colour"], "colour")
 
     def views(self, images: Tensor, generator: torch.Generator) -> Triplet:
         """x = I o g1 and x' = x o g2, consecutively warped and only then cropped (sec. 4.1). Raises UsageError."""
