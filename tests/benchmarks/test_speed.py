@@ -16,6 +16,7 @@ from lmbench.backbones.resnet import build
 from lmbench.config import OptimiserConfig, TrainingConfig
 from lmbench.data.pixels import PixelStore
 from lmbench.features import FeatureMaps
+from lmbench.geometry.warps import TRAIN_PAIR, draw_tps_weights, tps_grid, warp_images
 from lmbench.heads.softargmax import CPU_IMAGES, POINTS, accumulate_gradients, head_forward, regression_loss
 from lmbench.training.augment import ViewSettings, draw_views
 from lmbench.training.loop import train
@@ -98,6 +99,27 @@ def test_a_head_step_is_ten_times_faster_than_with_the_hypercolumn_built(benchma
     record_property("head step, times faster", round(given / fast, 1))
     assert built / fast >= 10
     assert given / fast >= 10
+
+
+@pytest.mark.slow
+def test_warping_a_batch_costs_less_than_a_forward_pass_of_a_resnet18(benchmark, record_property):
+    images = torch.rand(64, 3, 136, 136, generator=torch.Generator().manual_seed(0))
+    network = build("resnet18").eval()
+
+    def warp() -> None:
+        weights = draw_tps_weights(len(images), TRAIN_PAIR, torch.Generator().manual_seed(1))
+        warp_images(images, tps_grid(weights, (136, 136)))
+
+    def forward() -> None:
+        with torch.no_grad():
+            network(images)
+
+    passing = median_seconds(forward, 3)
+    benchmark.pedantic(warp, rounds=5, warmup_rounds=1)
+    ratio = benchmark.stats.stats.median / passing
+    benchmark.extra_info["of a forward pass"] = ratio
+    record_property("warp over forward pass", round(ratio, 2))
+    assert ratio < 1
 
 
 class Paired(Objective):
