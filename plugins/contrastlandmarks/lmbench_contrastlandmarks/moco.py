@@ -69,11 +69,8 @@ class MoCo(Objective):
         view: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(backbone, parent)
-        if batch_norm not in ("batch", "frozen") or queue < 1 or groups < 1 or not temperature > 0:
-            raise UsageError(
-                f"moco: expected batch_norm batch or frozen, and queue, groups and temperature above 0; "
-                f"found {batch_norm!r}, {queue}, {groups} and {temperature}."
-            )
+        given = {"queue": queue, "temperature": temperature, "groups": groups, "batch_norm": batch_norm, "view": view}
+        self.check(given)
         self.layer, self.temperature, self.momentum, self.groups = layer, temperature, momentum, groups
         self.frozen_norm = batch_norm == "frozen"
         self.augmentation = Augmentation.of(view)
@@ -83,6 +80,17 @@ class MoCo(Objective):
         self.register_buffer("queue", torch.empty(queue, dim).uniform_(-bound, bound))
         self.register_buffer("index", torch.zeros((), dtype=torch.long))
         self.fresh: Tensor | None = None
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> None:
+        """Raises UsageError for settings that mean nothing."""
+        queue, temperature, groups = (settings[name] for name in ("queue", "temperature", "groups"))
+        if settings["batch_norm"] not in ("batch", "frozen") or queue < 1 or groups < 1 or not temperature > 0:
+            raise UsageError(
+                f"moco: expected batch_norm batch or frozen, and queue, groups and temperature above 0; "
+                f"found {settings['batch_norm']!r}, {queue}, {groups} and {temperature}."
+            )
+        Augmentation.of(settings["view"])
 
     def _channels(self) -> int:
         with torch.no_grad():

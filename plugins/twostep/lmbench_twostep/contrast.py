@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import Extractor, Objective, UsageError, ViewSettings, draw_views, normalise_points
-from lmbench_twostep.deformation import Deformation, deformed_pair, read_points
+from lmbench.api import Extractor, Objective, UsageError, draw_views, normalise_points, view_settings
+from lmbench_twostep.deformation import deformation_of, deformed_pair, read_points
 
 # "noise addition, intensity change, contrast perturbation" (sec. 4); the strengths are ours.
 APPEARANCE: Mapping[str, Any] = {"jitter": (0.4, 0.4, 0.0, 0.0), "jitter_p": 1.0, "grey_p": 0.0}
@@ -81,25 +81,34 @@ class PixelNTXent(Objective):
         rivals: str = "batch",
     ) -> None:
         super().__init__(backbone, parent)
-        if temperature <= 0 or not 0 < window <= 1 or noise < 0:
+        self.locations, self.temperature, self.size, self.window = locations, temperature, size, window
+        self.noise, self.recolour, self.rivals = noise, recolour, rivals
+        self.deformation, self.appearance = dict(deformation or {}), {**APPEARANCE, **(appearance or {})}
+        self.check(vars(self))
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> None:
+        """Raises UsageError for settings that cannot be."""
+        s = settings
+        if s["temperature"] <= 0 or not 0 < s["window"] <= 1 or s["noise"] < 0:
             raise UsageError(
                 "pixel_ntxent: expected temperature > 0, 0 < window <= 1 and noise >= 0, found "
-                f"temperature={temperature}, window={window}, noise={noise}."
+                f"temperature={s['temperature']}, window={s['window']}, noise={s['noise']}."
             )
-        if recolour not in ("one", "both") or rivals not in ("batch", "image"):
+        if s["recolour"] not in ("one", "both") or s["rivals"] not in ("batch", "image"):
             raise UsageError(
                 "pixel_ntxent: recolour is one or both and rivals is batch or image, "
-                f"found recolour={recolour!r} and rivals={rivals!r}."
+                f"found recolour={s['recolour']!r} and rivals={s['rivals']!r}."
             )
-        require_locations(locations, size * size if size else None)
-        self.locations, self.temperature, self.size, self.window = locations, temperature, size, window
-        self.deformation = Deformation(**(deformation or {}))
-        self.appearance = {**APPEARANCE, **(appearance or {})}
-        self.noise, self.recolour, self.rivals = noise, recolour, rivals
+        require_locations(s["locations"], s["size"] ** 2 or None)
+        deformation_of(s["deformation"])
+        view_settings(s["appearance"], "appearance")
 
     def views(self, images: Tensor, generator: torch.Generator) -> PixelViews:
         """x, x' = r(g(x)) and K places of x' that x shows as well, with their exact positions in x (sec. 4)."""
-        view, deformed, grid = deformed_pair(images, self.size, self.window, self.deformation, generator)
+        view, deformed, grid = deformed_pair(
+            images, self.size, self.window, deformation_of(self.deformation), generator
+        )
         side = view.shape[-1]
         require_locations(self.locations, side * side)
         deformed = self.change_appearance(deformed, generator)
@@ -115,9 +124,8 @@ class PixelNTXent(Objective):
 
     def change_appearance(self, views: Tensor, generator: torch.Generator) -> Tensor:
         """r: the same geometry in other colours, with noise."""
-        settings = ViewSettings(
-            **{"size": views.shape[-1], "scale": (1.0, 1.0), "ratio": (1.0, 1.0), **self.appearance}
-        )
+        whole = {"size": views.shape[-1], "scale": (1.0, 1.0), "ratio": (1.0, 1.0)}
+        settings = view_settings({**whole, **self.appearance}, "appearance")
         noise = torch.randn(views.shape, generator=generator).to(views)
         return (draw_views(views, settings, generator) + self.noise * noise).clamp(0, 1)
 

@@ -8,7 +8,9 @@ start from points of the deformed image; nothing is ever inverted.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -62,6 +64,15 @@ class Deformation:
         centre = (size - 1) / 2
         points = torch.stack((points[..., 0] + slope[:, None] * (points[..., 1] - centre), points[..., 1]), -1)
         return normalise_points(affine_points(points, back), (size, size)).unflatten(1, (size, size))
+
+
+def deformation_of(settings: Mapping[str, Any] | None) -> Deformation:
+    """The Deformation that an objective's setting describes. Raises UsageError for a field that it does not have."""
+    known = [field.name for field in fields(Deformation)]
+    unknown = sorted(set(settings or ()) - set(known))
+    if unknown:
+        raise UsageError(f"deformation has no field {unknown[0]!r}; expected some of {', '.join(known)}.")
+    return Deformation(**(settings or {}))
 
 
 def whole_grid(count: int, size: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmbench.api import Extractor, Objective, UsageError, soft_argmax
-from lmbench_twostep.deformation import Deformation, deformed_pair, move_back
+from lmbench_twostep.deformation import deformation_of, deformed_pair, move_back
 
 Views = tuple[Tensor, Tensor, Tensor]
 
@@ -74,23 +74,30 @@ class TwoStepLandmarks(Objective):
         deformation: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(backbone, parent)
-        if features not in ("frozen", "trained"):
-            raise UsageError(f"twostep_landmarks: features is frozen or trained, found {features!r}.")
-        if patch < 1 or not 0 < window <= 1 or min(equivariance, diversity, variance) < 0:
+        self.features, self.patch, self.size, self.window = features, patch, size, window
+        self.equivariance, self.diversity, self.variance = equivariance, diversity, variance
+        self.deformation = dict(deformation or {})
+        self.check(vars(self))
+        if features == "frozen":
+            load_features(backbone, parent)
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any]) -> None:
+        """Raises UsageError for settings that cannot be."""
+        s = settings
+        if s["features"] not in ("frozen", "trained"):
+            raise UsageError(f"twostep_landmarks: features is frozen or trained, found {s['features']!r}.")
+        weights = s["equivariance"], s["diversity"], s["variance"]
+        if s["patch"] < 1 or not 0 < s["window"] <= 1 or min(weights) < 0:
             raise UsageError(
                 "twostep_landmarks: expected patch >= 1, 0 < window <= 1 and no negative weight, found "
-                f"patch={patch}, window={window}, weights {equivariance}, {diversity}, {variance}."
+                f"patch={s['patch']}, window={s['window']}, weights {weights}."
             )
-        self.frozen = features == "frozen"
-        if self.frozen:
-            load_features(backbone, parent)
-        self.weights = {"equivariance": equivariance, "diversity": diversity, "variance": variance}
-        self.patch, self.size, self.window = patch, size, window
-        self.deformation = Deformation(**(deformation or {}))
+        deformation_of(s["deformation"])
 
     def views(self, images: Tensor, generator: torch.Generator) -> Views:
         """(x, g(x), grid): see deformed_pair."""
-        return deformed_pair(images, self.size, self.window, self.deformation, generator)
+        return deformed_pair(images, self.size, self.window, deformation_of(self.deformation), generator)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """``total`` and its three terms before their weights; diversity and variance are means over both views."""
@@ -106,10 +113,9 @@ class TwoStepLandmarks(Objective):
             "diversity": diversity_loss(probabilities, self.patch).mean() / count,
             "variance": heatmap_variances(probabilities).mean() * (2 / (side - 1)) ** 2,
         }
-        return {
-            "total": sum(w * terms[n] for n, w in self.weights.items()),
-            **{n: t.detach() for n, t in terms.items()},
-        }
+        weights = {"equivariance": self.equivariance, "diversity": self.diversity, "variance": self.variance}
+        total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+        return {"total": total, **{name: term.detach() for name, term in terms.items()}}
 
 
 def load_features(backbone: nn.Module, parent: Extractor | None) -> None:

@@ -294,6 +294,8 @@ REFUSED = {
         PixelViews(*torch.rand(2, 2, 3, 8, 8), *torch.rand(2, 2, 4, 2), torch.zeros(2, 4, dtype=torch.bool))
     ),
     "zoom": lambda: Deformation(zoom=(1.2, 0.8)),
+    "an unknown field": lambda: PixelNTXent(Ramps(), deformation={"spin": 3}),
+    "an unknown colour": lambda: PixelNTXent(Ramps(), appearance={"hue": 3}),
     "negative strength": lambda: Deformation(rotation=-1),
     "no landmark": lambda: TwoStepDetector(landmarks=0),
     "images too small": lambda: Hourglass(8, 2)(torch.zeros(1, 3, 15, 40)),
@@ -315,4 +317,4 @@ REFUSED = {
 def test_impossible_input_is_refused_with_what_to_do(name):
     with pytest.raises(UsageError) as caught:
         REFUSED[name]()
-    assert any(word in str(caught.value) for word in ("expected", "found", "needs", "give", "weaken", "fewer"))
+    assert any(word in str(caught.value) for word in ("expected", "found", "needs", "give", "weaken", "fewer", "has"))
