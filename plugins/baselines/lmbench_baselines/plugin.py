@@ -64,6 +64,16 @@ PIXELS = MethodSpec(
     presets={preset: {} for preset in PRESETS},
 )
 
+POSITION = MethodSpec(
+    name="position",
+    summary="the place alone: every match is the same position, whatever the images show",
+    supervision="none",
+    backbone="position",
+    variants=(VariantSpec(name="place", summary="sines and cosines of x and y", layers=("place",)),),
+    presets={preset: {} for preset in PRESETS},
+    tasks=("matching",),
+)
+
 MEAN_SHAPE = MethodSpec(
     name="mean_shape",
     summary="the mean of the annotated landmarks for every image: the floor",
@@ -172,7 +182,7 @@ SUPERVISED = MethodSpec(
 
 @hookimpl
 def lmbench_methods() -> list[MethodSpec]:
-    return [PIXELS, RANDOM, MEAN_SHAPE, SUPERVISED, IMAGENET, TIMM]
+    return [PIXELS, POSITION, RANDOM, MEAN_SHAPE, SUPERVISED, IMAGENET, TIMM]
 
 
 @hookimpl
@@ -219,6 +229,13 @@ def lmbench_backbones() -> list[BackboneSpec]:
             target="lmbench_baselines.pixels:build",
             settings={"patch": 5},
             maps=(MapSpec("rgb", 3, 2), MapSpec("patch", None, 4)),
+            min_size=4,
+        ),
+        BackboneSpec(
+            name="position",
+            summary="the place of a cell, whatever the image shows; nothing is learnt",
+            target="lmbench_baselines.position:build",
+            maps=(MapSpec("place", 12, 4),),
             min_size=4,
         ),
         BackboneSpec(

@@ -8,6 +8,7 @@ import torch
 
 from lmbench.api import UsageError
 from lmbench_baselines.pixels import build
+from lmbench_baselines.position import build as build_position
 from lmbench_baselines.sixconv import build as build_sixconv
 from lmbench_baselines.timm_backbone import build as build_timm
 
@@ -89,3 +90,10 @@ def test_timms_pyramids_are_counted_from_the_deepest():
         maps = build_timm("resnet10t").eval()(torch.rand(1, 3, 64, 64))
     assert [m.shape[2] for m in maps.values()][:4] == [2, 4, 8, 16]
     assert list(maps)[:4] == ["map-1", "map-2", "map-3", "map-4"]
+
+
+@pytest.mark.parametrize("size", [(96, 96), (32, 48)])
+def test_every_place_is_most_like_itself_whatever_the_images_show(size):
+    images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    first, second = build_position()(images)["place"].half().float().flatten(2)
+    assert torch.equal((first.T @ second).argmax(1), torch.arange(first.shape[1]))
