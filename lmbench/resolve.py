@@ -48,7 +48,7 @@ def resolve_run(
             f"unknown preset {preset!r} of {spec.name}; it has {', '.join(known)}.{did_you_mean(preset, known)}"
         )
     tree = merge(_base(spec, chosen), PROTOCOL_OF_PRESET.get(preset, {}))
-    tree = merge(tree, spec.defaults)  # after the protocol: a method that discovers landmarks is judged by a head of its own
+    tree = merge(tree, spec.defaults)  # above the protocol: a method that discovers landmarks has a head of its own
     tree = merge(tree, spec.presets.get(preset, {}))
     tree = merge(tree, chosen.overrides)
     for override in overrides:
