@@ -230,8 +230,8 @@ class SoftargmaxConditioned:
 
     Channels are standardised over all images of the training split (no labels enter) and the statistics folded into the
     filters afterwards. The linear map starts as the average of a landmark's points and the offset is the mean shape of
-    the subset, so that fitting starts from the mean shape. That it ranks methods as the papers' head does is not
-    proved yet: never compare a number of one with a number of the other.
+    the subset, so that fitting starts from the mean shape. It ranks features as the papers' head does but for ties
+    (docs/protocol.md), at lower errors: never compare a number of one with a number of the other.
     """
 
     def __init__(
