@@ -66,7 +66,8 @@ class Hourglass(nn.Module):
         """(B, dim, H, W): F(x). Raises UsageError for images that four halvings leave nothing of."""
         if self.scale != 1:
             size = [round(self.scale * side) for side in images.shape[2:]]
-            images = functional.interpolate(images, size=size, mode="bilinear", align_corners=True, antialias=True)
+            # Not antialiased: torch then reads pixels as areas whatever align_corners says, and landmarks would shift.
+            images = functional.interpolate(images, size=size, mode="bilinear", align_corners=True)
         if min(images.shape[2:]) < SMALLEST:
             raise UsageError(
                 f"twostep_hourglass halves images four times: it needs {SMALLEST} pixels a side, "
