@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from lmbench.testing.golden import golden  # noqa: F401  (a fixture)
 
-Arrays = dict[str, npt.NDArray[Any]]
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -25,20 +21,6 @@ def _folder(variable: str, default: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder} does not exist; set {variable} to the folder that holds it")
     return folder
-
-
-@pytest.fixture(scope="session")
-def golden() -> Callable[[str], Arrays]:
-    """A function that loads one golden case by name (`$LMBENCH_GOLDEN`, else ../shared/golden)."""
-
-    def load(name: str) -> Arrays:
-        path = _folder("LMBENCH_GOLDEN", ROOT.parent / "shared" / "golden") / f"{name}.npz"
-        if not path.is_file():
-            pytest.skip(f"{path} does not exist")
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-
-    return load
 
 
 @pytest.fixture(scope="session")
