@@ -120,6 +120,10 @@ class DatasetSpec(Spec):
     landmark_names: tuple[str, ...] = ()
     eyes: tuple[int, int] | None = None
     swap_pairs: tuple[tuple[int, int], ...] = ()
+    metrics: tuple[str, ...] = ("iod",)
+    """The regression metrics it is judged by; the first is the one its papers print."""
+    parts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Groups of landmarks that are also scored apart (``{"wrist": (1, 2)}``)."""
     hidden_annotated: bool = False
     """Invisible landmarks keep their true positions (else they are absent, and never looked at)."""
     version: str = "1"

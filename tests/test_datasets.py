@@ -17,7 +17,7 @@ from lmbench.data.pixels import open_pixels, transform_points
 from lmbench.data.places import prepared_folder
 from lmbench.data.schema import Incomplete, column, landmark_dataset
 from lmbench.datasets import celeba_half, mtfl
-from lmbench.datasets.specs import PAPERS_FACES
+from lmbench.datasets.specs.faces import PAPERS_FACES
 from lmbench.errors import DataError, UsageError
 from lmbench.plugins import get_plugins
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lmbench.data import places
-from lmbench.datasets.specs import SYNTHFACES
+from lmbench.datasets.specs.faces import SYNTHFACES
 from lmbench.datasets.synthfaces import landmarks as constants
 from lmbench.datasets.synthfaces import render
 from lmbench.datasets.synthfaces.render import Face, render_face

@@ -1,4 +1,4 @@
-"""The datasets of the core as data; their loaders are imported when asked for."""
+"""Faces: the papers' benchmarks, what they pretrain on, and the embedded synthetic set."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ SYNTHFACES = DatasetSpec(
     notes=("five images an identity, no identity in both splits", "scores count visible landmarks only"),
 )
 
-DATASETS = [
+FACES = [
     SYNTHFACES,
     _mtfl(
         "mtfl",
@@ -110,13 +110,5 @@ DATASETS = [
             "ids 000001-010000 resized to 89x109"
         ),
         notes=("the square of 89x89 from row 15 on: the papers' 178x178 from row 30", "39 MAFL test ids are left out"),
-    ),
-    DatasetSpec(
-        name="images:*",
-        summary="any folder of images, unlabelled, for pretraining: images:DIR",
-        target="lmbench.datasets.image_folder:load",
-        splits={"train": None},
-        preprocessing=PAPERS_FACES,
-        notes=("every image is cut to its central square",),
     ),
 ]

@@ -1,0 +1,7 @@
+"""Animals: birds and cats."""
+
+from __future__ import annotations
+
+from lmbench.specs import DatasetSpec
+
+ANIMALS: list[DatasetSpec] = []

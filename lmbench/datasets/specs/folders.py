@@ -1,0 +1,17 @@
+"""A user's own images: families whose members are named by a path."""
+
+from __future__ import annotations
+
+from lmbench.datasets.specs.faces import PAPERS_FACES
+from lmbench.specs import DatasetSpec
+
+FOLDERS = [
+    DatasetSpec(
+        name="images:*",
+        summary="any folder of images, unlabelled, for pretraining: images:DIR",
+        target="lmbench.datasets.image_folder:load",
+        splits={"train": None},
+        preprocessing=PAPERS_FACES,
+        notes=("every image is cut to its central square",),
+    ),
+]
