@@ -21,7 +21,8 @@ from lmbench.data.frozen import FrozenMaps, freeze_maps
 from lmbench.data.opening import OpenDataset, open_dataset
 from lmbench.errors import LmbenchError, StaleError, UsageError
 from lmbench.features import Extractor
-from lmbench.metrics.base import Metric, Predictions, bootstrap_interval
+from lmbench.measuring import check_measurable, measure
+from lmbench.metrics.base import Predictions
 from lmbench.plugins import Plugins
 from lmbench.provenance import code_state, environment
 from lmbench.records import PREDICTIONS, RECORD, SCHEMA, read_record, run_name, write_record
@@ -29,6 +30,7 @@ from lmbench.seeds import initialising
 from lmbench.store import explained, locked, write_json
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.probe import probe_network
+from lmbench.tasks.regression import judged_by
 from lmbench.training.loop import resolve_device, resolve_precision
 from lmbench.training.objective import Objective
 from lmbench.training.stages import Artifact, ensure_stage, load_network, planned, stage_key
@@ -114,6 +116,7 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
         complaints = job.plugins.observe("lmbench_run_started", run=job.config)
         precision = resolve_precision(job.config.precision, job.device)
 
+        check_judgeable(job)
         artifacts = train_stages(job, precision, complaints)
         extractor = freeze(job, artifacts)
         evaluated = evaluate(job, extractor, folder)
@@ -187,34 +190,12 @@ def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predic
     return list(done.values())
 
 
-def measure(predictions: Predictions, plugins: Plugins) -> list[dict[str, Any]]:
-    """One row of the record for every metric of the predictions' task."""
-    rows = []
-    for name in plugins.find("task", predictions.task).spec.metrics:
-        spec = plugins.find("metric", name).spec
-        metric: Metric = spec.load()
-        result = metric(predictions)
-        draws = len(result.aggregate) if predictions.n_annotations not in (None, "all") else None
-        low, high = bootstrap_interval(result.values)
-        rows.append(
-            {
-                "task": predictions.task,
-                "metric": name,
-                "subset": predictions.subset,
-                "n_annotations": predictions.n_annotations,
-                "value": float(result.aggregate.mean()),
-                "std": float(result.aggregate.std(ddof=1)) if draws and draws > 1 else None,
-                "draws": draws,
-                "ci95": [low, high],
-                "images": int((~np.isnan(result.values)).any((0, 2)).sum()),
-                "points": int((~np.isnan(result.values[0])).sum()),
-                "unit": spec.unit,
-                "higher_is_better": spec.higher_is_better,
-                "normaliser": spec.normaliser or None,
-                "settings": dict(predictions.settings),
-            }
-        )
-    return rows
+def check_judgeable(job: Job) -> None:
+    """Raises DataError, before anything is trained, where the test split has an image that a metric cannot judge."""
+    if "regression" in job.config.tasks:
+        test = job.target.pixels("test").first(job.config.test_images)
+        perfect = judged_by(job.target.spec, test, np.array(test.landmarks)[None], job.config.regression.score)
+        check_measurable(perfect, job.plugins)
 
 
 def describe(

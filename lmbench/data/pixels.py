@@ -30,6 +30,7 @@ from lmbench.specs import Preprocessing
 from lmbench.store import building
 
 READ_AHEAD = 256
+ANNOTATIONS = ("landmarks", "visible", "identity", "source_ids", "source_scale")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class PixelStore:
     """N square images of one size with their annotations, in pixels of these images.
 
     ``landmarks`` (N, L, 2) float32, ``visible`` (N, L) bool, ``identity`` (N,) int64 (-1: unknown),
-    ``source_ids`` (N,).
+    ``source_ids`` (N,). ``source_scale`` (N, 2): pixels of the source image in one pixel, x and y; ``None`` for images that
+    were not cut from files.
     """
 
     images: np.ndarray
@@ -47,6 +49,7 @@ class PixelStore:
     source_ids: np.ndarray
     key: str
     pixels_sha256: str
+    source_scale: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -84,6 +87,7 @@ class PixelStore:
             self.source_ids[span],
             digest_of([self.key, hashlib.sha256(np.ascontiguousarray(indices).tobytes()).hexdigest()]),
             self.pixels_sha256,
+            None if self.source_scale is None else self.source_scale[span],
         )
 
 
@@ -153,7 +157,7 @@ def open_pixels(
     dataset: datasets.Dataset, fingerprint: str, split: str, steps: Preprocessing, cache: Path
 ) -> PixelStore:
     """The pixel store of a split, built on first use (with progress) and mapped ever after."""
-    key = digest_of({"fingerprint": fingerprint, "split": split, "steps": asdict(steps), "format": 1})
+    key = digest_of({"fingerprint": fingerprint, "split": split, "steps": asdict(steps), "format": 2})
     folder = cache / "pixels" / key[:20]
     with building(folder) as draft:
         if draft is not None:
@@ -192,6 +196,7 @@ def _build(
         visible=visible,
         identity=column(dataset, "identity"),
         source_ids=column(dataset, "source_id"),
+        source_scale=sides / steps.resize,
     )
     meta = {
         "key": key,
@@ -208,7 +213,7 @@ def _open(folder: Path) -> PixelStore:
         meta = json.loads((folder / "store.json").read_text(encoding="utf-8"))
         notes = np.load(folder / "annotations.npz", allow_pickle=False)
         images = np.load(folder / "images.npy", mmap_mode="r")
-        arrays = {name: notes[name] for name in ("landmarks", "visible", "identity", "source_ids")}
+        arrays = {name: notes[name] for name in ANNOTATIONS}
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
             f"pixel store {folder} is damaged ({error}); delete the folder, it will be built again."

@@ -1,9 +1,9 @@
-"""Stored predictions, and what a metric makes of them: values per image and landmark, an aggregate, an interval."""
+"""Stored predictions, and what a metric makes of them: values per image and landmark, and their aggregate."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lmbench.errors import DataError
+from lmbench.metrics.aggregates import mean_of_scored, resample
 from lmbench.store import replacing, write_json
 
-BOOTSTRAP_SAMPLES = 2000
+COLUMNS_OF_ARRAYS = {"source_scale": ["scale_x", "scale_y"], "normaliser": ["normaliser"]}
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Predictions:
     ``predicted`` (S, N, L, 2) for S draws, ``target`` (N, L, 2), ``visible`` (N, L): scored landmarks; pixels of images of
     ``image_size`` (square). ``subset`` names a part of the result (``same``/``different`` pairs, a layer). ``settings``
     is the protocol that stands behind the numbers. ``normaliser_annotated``: landmarks keep true positions where they
-    are invisible, so that an occluded eye may still normalise.
+    are invisible, so that an occluded eye may still normalise. ``metrics`` names those that judge it (empty: the task's),
+    ``parts`` groups of landmarks that are also scored apart. ``source_scale`` (N, 2): pixels of the source image in one
+    pixel here, x and y. ``normaliser`` (N,): a length in pixels, where it is not one between targets.
     """
 
     task: str
@@ -40,6 +43,11 @@ class Predictions:
     eyes: tuple[int, int] | None = None
     normaliser_annotated: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ()
+    landmark_names: tuple[str, ...] = ()
+    parts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    source_scale: np.ndarray | None = None
+    normaliser: np.ndarray | None = None
 
     @property
     def name(self) -> str:
@@ -63,6 +71,9 @@ class Predictions:
                 "visible": self.visible[image, landmark],
             }
         )
+        for name, columns in COLUMNS_OF_ARRAYS.items():
+            if (array := getattr(self, name)) is not None:
+                frame[columns] = array.reshape(images, len(columns))[image]
         path = folder / f"{self.name}.parquet"
         with replacing(path) as draft:
             pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), draft, compression="zstd")
@@ -83,6 +94,11 @@ class Predictions:
             predicted = frame[["x", "y"]].to_numpy().reshape(*shape, 2)
             first = frame[frame["draw"] == 0]
             note["eyes"] = tuple(note["eyes"]) if note["eyes"] else None
+            note["parts"] = {part: tuple(members) for part, members in note.get("parts", {}).items()}
+            note |= {key: tuple(note.get(key, ())) for key in ("metrics", "landmark_names")}  # older notes have none
+            for key, columns in COLUMNS_OF_ARRAYS.items():
+                if set(columns) <= set(frame):
+                    note[key] = first[columns].to_numpy()[:: shape[2]].squeeze(-1 if len(columns) == 1 else ())
             return cls(
                 predicted=predicted,
                 target=first[["true_x", "true_y"]].to_numpy().reshape(*shape[1:], 2),
@@ -96,34 +112,31 @@ class Predictions:
 
 @dataclass(frozen=True)
 class MetricResult:
-    """``values`` (S, N, L), NaN where nothing is scored, and ``aggregate`` (S,): one number a draw."""
+    """``values`` (S, N, L), NaN where nothing is scored, and ``aggregate`` (S,): one number a draw.
+
+    How the aggregate comes from the values, so that parts of it and its interval are made in the same way: the mean over
+    all scored points or, ``macro``, the mean over landmarks of their means; with ``batch``, in batches of so many
+    consecutive images, weighted by their size.
+    """
 
     values: np.ndarray
     aggregate: np.ndarray
+    macro: bool = False
+    batch: int | None = None
+
+    @classmethod
+    def of(cls, values: np.ndarray, macro: bool = False, batch: int | None = None) -> MetricResult:
+        """The values with their aggregate. Raises DataError where a draw scores nothing."""
+        return cls(values, mean_of_scored(values, macro, batch), macro, batch)
+
+    def part(self, landmarks: Sequence[int]) -> MetricResult | None:
+        """The same of some landmarks; ``None`` where none of them is scored in any image."""
+        values = self.values[:, :, list(landmarks)]
+        return None if np.isnan(values).all((1, 2)).any() else MetricResult.of(values, self.macro, self.batch)
+
+    def resampled(self, selections: Sequence[Sequence[int] | None] = (None,), seed: int = 0) -> np.ndarray:
+        """(selections, samples): the mean over draws of the aggregate where images are drawn anew; see `resample`."""
+        return resample(self.values, selections, self.macro, self.batch, seed)
 
 
 Metric = Callable[[Predictions], MetricResult]
-
-
-def mean_of_scored(values: np.ndarray) -> np.ndarray:
-    """(S,): the mean over all scored images and landmarks of each draw. Raises DataError where nothing is scored."""
-    if np.isnan(values).all():
-        raise DataError("no landmark is scored: none is visible in any image.")
-    return np.asarray(np.nanmean(values.reshape(len(values), -1), axis=1))
-
-
-def bootstrap_interval(values: np.ndarray, seed: int = 0, samples: int = BOOTSTRAP_SAMPLES) -> tuple[float, float]:
-    """The 95 % interval of the mean over images: images are drawn anew, with all their landmarks and draws.
-
-    ``values`` (S, N, L) with NaN where nothing is scored. The spread over draws is not in it; records state it apart.
-    """
-    scored = ~np.isnan(values)
-    totals = np.where(scored, values, 0).sum((0, 2))
-    counts = scored.sum((0, 2))
-    rng = np.random.default_rng(seed)
-    means = np.empty(samples)
-    for i in range(samples):
-        drawn = rng.integers(0, len(totals), len(totals))
-        means[i] = totals[drawn].sum() / max(counts[drawn].sum(), 1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(low), float(high)

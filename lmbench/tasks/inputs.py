@@ -133,4 +133,5 @@ def warped_store(
         identity=np.array(whole.identity[kept]),
         source_ids=np.array(whole.source_ids[kept]),
         pixels_sha256="",
+        source_scale=None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,23 @@ from torch import Tensor
 
 from lmbench.data.draws import draw_subsets
 from lmbench.data.frozen import freeze_maps
+from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
 from lmbench.geometry.warps import SINGLE
 from lmbench.heads.base import Head, HeadInputs, Subset
 from lmbench.metrics.base import Predictions
 from lmbench.registry import Entry
 from lmbench.seeds import generator_for
-from lmbench.specs import HeadSpec, Preprocessing
+from lmbench.specs import DatasetSpec, HeadSpec, Preprocessing
 from lmbench.store import replacing
+from lmbench.tasks.backward import judge_backward
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.inputs import ImageInputs, JoinedInputs, NoInputs, warped_store, with_copies
 
 
 def run(context: TaskContext) -> None:
-    """Keeps predictions for every number of annotations (all draws together) and for each layer judged alone.
+    """Keeps predictions for every number of annotations (all draws together) and for each layer judged alone; for a head
+    on discovered landmarks, also those of the backward error.
 
     What an interrupted run has kept already is not fitted again. Raises UsageError for a head that does not suit the
     method, or more annotations than images.
@@ -35,6 +39,9 @@ def run(context: TaskContext) -> None:
     entry = context.plugins.find("head", settings.head)
     for n in settings.annotations:
         _judge(context, entry, [s for s in subsets if s.n == n], layer=None)
+    if entry.spec.inputs == "landmarks" and "all" in settings.annotations:
+        head = make_head(entry, dict(settings.head_settings))
+        judge_backward(context, head, {"head": f"{entry.qualified} {entry.version}", **head.description()})
     for layer in settings.layers_alone:
         if context.extractor is not None and layer in context.extractor.layers and len(context.extractor.layers) > 1:
             _judge(context, entry, [Subset("all", 0, torch.arange(len(context.train)))], layer)
@@ -70,7 +77,6 @@ def _judge(context: TaskContext, entry: Entry[HeadSpec], subsets: Sequence[Subse
     with replacing(context.heads_folder / f"{predictions_name}.safetensors") as draft:
         state = {k: v.detach().cpu().contiguous() for k, v in fitted.state().items()}
         safetensors.torch.save_file(state, draft)
-    spec = context.dataset.spec
     read: dict[str, Any] = {}
     if context.extractor is not None:
         maps = inputs.batch(torch.zeros(1, dtype=torch.long))
@@ -82,17 +88,10 @@ def _judge(context: TaskContext, entry: Entry[HeadSpec], subsets: Sequence[Subse
             "upsampling": "bilinear, align_corners=False, read at linspace(-1, 1)",
         }
     context.keep(
-        Predictions(
-            task="regression",
-            predicted=predicted.numpy(),
-            target=np.array(test.landmarks),
-            visible=np.array(test.visible) if config.regression.score == "visible" else np.ones_like(test.visible),
-            image_ids=test.source_ids,
-            image_size=test.size,
+        replace(
+            judged_by(context.dataset.spec, test, predicted.numpy(), config.regression.score),
             n_annotations=n,
             subset=layer,
-            eyes=spec.eyes,
-            normaliser_annotated=spec.hidden_annotated,
             settings={
                 "head": f"{entry.qualified} {entry.version}",
                 **head.description(),
@@ -102,6 +101,24 @@ def _judge(context: TaskContext, entry: Entry[HeadSpec], subsets: Sequence[Subse
                 "draw_indices": None if n == "all" else [s.indices.tolist() for s in subsets],
             },
         )
+    )
+
+
+def judged_by(spec: DatasetSpec, test: PixelStore, predicted: np.ndarray, score: str) -> Predictions:
+    """Predictions (S, N, L, 2) beside all by which the dataset judges them; ``score``: ``visible`` landmarks or ``all``."""
+    return Predictions(
+        task="regression",
+        predicted=predicted,
+        target=np.array(test.landmarks),
+        visible=np.array(test.visible) if score == "visible" else np.ones_like(test.visible),
+        image_ids=test.source_ids,
+        image_size=test.size,
+        eyes=spec.eyes,
+        normaliser_annotated=spec.hidden_annotated,
+        metrics=spec.metrics,
+        landmark_names=spec.landmark_names,
+        parts=spec.parts,
+        source_scale=test.source_scale,
     )
 
 

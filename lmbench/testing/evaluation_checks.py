@@ -269,6 +269,8 @@ def _predictions(spec: MetricSpec, noise: float = 2.0) -> Any:
         image_size=IMAGE_SIZE,
         eyes=(0, 1),
         settings=_protocol(spec.task),
+        source_scale=np.full((6, 2), 2.0),
+        normaliser=np.full(6, IMAGE_SIZE / 2),
     )
 
 

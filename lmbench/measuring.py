@@ -1,0 +1,91 @@
+"""From stored predictions to rows of a record: every metric, of the whole and of its parts, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lmbench.errors import DataError
+from lmbench.metrics.aggregates import interval
+from lmbench.metrics.base import Metric, MetricResult, Predictions
+from lmbench.plugins import Plugins
+from lmbench.specs import MetricSpec
+
+LANDMARKS_APART = 20
+"""Up to so many landmarks a macro mean is also given landmark by landmark, where the dataset names no parts."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One number of a record with all that it comes from.
+
+    ``samples``: the aggregate of resampled images, mean over draws (see `lmbench.metrics.aggregates.resample`).
+    """
+
+    metric: MetricSpec
+    subset: str | None
+    result: MetricResult
+    samples: np.ndarray
+
+
+def measured(predictions: Predictions, plugins: Plugins) -> Iterator[Measured]:
+    """The numbers of all metrics of the predictions, the whole before its parts; a part that is never visible has none."""
+    names = predictions.metrics or plugins.find("task", predictions.task).spec.metrics
+    for name in names:
+        spec: MetricSpec = plugins.find("metric", name).spec
+        metric: Metric = spec.load()
+        result = metric(predictions)
+        wanted = {part: result.part(members) for part, members in parts_of(predictions, result).items()}
+        parts = {part: found for part, found in wanted.items() if found is not None}
+        members = [parts_of(predictions, result)[part] for part in parts]
+        samples = result.resampled([None, *members])
+        yield Measured(spec, predictions.subset, result, samples[0])
+        for (part, found), drawn in zip(parts.items(), samples[1:], strict=True):
+            yield Measured(spec, part, found, drawn)
+
+
+def parts_of(predictions: Predictions, result: MetricResult) -> Mapping[str, tuple[int, ...]]:
+    """The parts that a result is also given for: those of the dataset, or each landmark of a macro mean over few."""
+    if predictions.subset is not None:  # a layer, or the backward error: shown as a whole
+        return {}
+    if predictions.parts or not result.macro or len(predictions.landmark_names) > LANDMARKS_APART:
+        return predictions.parts
+    return {name: (i,) for i, name in enumerate(predictions.landmark_names)}
+
+
+def measure(predictions: Predictions, plugins: Plugins) -> list[dict[str, Any]]:
+    """The rows of a record for some predictions, one a number."""
+    return [_row(found, predictions) for found in measured(predictions, plugins)]
+
+
+def check_measurable(predictions: Predictions, plugins: Plugins) -> None:
+    """Raises DataError where a metric could not judge even perfect predictions: before hours are spent on real ones."""
+    for name in predictions.metrics:
+        spec: MetricSpec = plugins.find("metric", name).spec
+        if spec.task != predictions.task:
+            raise DataError(f"the metric {name} judges {spec.task}, not {predictions.task}.")
+        spec.load()(predictions)
+
+
+def _row(found: Measured, predictions: Predictions) -> dict[str, Any]:
+    values, aggregate = found.result.values, found.result.aggregate
+    draws = len(aggregate) if predictions.n_annotations not in (None, "all") else None
+    return {
+        "task": predictions.task,
+        "metric": found.metric.name,
+        "subset": found.subset,
+        "n_annotations": predictions.n_annotations,
+        "value": float(aggregate.mean()),
+        "std": float(aggregate.std(ddof=1)) if draws and draws > 1 else None,
+        "draws": draws,
+        "ci95": list(interval(found.samples)),
+        "images": int((~np.isnan(values)).any((0, 2)).sum()),
+        "points": int((~np.isnan(values[0])).sum()),
+        "unit": found.metric.unit,
+        "higher_is_better": found.metric.higher_is_better,
+        "normaliser": found.metric.normaliser or None,
+        "settings": dict(predictions.settings),
+    }
