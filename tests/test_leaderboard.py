@@ -68,6 +68,27 @@ def test_the_2017_name_of_aflw_m_is_not_mixed_with_our_other_benchmark():
     assert {"10.53"} <= {r["value"] for r in printed}
 
 
+def test_the_average_of_joints_is_the_whole_and_the_joints_are_its_parts():
+    rows = [r for r in published_rows() if r["dataset"] == "bbcpose" and r["metric"] == "pck_6px"]
+    table = [r for r in rows if r["source"] == "twostep2021, Table 1" and r["method"] == "twostep"]
+    assert {r["part"]: r["value"] for r in table} == {
+        "head": "99.4", "wrist": "33.5", "elbow": "78.3", "shoulder": "93.5", "": "72.9",
+    }  # fmt: skip
+    assert {r["higher_is_better"] for r in rows} == {"true"}
+
+
+def test_a_measured_pck_stands_in_the_file_of_the_published_ones_under_the_metric_that_their_code_computes(tmp_path):
+    metric = {**record("a", "mine", 70.0)["metrics"][0], "metric": "pck_cub_truncated", "higher_is_better": True}
+    parts = [metric, {**metric, "subset": "nape", "value": 60.0}]
+    built = build(keep(tmp_path / "runs", record("a", "mine", 70.0, dataset="cub", metrics=parts)), tmp_path / "out")
+    rows = rows_of(built.files["cub_regression.csv"])
+    whole = [r for r in rows if (r["metric"], r["part"], r["n_annotations"]) == ("pck_cub_truncated", "", "all")]
+    assert {r["kind"] for r in whole} == {"measured", "published"}
+    published = [r for r in whole if r["kind"] == "published"]
+    assert published[0]["value"] == "68.63" and {r["higher_is_better"] for r in whole} == {"true"}
+    assert [r["value"] for r in rows if r["part"] == "nape"] == ["60.0000"]
+
+
 def test_measured_and_published_rows_are_ranked_apart(tmp_path):
     built = build(keep(tmp_path / "runs", record("a", "mine", 1.0), record("b", "other", 9.0)), tmp_path / "out")
     rows = [

@@ -99,6 +99,29 @@ def test_a_bright_dot_stays_under_its_landmark(x: int, y: int, factor: int, crop
     assert np.abs(np.array(centre) - point).max() <= (factor - 1) / 2 + 0.05
 
 
+def test_the_scale_of_the_source_is_that_of_its_box_or_of_the_whole_image(store: PixelStore) -> None:
+    sides = np.array([(60, 60), (40, 40), (44, 30), (40, 30)])
+    assert store.source_scale is not None
+    np.testing.assert_allclose(store.source_scale, sides / 34)
+    for indices in ([2, 0], [1, 2]):
+        part = store.select(np.array(indices)).source_scale
+        assert part is not None
+        np.testing.assert_array_equal(part, store.source_scale[indices])
+
+
+def test_a_store_of_an_earlier_format_is_built_again_not_misread(
+    dataset: datasets.Dataset, store: PixelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "older"
+    monkeypatch.setattr(pixels, "FORMAT", 1)
+    older = open_pixels(dataset, "print", "train", STEPS, cache)
+    file = cache / "pixels" / older.key[:20] / "annotations.npz"
+    with np.load(file) as kept:
+        np.savez(file, **{name: kept[name] for name in kept if name != "source_scale"})
+    monkeypatch.undo()
+    assert open_pixels(dataset, "print", "train", STEPS, cache).source_scale is not None
+
+
 def test_batches_are_rgb_in_zero_to_one_in_order(store: PixelStore) -> None:
     found = torch.cat(list(store.batches(3)))
     assert found.shape == (4, 3, 24, 24)

@@ -29,6 +29,7 @@ from lmbench.errors import DataError
 from lmbench.specs import Preprocessing
 from lmbench.store import building
 
+FORMAT = 2  # of the files of a store; another one is built anew
 READ_AHEAD = 256
 ANNOTATIONS = ("landmarks", "visible", "identity", "source_ids", "source_scale")
 
@@ -157,7 +158,7 @@ def open_pixels(
     dataset: datasets.Dataset, fingerprint: str, split: str, steps: Preprocessing, cache: Path
 ) -> PixelStore:
     """The pixel store of a split, built on first use (with progress) and mapped ever after."""
-    key = digest_of({"fingerprint": fingerprint, "split": split, "steps": asdict(steps), "format": 2})
+    key = digest_of({"fingerprint": fingerprint, "split": split, "steps": asdict(steps), "format": FORMAT})
     folder = cache / "pixels" / key[:20]
     with building(folder) as draft:
         if draft is not None:

@@ -81,6 +81,21 @@ def landmarks_are_consistent(spec: DatasetSpec, plugins: Plugins) -> None:
     ensure(spec.eyes is None or spec.eyes[0] != spec.eyes[1], f"eyes are one landmark: {spec.eyes}")
 
 
+def is_judged_by_known_metrics(spec: DatasetSpec, plugins: Plugins) -> None:
+    """Its metrics exist and judge regression, those that need eyes have them; parts are groups of its landmarks."""
+    count = len(spec.landmark_names)
+    for name in spec.metrics if spec.has_landmarks else ():
+        metric = plugins.find("metric", name).spec
+        ensure(metric.task == "regression", f"metric {name!r} judges {metric.task}, not regression")
+    ensure(
+        not spec.has_landmarks or "iod" not in spec.metrics or spec.eyes is not None,
+        "the metric iod needs eyes, and the dataset names none: set `eyes`, or other `metrics`",
+    )
+    for part, members in spec.parts.items():
+        strange = [i for i in members if not 0 <= i < count]
+        ensure(bool(members) and not strange, f"part {part!r} names landmarks {members}; there are {count}")
+
+
 def splits_are_consistent(spec: DatasetSpec, plugins: Plugins) -> None:
     """There is a training split; with landmarks also one to test on, without them nothing else; counts are positive."""
     del plugins
@@ -176,6 +191,7 @@ HEAD: tuple[Callable[[Any, Plugins], None], ...] = (
 DATASET: tuple[Callable[[Any, Plugins], None], ...] = (
     *ANY,
     landmarks_are_consistent,
+    is_judged_by_known_metrics,
     splits_are_consistent,
     preprocessing_leaves_an_image,
 )
