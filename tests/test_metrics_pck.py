@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lmbench import runner
+from lmbench.data.pixels import PixelStore
 from lmbench.errors import DataError
 from lmbench.measuring import check_measurable, measure
 from lmbench.metrics.base import Predictions
@@ -154,6 +157,21 @@ def test_what_was_stored_without_the_source_scale_or_eyes_says_so():
         check_measurable(bodies(metrics=("iod",)), get_plugins())
     with pytest.raises(DataError, match="the metric matching_error judges matching, not regression"):
         check_measurable(bodies(metrics=("matching_error",)), get_plugins())
+
+
+def test_an_image_that_cannot_be_judged_is_named_before_anything_is_trained():
+    points = np.random.default_rng(0).uniform(5, 60, (8, 3, 2)).astype(np.float32)
+    points[6] = points[6, :1]
+    ids = np.array([f"{i}.jpg" for i in range(8)])
+    pixels = PixelStore(np.zeros((8, 64, 64, 3), np.uint8), points, np.ones((8, 3), bool), np.full(8, -1), ids, "", "")
+    spec = SimpleNamespace(eyes=None, hidden_annotated=False, metrics=("box_error",), landmark_names=NAMES, parts={})
+    config = SimpleNamespace(tasks=("regression",), test_images=None, regression=SimpleNamespace(score="visible"))
+    target = SimpleNamespace(pixels=lambda split: pixels, spec=spec)
+    job = SimpleNamespace(config=config, target=target, plugins=get_plugins())
+    with pytest.raises(DataError, match=r"zero or missing in image 6\.jpg"):
+        runner.check_judgeable(job)
+    config.test_images = 6
+    runner.check_judgeable(job)
 
 
 def rows_of(p):
