@@ -96,14 +96,19 @@ class Lists:
             )
         return names
 
+    @cached_property
+    def partition(self) -> Table:
+        """The part of every image: 0, 1 or 2."""
+        table = self.table("Eval", "list_eval_partition.txt", 1, header=False)
+        if strange := sorted(set(np.unique(table.values).tolist()) - {0.0, 1.0, 2.0}):
+            raise DataError(f"{table.path}: parts are 0, 1 and 2; {strange[0]:g} is found.")
+        return table
+
     def training_names(self, withheld: frozenset[str]) -> list[str]:
         """File names of partition 0 but for ``withheld``, sorted."""
-        table = self.table("Eval", "list_eval_partition.txt", 1, header=False)
-        self.rows_of(sorted(withheld), table)
-        parts = set(np.unique(table.values).tolist())
-        if not parts <= {0.0, 1.0, 2.0}:
-            raise DataError(f"{table.path}: parts are 0, 1 and 2; {sorted(parts - {0.0, 1.0, 2.0})[0]:g} is found.")
-        return sorted(n for n, i in table.row.items() if table.values[i, 0] == TRAINING_PART and n not in withheld)
+        self.rows_of(sorted(withheld), self.partition)
+        training = self.partition.values[:, 0] == TRAINING_PART
+        return sorted(n for n, i in self.partition.row.items() if training[i] and n not in withheld)
 
     def rows_of(self, names: Sequence[str], table: Table) -> np.ndarray:
         """The numbers (N, columns) of some images. Raises DataError where the table lacks one."""

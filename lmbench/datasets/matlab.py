@@ -11,7 +11,8 @@ from scipy.io.matlab import MatReadError
 
 from lmbench.errors import DataError
 
-UNREADABLE = (MatReadError, ValueError, TypeError, OSError, NotImplementedError, KeyError, EOFError, zlib.error)
+# What SciPy lets through on files that are cut off or none of MATLAB's, besides its own error.
+UNREADABLE = (MatReadError, ValueError, TypeError, LookupError, OSError, NotImplementedError, EOFError, zlib.error)
 
 
 def read_mat(path: Path, *names: str, plain: bool = False) -> list[Any]:
