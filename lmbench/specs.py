@@ -131,6 +131,8 @@ class DatasetSpec(Spec):
     """The folder below the data root that holds it; empty for an embedded dataset."""
     licence: str = ""
     source: str = ""
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    """Files as published, by their path below ``folder``: ``md5:...`` or ``sha256:...`` of the bytes, for ``verify``."""
     notes: tuple[str, ...] = ()
 
     @property

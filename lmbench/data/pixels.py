@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -123,17 +124,22 @@ def transform_points(points: np.ndarray, boxes: np.ndarray, sides: np.ndarray, s
 def preprocess_image(
     image: Image.Image, box: np.ndarray, steps: Preprocessing
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """(uint8 (size, size, 3), (width, height) of the part that was resized). Parts outside the source are black."""
+    """(uint8 (size, size, 3), (width, height) of the part that was resized). Parts outside the source are black.
+
+    A box may begin and end within pixels: it is resampled as it is, so that image and landmarks stay together.
+    """
     image = image.convert("RGB")
-    if box[2] > 0:
-        left, top, width, height = (round(float(v)) for v in box)
-        image = image.crop((left, top, left + width, top + height))
-    sides = (float(image.width), float(image.height))
-    if image.size != (steps.resize, steps.resize):
-        image = image.resize((steps.resize, steps.resize), Image.Resampling.BILINEAR)
+    left, top, width, height = (float(v) for v in box) if box[2] > 0 else (0.0, 0.0, *map(float, image.size))
+    x, y = math.floor(left), math.floor(top)
+    end_x, end_y = math.ceil(left + width), math.ceil(top + height)
+    if (x, y, end_x, end_y) != (0, 0, *image.size):
+        image = image.crop((x, y, end_x, end_y))
+    part = (left - x, top - y, min(left - x + width, image.width), min(top - y + height, image.height))
+    if part != (0, 0, steps.resize, steps.resize):
+        image = image.resize((steps.resize, steps.resize), Image.Resampling.BILINEAR, box=part)
     pixels = np.asarray(image)
     end = steps.resize - steps.crop
-    return pixels[steps.crop : end, steps.crop : end], sides
+    return pixels[steps.crop : end, steps.crop : end], (width, height)
 
 
 def decode(sample: Mapping[str, Any], where: str) -> Image.Image:

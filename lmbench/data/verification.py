@@ -53,10 +53,12 @@ def verify_dataset(name: str, data_root: Path | None = None, plugins: Plugins | 
     """
     entry: Entry[DatasetSpec] = (plugins or get_plugins()).find("dataset", name)
     checks, splits = _open(name, entry, data_root or default_data_root())
+    checks += _checksums(entry.spec, (data_root or default_data_root()) / entry.spec.folder)
     if splits:
         images = {split: _read(dataset, split) for split, dataset in splits.items()}
         checks.append(_counts(entry.spec, splits))
         checks += _contents(entry.spec, splits, images)
+        checks += _remarks(splits)
         checks += _held_out((data_root or default_data_root()) / entry.spec.folder, splits, images)
     return checks
 
@@ -91,6 +93,27 @@ def _open_prepared(
     same = fingerprint(name, entry.spec, opened.splits) == opened.fingerprint
     said = "as when it was written" if same else "not what was written; delete the copy and prepare again"
     return [Check("folder", True, f"prepared copy {folder}"), Check("fingerprint", same, said)], opened.splits
+
+
+def _checksums(spec: DatasetSpec, folder: Path) -> list[Check]:
+    """Whether the published files that are there are byte for byte those; a loader tells of those it misses."""
+    there = {path: digest for path, digest in spec.checksums.items() if (folder / path).is_file()}
+    if not there:
+        return []
+    other = [path for path, digest in there.items() if _digest(folder / path, digest.partition(":")[0]) != digest]
+    said = f"{len(there)} of {len(spec.checksums)} published files are there"
+    return [Check("checksums", not other, f"{said}, differing: {', '.join(other) or 'none'}")]
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
+
+
+def _remarks(splits: Mapping[str, datasets.Dataset]) -> list[Check]:
+    """What a loader says of a split beyond its data."""
+    said = [f"{split}: {d.info.description}" for split, d in splits.items() if d.info.description]
+    return [Check("remarks", True, "; ".join(said))] if said else []
 
 
 def _counts(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset]) -> Check:
