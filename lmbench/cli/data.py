@@ -51,7 +51,7 @@ def outline(entry: Entry[DatasetSpec], root: Path) -> dict[str, Any]:
     """What ``data list --json`` tells of a dataset; ``state`` is present, prepared or missing."""
     spec = entry.spec
     prepared, folder = prepared_folder(entry, root), root / spec.folder
-    if is_family(spec.name):
+    if is_family(spec.name) and not spec.folder:
         place, state = f"the folder named in {spec.name[:-1]}DIR", "present"
     elif prepared.is_dir():
         place, state = str(prepared), "prepared"
@@ -84,8 +84,10 @@ def prepare(name: str, source: Path, data_root: Path | None) -> None:
     """Read the original files of a dataset once and keep them as one copy that opens fast."""
     entry: Entry[DatasetSpec] = get_plugins().find("dataset", name)
     spec = entry.spec
-    if not spec.folder:
-        kind = "takes any folder as it is" if is_family(spec.name) else "is embedded"
+    if not spec.folder or is_family(spec.name):
+        kind = "is embedded"
+        if is_family(spec.name):
+            kind = "is cut anew for each of its settings" if spec.folder else "takes any folder as it is"
         raise UsageError(f"{name} {kind}: there is nothing to prepare.")
     folder = next((f for f in (source / spec.folder, source) if f.is_dir()), None)
     if folder is None:
