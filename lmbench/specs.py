@@ -94,11 +94,13 @@ class Preprocessing:
     """From a sample's box to the network's image: resize it to a square of ``resize``, cut ``crop`` pixels off each side.
 
     Convention: landmarks move as in the reference code, ``p' = (p - origin of the box) * resize / side - crop`` (the
-    corner of a pixel is not distinguished from its centre); resizing is Pillow's antialiased bilinear.
+    corner of a pixel is not distinguished from its centre); resizing is Pillow's antialiased bilinear. Where a box reaches
+    beyond the source image, pixels have the grey level ``fill`` (0 black, 255 white).
     """
 
     resize: int
     crop: int = 0
+    fill: int = 0
 
     @property
     def size(self) -> int:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,12 @@ class OpenDataset:
         return self.entry.spec
 
     def pixels(self, split: str, steps: Preprocessing | None = None) -> PixelStore:
-        """The pixel store of a split under its own preprocessing, or ``steps``. Raises DataError: no such split."""
+        """The pixel store of a split under its own preprocessing, or another size and crop. Raises DataError: no split."""
         if split not in self.splits:
             raise DataError(f"{self.name} has no split {split!r}; it has {', '.join(self.splits)}.")
-        return open_pixels(self.splits[split], self.fingerprint, split, steps or self.spec.preprocessing, cache_root())
+        own = self.spec.preprocessing
+        steps = own if steps is None else replace(steps, fill=own.fill)
+        return open_pixels(self.splits[split], self.fingerprint, split, steps, cache_root())
 
 
 def open_dataset(name: str, data_root: Path | None = None, plugins: Plugins | None = None) -> OpenDataset:

@@ -185,9 +185,15 @@ def _landmarks(splits: Mapping[str, datasets.Dataset], images: Mapping[str, Spli
         outside = ((points < -0.5) | (points > images[split].sizes[:, None] - 0.5)).any(-1) & finite
         parts.append(
             f"{split} {int(finite.sum())} of {finite.size} finite, {int((outside & visible).sum())} visible ones "
-            f"outside their image"
+            f"outside their image" + _none_visible(visible)
         )
     return Check("landmarks", ok, "; ".join(parts))
+
+
+def _none_visible(visible: np.ndarray) -> str:
+    """Such an image is kept: nothing of it is scored."""
+    number = int((~visible.any(1)).sum())
+    return f", {number} images without a visible one" if number else ""
 
 
 def _eye_distance(splits: Mapping[str, datasets.Dataset], eyes: tuple[int, int]) -> Check:
