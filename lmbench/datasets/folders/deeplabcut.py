@@ -12,7 +12,7 @@ import numpy as np
 from lmbench.datasets.folders.options import Options
 from lmbench.datasets.folders.photos import Photos
 from lmbench.datasets.folders.rows import first_row, read_rows
-from lmbench.datasets.folders.samples import Annotations, Sample, coordinate
+from lmbench.datasets.folders.samples import Annotations, Sample, coordinate, known
 from lmbench.errors import DataError
 
 HEADERS = ("scorer", "individuals", "bodyparts", "coords")
@@ -51,5 +51,5 @@ def read(path: Path, options: Options, photos: Photos) -> Annotations:
                 if at is not None:
                     values[k] = [coordinate(cell, f"{path}:{number}") for cell in row[at : at + 2]]
             points = values - (options.first_pixel or 0)
-            samples.append(Sample(image, path, points, np.isfinite(points).all(1), label=owner))
+            samples.append(Sample(image, path, points, known(points), label=owner))
     return Annotations(names, samples)

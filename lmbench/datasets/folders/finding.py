@@ -44,12 +44,11 @@ def read_annotations(options: Options, photos: Photos, where: str) -> Annotation
     parts = [FORMATS[format_name].read(f, options, photos) for f in files]
     names = parts[0].names
     for file, part in zip(files, parts, strict=True):
-        if part.names != names:
-            if set(part.names) != set(names) or format_name == "pts":
-                raise DataError(
-                    f"{where}: {photos.relative(files[0])} has {len(names)} landmarks ({_few(names)}), "
-                    f"{photos.relative(file)} has {len(part.names)} ({_few(part.names)}). Name one file by file=."
-                )
+        if set(part.names) != set(names):
+            raise DataError(
+                f"{where}: {photos.relative(files[0])} has {len(names)} landmarks ({_few(names)}), "
+                f"{photos.relative(file)} has {len(part.names)} ({_few(part.names)}). Name one file by file=."
+            )
     samples = [_ordered(s, part.names, names) for part in parts for s in part.samples]
     listed = _few(tuple(photos.relative(f) for f in files))
     notes = dict.fromkeys(n for part in parts for n in part.notes)

@@ -10,7 +10,7 @@ import numpy as np
 
 from lmbench.datasets.folders.options import Options
 from lmbench.datasets.folders.photos import Photos
-from lmbench.datasets.folders.samples import Annotations, Sample, coordinate
+from lmbench.datasets.folders.samples import Annotations, Sample, coordinate, known
 from lmbench.errors import DataError
 
 HEAD = 1 << 16  # bytes in which a file shows what it is
@@ -63,7 +63,7 @@ def _sample(
         image=image,
         file=path,
         points=points - first_pixel,
-        visible=np.isfinite(points).all(1),
+        visible=known(points),
         box=(left - first_pixel, top - first_pixel, width, height) if width > 0 and height > 0 else None,
         label=str(number),
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from lmbench.datasets.folders.options import Options
 from lmbench.datasets.folders.photos import Photos
-from lmbench.datasets.folders.samples import Annotations, Sample, coordinate
+from lmbench.datasets.folders.samples import Annotations, Sample, coordinate, known
 from lmbench.errors import DataError
 
 ONE_BASED = 1.0  # MATLAB counts pixels from one
@@ -28,7 +28,7 @@ def read(path: Path, options: Options, photos: Photos) -> Annotations:
         said = "there is none" if not images else f"there are {', '.join(i.name for i in images)}"
         raise DataError(f"{path}: one image of this name is expected beside it; {said}.")
     names = tuple(map(str, range(len(points))))
-    return Annotations(names, [Sample(images[0].name, path, points, np.isfinite(points).all(1))])
+    return Annotations(names, [Sample(images[0].name, path, points, known(points))])
 
 
 def read_points(path: Path) -> np.ndarray:

@@ -89,6 +89,11 @@ def folded_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
+def known(points: np.ndarray) -> np.ndarray:
+    """(L,) bool: which of the points (L, 2) have both coordinates."""
+    return np.asarray(np.isfinite(points).all(axis=1))
+
+
 def coordinate(text: str, where: str) -> float:
     """A number of a text annotation, NaN where it is empty. Raises DataError."""
     if text.strip().lower() in ("", "nan"):

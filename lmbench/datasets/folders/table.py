@@ -9,7 +9,7 @@ import numpy as np
 from lmbench.datasets.folders.options import Options
 from lmbench.datasets.folders.photos import Photos
 from lmbench.datasets.folders.rows import first_row, read_rows
-from lmbench.datasets.folders.samples import Annotations, Box, Sample, coordinate
+from lmbench.datasets.folders.samples import Annotations, Box, Sample, coordinate, known
 from lmbench.datasets.folders.splitting import word_of
 from lmbench.errors import DataError
 
@@ -36,13 +36,13 @@ def read(path: Path, options: Options, photos: Photos) -> Annotations:
     half = [n for n in header if n[-2:] in ("_x", "_y") and n[:-2] not in names]
     if half or len(set(header)) != len(header):
         raise DataError(f"{path}:1: columns must be unique, and NAME_x and NAME_y come in pairs ({', '.join(header)}).")
-    known = {"image", "id", "split", *BOX}
-    known |= {name + end for name in names for end in ("_x", "_y", "_visible")}
+    used = {"image", "id", "split", *BOX}
+    used |= {name + end for name in names for end in ("_x", "_y", "_visible")}
     samples = [
         _sample(dict(zip(header, row, strict=True)), names, path, number, options.first_pixel or 0)
         for number, row in rows[1:]
     ]
-    unknown = [column for column in header if column not in known]
+    unknown = [column for column in header if column not in used]
     return Annotations(names, samples, (f"columns not used: {', '.join(unknown)}",) if unknown else ())
 
 
@@ -53,7 +53,7 @@ def _names(header: list[str]) -> tuple[str, ...]:
 def _sample(cells: dict[str, str], names: tuple[str, ...], path: Path, number: int, first_pixel: float) -> Sample:
     where = f"{path}:{number}"
     points = np.array([[coordinate(cells[n + end], where) for end in ("_x", "_y")] for n in names]) - first_pixel
-    visible = np.isfinite(points).all(1)
+    visible = known(points)
     for k, name in enumerate(names):
         said = cells.get(f"{name}_visible", "").lower()
         if said not in SEEN:
