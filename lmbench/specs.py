@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 API_VERSION = 1
@@ -128,6 +128,9 @@ class DatasetSpec(Spec):
     """Groups of landmarks that are also scored apart (``{"wrist": (1, 2)}``)."""
     hidden_annotated: bool = False
     """Invisible landmarks keep their true positions (else they are absent, and never looked at)."""
+    describe: str = ""
+    """For a family whose members differ: a lazy target, called with what follows the colon, that returns the fields which
+    this member sets (``{"landmark_names": ...}``)."""
     version: str = "1"
     folder: str = ""
     """The folder below the data root that holds it; empty for an embedded dataset."""
@@ -136,6 +139,13 @@ class DatasetSpec(Spec):
     checksums: Mapping[str, str] = field(default_factory=dict)
     """Files as published, by their path below ``folder``: ``md5:...`` or ``sha256:...`` of the bytes, for ``verify``."""
     notes: tuple[str, ...] = ()
+
+    def member(self, argument: str) -> DatasetSpec:
+        """The spec of a family's member; its name stays the family's, so that a folder that was moved is the same data."""
+        if not self.describe or not argument:
+            return self
+        module, _, attribute = self.describe.partition(":")
+        return replace(self, **getattr(importlib.import_module(module), attribute)(argument))
 
     @property
     def has_landmarks(self) -> bool:

@@ -169,7 +169,7 @@ def test_what_cannot_be_prepared_is_told(
 def test_a_source_that_is_no_folder_is_told(run: Callable[..., Output], tmp_path: Path) -> None:
     code, _, err = run("prepare", "mtfl", "--source", tmp_path / "nowhere")
     assert code == 5
-    assert "is no folder. Unpack MTFL.zip" in err
+    assert "is no folder and no zip or tar archive. Unpack MTFL.zip" in err
 
 
 def test_a_family_that_cuts_a_dataset_anew_is_never_prepared(run: Callable[..., Output], tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ import datasets
 import numpy as np
 
 from lmbench import progress
-from lmbench.data.opening import fingerprint, image_bytes, load_splits, open_prepared
+from lmbench.data.opening import load_splits, open_prepared
 from lmbench.data.pixels import decode
 from lmbench.data.places import default_data_root, prepared_folder
+from lmbench.data.preparing import fingerprint, image_bytes
 from lmbench.data.schema import Incomplete, column
 from lmbench.errors import DataError
 from lmbench.plugins import Plugins, get_plugins
