@@ -28,6 +28,7 @@ from small_face_trees import (
 )
 from small_trees import mtfl_tree, write_image
 
+from lmbench.data.opening import open_prepared, save_prepared
 from lmbench.data.pixels import PixelStore, open_pixels
 from lmbench.data.schema import Incomplete, column
 from lmbench.data.verification import verify_dataset
@@ -321,6 +322,9 @@ def test_repeated_test_images_of_aflw_r_are_kept_under_ids_of_their_own_and_coun
     test = aflw_r.load(tmp_path / "aflw")["test"]
     assert ids_of(test) == ["0/image01000_50.jpg", "1/image01001_51.jpg", "0/image01000_50.jpg#2"]
     assert "1 of 3 entries repeat an earlier image" in test.info.description
+    entry = get_plugins().find("dataset", "aflw_r")
+    save_prepared(entry, {"test": test}, tmp_path / "copy", "here")
+    assert open_prepared("aflw_r", entry, tmp_path / "copy").splits["test"].info.description == test.info.description
 
 
 @pytest.mark.parametrize(
