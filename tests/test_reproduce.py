@@ -333,6 +333,19 @@ def test_finished_runs_are_taken_and_not_done_again(lab):
     assert out.count("reuse supervised_connected") == 1
 
 
+def test_a_finished_record_of_other_data_is_not_shown_as_if_it_were_of_this(lab):
+    lab(FIRST)
+    path = next((lab.folder / "runs").glob("mean-shape*/record.json"))
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "data": {"fingerprint": "another"}}))
+    for copy in (lab.folder / "out" / "records").glob("mean-shape*"):
+        copy.unlink()
+    _, out, _ = lab(FIRST, "--plan")
+    assert out.count("reuse ") == 1
+    lab(FIRST, "--force")
+    assert lab.ran.count("mean_shape/none") == 2  # asked of the runner, which refuses it
+
+
 def test_a_run_of_other_tasks_and_annotations_serves_where_its_numbers_are_the_same(lab):
     lab("sparse2017/supp_table2", maps=FACES)  # n = 1, 5, 10, 20, all of the same network
     before = [m for m in lab.ran if m == "supervised/connected"]

@@ -306,8 +306,8 @@ class SoftargmaxConditioned:
 
 
 def _check_points(head: str, points: int) -> None:
-    if points < 1:
-        raise UsageError(f"head {head}: points = {points}; expected 1 or more virtual points a landmark.")
+    if not isinstance(points, int) or points < 1:
+        raise UsageError(f"head {head}: points = {points!r}; expected 1 or more virtual points a landmark.")
 
 
 @dataclass(frozen=True)

@@ -129,9 +129,11 @@ def _prospect(
     run.config = config = _with_numbers(config, numbers)
     job = runner.prepare(config, plugins, plan.request.data_root, runs, device, opened)
     what = runner.plan(job)
-    if what["finished"]:
-        return Prospect(run, job, read_record(job.folder / RECORD))
     record = next((r for r in records if _serves(r, run, job)), None)
+    if what["finished"]:
+        finished = read_record(job.folder / RECORD)
+        # One of other data is left to the runner, which refuses to go on beside it and says what to do.
+        record = finished if finished["data"]["fingerprint"] == job.target.fingerprint else record
     return Prospect(run, job, record, what["stages"])
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from lmbench.errors import LmbenchError, StaleError
 from lmbench.reproduction.planning import PlannedRun, Request, TablePlan
-from lmbench.store import write_atomically
+from lmbench.store import read_json, write_atomically
 
 COLUMNS = (
     "paper", "table", "method", "label", "variant", "backbone", "feature_dim", "n_landmarks", "pretrain_dataset",
@@ -80,7 +80,7 @@ def write(path: Path, rows: Sequence[Row], records: Mapping[int, Mapping[str, An
     """Writes the CSV and, beside the leaderboards, a copy of every record that it links. Raises StaleError."""
     for record in {r["run"]: r for r in records.values()}.values():
         copy = out / "records" / f"{record['run']}.json"
-        if copy.exists() and json.loads(copy.read_text(encoding="utf-8")).get("metrics") != record["metrics"]:
+        if copy.exists() and read_json(copy).get("metrics") != record["metrics"]:
             raise StaleError(f"{copy} has other values than the run {record['run']}; remove one of the two.")
         if not copy.exists():
             write_atomically(copy, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
