@@ -211,6 +211,27 @@ class VariantSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PublishedRows:
+    """The rows of ``published.csv`` that a method's runs are set beside, and the configuration that the papers mean.
+
+    ``where``: column -> the values it may have, with shell wildcards; every column named must fit. ``{column}`` in
+    ``variant`` and ``backbone`` is filled in from the row. ``pretrain_on`` and ``metrics`` stand for what the row prints
+    where they are given (of several metrics the first that a run measured counts), ``part`` for the part of a record.
+    ``settings`` go above the preset; ``reason`` says why no run can give these rows.
+    """
+
+    where: Mapping[str, tuple[str, ...]]
+    variant: str = ""
+    backbone: str = ""
+    pretrain_on: str = ""
+    metrics: tuple[str, ...] = ()
+    part: str = ""
+    settings: Settings = field(default_factory=dict)
+    note: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class MethodSpec(Spec):
     """A recipe as data: stages + which frozen output is evaluated + defaults + named presets.
 
@@ -227,6 +248,8 @@ class MethodSpec(Spec):
     supervision: str = "self-supervised"
     choices: Mapping[str, str] = field(default_factory=dict)
     """What the paper leaves open and what was chosen, each with its reason; copied into every record."""
+    published: tuple[PublishedRows, ...] = ()
+    """The printed numbers that ``lmbench reproduce`` sets beside its runs."""
 
     def variant(self, name: str) -> VariantSpec | None:
         return next(
