@@ -23,7 +23,7 @@ from PIL import Image
 from small_trees import write_image
 
 from lmbench.data.opening import open_dataset
-from lmbench.data.pixels import described, preprocess_image
+from lmbench.data.pixels import preprocess_image
 from lmbench.data.schema import Incomplete, column
 from lmbench.datasets import bbcpose, cats, inat_aves, lspet, mnist, zappos
 from lmbench.datasets.specs import DATASETS
@@ -226,11 +226,6 @@ def test_a_shoe_lies_in_a_white_square(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(zappos, "HELD_OUT", 500)
     with pytest.raises(DataError, match=r"6 \*\.jpg under .*; 50025 are expected"):
         zappos.load(tmp_path / "ut-zap50k-images")
-
-
-def test_black_filling_leaves_the_addresses_of_pixel_stores_as_they_were() -> None:
-    assert described(Preprocessing(resize=136, crop=20)) == {"resize": 136, "crop": 20}
-    assert described(Preprocessing(resize=94, fill=255)) == {"resize": 94, "crop": 0, "fill": 255}
 
 
 def test_birds_of_inaturalist_are_all_images_or_those_of_the_papers_list(tmp_path: Path) -> None:

@@ -151,12 +151,6 @@ def _cut(image: Image.Image, box: tuple[int, int, int, int], fill: int) -> Image
     return part
 
 
-def described(steps: Preprocessing) -> dict[str, int]:
-    """The fields of ``steps`` that stores are addressed by; black filling, the rule before there was a choice, is unsaid."""
-    fields = asdict(steps)
-    return fields if fields["fill"] else {k: v for k, v in fields.items() if k != "fill"}
-
-
 def decode(sample: Mapping[str, Any], where: str) -> Image.Image:
     """The image of a sample. Raises DataError naming the file where it is missing, empty or no image."""
     record = sample["image"]
@@ -179,7 +173,7 @@ def open_pixels(
     dataset: datasets.Dataset, fingerprint: str, split: str, steps: Preprocessing, cache: Path
 ) -> PixelStore:
     """The pixel store of a split, built on first use (with progress) and mapped ever after."""
-    key = digest_of({"fingerprint": fingerprint, "split": split, "steps": described(steps), "format": FORMAT})
+    key = digest_of({"fingerprint": fingerprint, "split": split, "steps": asdict(steps), "format": FORMAT})
     folder = cache / "pixels" / key[:20]
     with building(folder) as draft:
         if draft is not None:
@@ -224,7 +218,7 @@ def _build(
         "key": key,
         "fingerprint": fingerprint,
         "split": split,
-        "steps": described(steps),
+        "steps": asdict(steps),
         "pixels_sha256": digest.hexdigest(),
     }
     (draft / "store.json").write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
