@@ -133,7 +133,7 @@ def measured_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
 def published_rows() -> list[dict[str, Any]]:
     """The published measurements of landmarks; values stay as printed ("21.8", "8.89")."""
     rows = []
-    for p in _published():
+    for p in read_published():
         if p["task"] not in ("regression", "matching", "equivariance") or not p["dataset"]:
             continue
         rows.append(
@@ -190,7 +190,8 @@ def render(rows: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _published() -> list[dict[str, str]]:
+def read_published() -> list[dict[str, str]]:
+    """The rows of ``published.csv``, as text."""
     text = resources.files("lmbench.published").joinpath("published.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(io.StringIO(text)))
 

@@ -19,14 +19,14 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pluggy
 
 from lmbench import __version__, hookspecs
 from lmbench.errors import LmbenchError, PluginError, UsageError, did_you_mean
-from lmbench.registry import Entry, Registry
+from lmbench.registry import Entry, Registry, family_member
 from lmbench.spec_fields import complaints
 from lmbench.specs import (
     API_VERSION,
@@ -96,15 +96,22 @@ class Plugins:
         return cast(Registry[Any], getattr(self, kind.removesuffix("s") + "s"))
 
     def find(self, kind: str, name: str) -> Entry[Any]:
-        """The entry of a component. Raises UsageError for an unknown or ambiguous name, telling of disabled plugins."""
+        """The entry of a component; a family's member comes with its own spec where the family describes its members.
+
+        Raises UsageError for an unknown or ambiguous name, telling of disabled plugins; what the member's files make it
+        raise.
+        """
         try:
-            return self.registry(kind).get(name)
+            entry = self.registry(kind).get(name)
         except UsageError as error:
             broken = [i.distribution for i in self.infos if i.status != "ok"]
             if broken and "unknown" in str(error):
                 hint = f" {', '.join(broken)} could not be loaded: see `lmbench plugin doctor`."
                 raise UsageError(str(error) + hint) from None
             raise
+        if isinstance(entry.spec, DatasetSpec) and entry.spec.describe:
+            return replace(entry, spec=entry.spec.member(family_member(entry.spec.name, name)))
+        return entry
 
     def lacking(self, distributions: Iterable[str]) -> list[str]:
         """Those of some distributions that no working plugin comes from."""

@@ -65,14 +65,23 @@ class Job:
         return self.source
 
 
-def prepare(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: Path, device: str = "auto") -> Job:
-    """Opens the data and addresses every stage. Raises UsageError or DataError before anything is computed."""
-    target = open_dataset(config.dataset, data_root, plugins)
-    source = None
-    if config.pretrain_on:
-        source = (
-            target if config.pretrain_on == config.dataset else open_dataset(config.pretrain_on, data_root, plugins)
-        )
+def prepare(
+    config: RunConfig,
+    plugins: Plugins,
+    data_root: Path | None,
+    runs: Path,
+    device: str = "auto",
+    opened: dict[str, OpenDataset] | None = None,
+) -> Job:
+    """Opens the data and addresses every stage. Raises UsageError or DataError before anything is computed.
+
+    ``opened``: datasets by name that were opened before; those opened now are added, so that several runs share them.
+    """
+    opened = {} if opened is None else opened
+    for name in filter(None, (config.dataset, config.pretrain_on)):
+        if name not in opened:
+            opened[name] = open_dataset(name, data_root, plugins)
+    target, source = opened[config.dataset], opened.get(config.pretrain_on)
     train_size = min(len(target.splits["train"]), config.train_images or 10**9)
     too_many = [n for n in config.regression.annotations if n != "all" and int(n) > train_size]
     if too_many or any(n != "all" and int(n) < 1 for n in config.regression.annotations):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 API_VERSION = 1
@@ -94,11 +94,13 @@ class Preprocessing:
     """From a sample's box to the network's image: resize it to a square of ``resize``, cut ``crop`` pixels off each side.
 
     Convention: landmarks move as in the reference code, ``p' = (p - origin of the box) * resize / side - crop`` (the
-    corner of a pixel is not distinguished from its centre); resizing is Pillow's antialiased bilinear.
+    corner of a pixel is not distinguished from its centre); resizing is Pillow's antialiased bilinear. Where a box reaches
+    beyond the source image, pixels have the grey level ``fill`` (0 black, 255 white).
     """
 
     resize: int
     crop: int = 0
+    fill: int = 0
 
     @property
     def size(self) -> int:
@@ -126,12 +128,24 @@ class DatasetSpec(Spec):
     """Groups of landmarks that are also scored apart (``{"wrist": (1, 2)}``)."""
     hidden_annotated: bool = False
     """Invisible landmarks keep their true positions (else they are absent, and never looked at)."""
+    describe: str = ""
+    """For a family whose members differ: a lazy target, called with what follows the colon, that returns the fields which
+    this member sets (``{"landmark_names": ...}``)."""
     version: str = "1"
     folder: str = ""
     """The folder below the data root that holds it; empty for an embedded dataset."""
     licence: str = ""
     source: str = ""
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    """Files as published, by their path below ``folder``: ``md5:...`` or ``sha256:...`` of the bytes, for ``verify``."""
     notes: tuple[str, ...] = ()
+
+    def member(self, argument: str) -> DatasetSpec:
+        """The spec of a family's member; its name stays the family's, so that a folder that was moved is the same data."""
+        if not self.describe or not argument:
+            return self
+        module, _, attribute = self.describe.partition(":")
+        return replace(self, **getattr(importlib.import_module(module), attribute)(argument))
 
     @property
     def has_landmarks(self) -> bool:
@@ -197,6 +211,27 @@ class VariantSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PublishedRows:
+    """The rows of ``published.csv`` that a method's runs are set beside, and the configuration that the papers mean.
+
+    ``where``: column -> the values it may have, with shell wildcards; every column named must fit. ``{column}`` in
+    ``variant`` and ``backbone`` is filled in from the row. ``pretrain_on`` and ``metrics`` stand for what the row prints
+    where they are given (of several metrics the first that a run measured counts), ``part`` for the part of a record.
+    ``settings`` go above the preset; ``reason`` says why no run can give these rows.
+    """
+
+    where: Mapping[str, tuple[str, ...]]
+    variant: str = ""
+    backbone: str = ""
+    pretrain_on: str = ""
+    metrics: tuple[str, ...] = ()
+    part: str = ""
+    settings: Settings = field(default_factory=dict)
+    note: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class MethodSpec(Spec):
     """A recipe as data: stages + which frozen output is evaluated + defaults + named presets.
 
@@ -213,6 +248,8 @@ class MethodSpec(Spec):
     supervision: str = "self-supervised"
     choices: Mapping[str, str] = field(default_factory=dict)
     """What the paper leaves open and what was chosen, each with its reason; copied into every record."""
+    published: tuple[PublishedRows, ...] = ()
+    """The printed numbers that ``lmbench reproduce`` sets beside its runs."""
 
     def variant(self, name: str) -> VariantSpec | None:
         return next(

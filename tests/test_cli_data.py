@@ -36,7 +36,7 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         for entry in get_plugins().registry("dataset"):
             spec = entry.spec
             if spec.name in splits:
-                spec = dataclasses.replace(spec, splits=splits[spec.name])
+                spec = dataclasses.replace(spec, splits=splits[spec.name], checksums={})
             registry.add(spec, entry.owner, entry.version)
 
         class Few:
@@ -169,7 +169,17 @@ def test_what_cannot_be_prepared_is_told(
 def test_a_source_that_is_no_folder_is_told(run: Callable[..., Output], tmp_path: Path) -> None:
     code, _, err = run("prepare", "mtfl", "--source", tmp_path / "nowhere")
     assert code == 5
-    assert "is no folder. Unpack MTFL.zip" in err
+    assert "is no folder and no zip or tar archive. Unpack MTFL.zip" in err
+
+
+def test_a_family_that_cuts_a_dataset_anew_is_never_prepared(run: Callable[..., Output], tmp_path: Path) -> None:
+    """One copy would answer for all its members."""
+    code, _, err = run("prepare", "mafl_unaligned:1-2", "--source", tmp_path)
+    assert code == 2
+    assert "is cut anew for each of its settings" in err
+    listed = {item["name"]: item for item in json.loads(run("list", "--json", "--data-root", tmp_path)[1])}
+    assert listed["mafl_unaligned:*"]["place"] == str(tmp_path / "celeba")
+    assert listed["mafl_unaligned:*"]["state"] == "missing"
 
 
 # --- verify ---

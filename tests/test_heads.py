@@ -153,6 +153,20 @@ def test_standardising_makes_the_scale_of_a_channel_indifferent():
     )
 
 
+@pytest.mark.parametrize("make", [SoftargmaxConditioned, SoftargmaxLinear])
+def test_the_number_of_virtual_points_is_a_setting_and_is_stated(make):
+    inputs, landmarks = bumps(8, 0)
+    short = {"steps": 2} if make is SoftargmaxConditioned else {"epochs": 1}
+    for points in (1, 10):
+        head = make(points=points, **short)
+        state = fit(head, inputs, landmarks).state()
+        assert state["filters"].shape[1] == POINTS * points and state["linear"].shape[-1] == 2 * points
+        assert head.description()["points_per_landmark"] == points
+    for wrong in (0, -1, 2.5, "ten"):
+        with pytest.raises(UsageError, match="1 or more virtual points"):
+            make(points=wrong)
+
+
 def test_an_unknown_recipe_is_refused_with_the_nearest_name():
     with pytest.raises(UsageError, match="Did you mean 'cl_faces'"):
         SoftargmaxLinear(recipe="cl_face")

@@ -19,7 +19,7 @@ from PIL import Image
 from small_trees import write_image
 
 from lmbench.data import mapped, pixels
-from lmbench.data.pixels import PixelStore, open_pixels, transform_points
+from lmbench.data.pixels import PixelStore, open_pixels, preprocess_image, transform_points
 from lmbench.data.schema import landmark_dataset
 from lmbench.errors import DataError, LmbenchError
 from lmbench.specs import Preprocessing
@@ -320,3 +320,17 @@ def test_an_image_that_is_too_large_to_be_one_is_named(tmp_path: Path, monkeypat
 def test_the_store_of_another_user_can_be_read(store: PixelStore, tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "pixels" / store.key[:20]
     assert os.stat(folder).st_mode & 0o555 == 0o555
+
+
+@pytest.mark.parametrize("box", [(10.0, 20.0, 60.0, 60.0), (10.3, 20.8, 60.45, 51.7), (33.37, 12.61, 40.0, 90.2)])
+def test_a_box_may_begin_and_end_within_a_pixel(box: tuple[float, float, float, float]) -> None:
+    """A ramp stays a ramp: pixel i of the result shows the source at (i + 1/2) * side / size - 1/2 from the box's corner."""
+    left, top, width, height = box
+    yy, xx = np.mgrid[:128, :128].astype(np.uint8)
+    image = Image.fromarray(np.stack([xx * 2, yy * 2, xx], axis=2))
+    found, sides = preprocess_image(image, np.array(box, np.float32), Preprocessing(resize=24, crop=2))
+    np.testing.assert_allclose(sides, (width, height), atol=1e-4)
+    i = np.arange(2, 22) + 0.5
+    inner = slice(1, -1)  # the filter is cut off at the box's edge
+    np.testing.assert_allclose(found[5, inner, 0], (2 * (left + i * width / 24 - 0.5))[inner], atol=1.01)
+    np.testing.assert_allclose(found[inner, 5, 1], (2 * (top + i * height / 24 - 0.5))[inner], atol=1.01)

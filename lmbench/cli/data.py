@@ -10,7 +10,7 @@ import click
 
 from lmbench.cli.table import show_table
 from lmbench.data.places import default_data_root, prepared_folder
-from lmbench.errors import DataError, StaleError, UsageError
+from lmbench.errors import DataError, UsageError
 from lmbench.plugins import get_plugins
 from lmbench.registry import Entry, is_family
 from lmbench.specs import DatasetSpec
@@ -51,7 +51,7 @@ def outline(entry: Entry[DatasetSpec], root: Path) -> dict[str, Any]:
     """What ``data list --json`` tells of a dataset; ``state`` is present, prepared or missing."""
     spec = entry.spec
     prepared, folder = prepared_folder(entry, root), root / spec.folder
-    if is_family(spec.name):
+    if is_family(spec.name) and not spec.folder:
         place, state = f"the folder named in {spec.name[:-1]}DIR", "present"
     elif prepared.is_dir():
         place, state = str(prepared), "prepared"
@@ -75,34 +75,34 @@ def outline(entry: Entry[DatasetSpec], root: Path) -> dict[str, Any]:
 @click.argument("name")
 @click.option(
     "--source",
-    required=True,
+    default=None,
     type=click.Path(path_type=Path),
-    help="The unpacked original: the dataset's own folder, or the one that contains it.",
+    help="The original: its folder, the folder that contains it, or a zip or tar archive.",
 )
+@click.option("--download", is_flag=True, help="Fetch the original first, where that is allowed (celeba, mnist).")
 @DATA_ROOT
-def prepare(name: str, source: Path, data_root: Path | None) -> None:
-    """Read the original files of a dataset once and keep them as one copy that opens fast."""
+def prepare(name: str, source: Path | None, download: bool, data_root: Path | None) -> None:
+    """Read the original files of a dataset once and keep them as one copy that opens fast.
+
+    A call that was killed goes on where it stopped when it is given again.
+    """
     entry: Entry[DatasetSpec] = get_plugins().find("dataset", name)
     spec = entry.spec
-    if not spec.folder:
-        kind = "takes any folder as it is" if is_family(spec.name) else "is embedded"
+    if not spec.folder or is_family(spec.name):
+        kind = "is embedded"
+        if is_family(spec.name):
+            kind = "is cut anew for each of its settings" if spec.folder else "takes any folder as it is"
         raise UsageError(f"{name} {kind}: there is nothing to prepare.")
-    folder = next((f for f in (source / spec.folder, source) if f.is_dir()), None)
-    if folder is None:
-        raise DataError(f"{name}: {source} is no folder. Unpack {spec.source or 'the dataset'} and pass that folder.")
-    target = prepared_folder(entry, data_root or default_data_root())
+    if download == (source is not None):
+        raise UsageError("prepare needs the original: pass either --source FOLDER_OR_ARCHIVE or --download.")
+    root = data_root or default_data_root()
 
-    from lmbench.data.opening import fingerprint, load_splits, open_prepared, save_prepared
+    from lmbench.data import opening
+    from lmbench.data.downloads import download as fetch
 
-    existed = target.is_dir()
-    splits = load_splits(name, entry, folder)
-    if not existed:
-        save_prepared(entry, splits, target, str(folder.resolve()))
-    prepared = open_prepared(name, entry, target)
-    if existed and fingerprint(name, spec, splits) != prepared.fingerprint:
-        raise StaleError(
-            f"{target} holds another copy of {name} and is left as it is; delete that folder to prepare this one."
-        )
+    original = source if source is not None else fetch(spec.name, root, spec.source)
+    target = prepared_folder(entry, root)
+    prepared, existed = opening.prepare(name, entry, original, target)
     counts = ", ".join(f"{len(d)} {split}" for split, d in prepared.splits.items())
     click.echo(f"{name}: {counts} images {'were prepared before' if existed else 'prepared'} in {target}")
 

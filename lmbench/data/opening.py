@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import datasets
 
-from lmbench import progress
-from lmbench.config import digest_of
+from lmbench.data.archives import originals
 from lmbench.data.pixels import PixelStore, open_pixels
 from lmbench.data.places import cache_root, default_data_root, prepared_folder
-from lmbench.data.schema import Incomplete, column
-from lmbench.errors import DataError, LmbenchError
+from lmbench.data.preparing import NOTE, fingerprint, load_split, save_prepared
+from lmbench.data.schema import Incomplete
+from lmbench.errors import DataError, LmbenchError, StaleError
 from lmbench.plugins import Plugins, get_plugins
 from lmbench.registry import Entry, family_member
 from lmbench.specs import DatasetSpec, Preprocessing
-from lmbench.store import building, read_json
-
-IMAGES_A_READ = 512
-IMAGES_A_WRITE = 100
+from lmbench.store import read_json
 
 
 @dataclass(frozen=True)
@@ -44,10 +38,12 @@ class OpenDataset:
         return self.entry.spec
 
     def pixels(self, split: str, steps: Preprocessing | None = None) -> PixelStore:
-        """The pixel store of a split under its own preprocessing, or ``steps``. Raises DataError: no such split."""
+        """The pixel store of a split under its own preprocessing, or another size and crop. Raises DataError: no split."""
         if split not in self.splits:
             raise DataError(f"{self.name} has no split {split!r}; it has {', '.join(self.splits)}.")
-        return open_pixels(self.splits[split], self.fingerprint, split, steps or self.spec.preprocessing, cache_root())
+        own = self.spec.preprocessing
+        steps = own if steps is None else replace(steps, fill=own.fill)
+        return open_pixels(self.splits[split], self.fingerprint, split, steps, cache_root())
 
 
 def open_dataset(name: str, data_root: Path | None = None, plugins: Plugins | None = None) -> OpenDataset:
@@ -87,102 +83,41 @@ def load_splits(name: str, entry: Entry[DatasetSpec], folder: Path) -> dict[str,
     return splits
 
 
-def fingerprint(name: str, spec: DatasetSpec, splits: Mapping[str, datasets.Dataset]) -> str:
-    """SHA-256 over every image's bytes and every annotation, with the loader's version. Raises DataError."""
-    with progress.task(f"reading {name}", sum(map(len, splits.values()))) as bar:
-        digests = {split: _digest(dataset, name, bar) for split, dataset in splits.items()}
-    return digest_of({"name": spec.name, "version": spec.version, "splits": digests})
-
-
-def _digest(dataset: datasets.Dataset, name: str, bar: progress.Task) -> str:
-    total = hashlib.sha256()
-    plain = dataset.with_format(None)
-    for start in range(0, len(plain), IMAGES_A_READ):
-        rows = plain[start : start + IMAGES_A_READ]
-        for record, source_id in zip(rows["image"], rows["source_id"], strict=True):
-            total.update(source_id.encode())
-            total.update(hashlib.sha256(image_bytes(record, name)).digest())
-        bar.advance(len(rows["source_id"]))
-    for key in sorted(set(dataset.column_names) - {"image", "source_id"}):
-        total.update(column(dataset, key).tobytes())
-    return total.hexdigest()
-
-
-def image_bytes(record: Mapping[str, Any], where: str) -> bytes:
-    """The encoded bytes of an entry of the column ``image``. Raises DataError naming the file."""
-    if record["bytes"] is not None:
-        return bytes(record["bytes"])
-    try:
-        return Path(record["path"]).read_bytes()
-    except OSError as error:
-        raise DataError(f"{where}: {record['path']}: {error.strerror or error}.") from None
-
-
-def save_prepared(entry: Entry[DatasetSpec], splits: Mapping[str, datasets.Dataset], folder: Path, origin: str) -> None:
-    """Writes the splits as Arrow with the images inside and their fingerprint, in one step. Keeps what is there."""
-    spec = entry.spec
-    with building(folder) as draft:
-        if draft is None:
-            return
-        for split, dataset in splits.items():
-            _write_split(dataset, draft / split, f"preparing {spec.name} {split}")
-        written = {split: load_split(draft / split) for split in splits}
-        note = {
-            "name": spec.name,
-            "version": spec.version,
-            "origin": origin,
-            "fingerprint": fingerprint(spec.name, spec, written),
-            "counts": {s: len(d) for s, d in written.items()},
-        }
-        (draft / "prepared.json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
-
-
-def _write_split(dataset: datasets.Dataset, folder: Path, label: str) -> None:
-    """Writes a split with its images' bytes instead of their paths; memory holds a hundred images at a time."""
-    scratch = folder.with_suffix(".arrow")
-    with progress.task(label, len(dataset)) as bar, quiet_datasets():
-
-        def embed(row: dict[str, Any]) -> dict[str, Any]:
-            bar.advance()
-            return {"image": {"bytes": image_bytes(row["image"], label), "path": None}}
-
-        embedded = dataset.map(
-            embed,
-            features=dataset.features,
-            writer_batch_size=IMAGES_A_WRITE,
-            cache_file_name=str(scratch),
-            new_fingerprint=hashlib.sha256(str(scratch).encode()).hexdigest()[:16],  # else `map` pickles the bar
-        )
-        embedded.save_to_disk(folder)
-    scratch.unlink()
-
-
-def load_split(folder: Path) -> datasets.Dataset:
-    """A split that was written as Arrow, mapped from disk."""
-    with quiet_datasets():
-        return datasets.load_from_disk(str(folder))
-
-
-@contextmanager
-def quiet_datasets() -> Iterator[None]:
-    """A block without the progress bars of Hugging Face `datasets`; afterwards they are as they were."""
-    if datasets.are_progress_bars_disabled():
-        yield
-        return
-    datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        datasets.enable_progress_bars()
-
-
 def open_prepared(name: str, entry: Entry[DatasetSpec], folder: Path) -> OpenDataset:
-    """A prepared copy. Raises DataError where it is damaged."""
+    """A prepared copy, its fingerprint as it was written. Raises DataError: damaged; StaleError: of another dataset."""
     try:
-        note = read_json(folder / "prepared.json")
+        note = read_json(folder / NOTE)
+        if (note["name"], note.get("owner", entry.owner)) != (entry.spec.name, entry.owner):
+            raise StaleError(
+                f"{folder} holds a prepared copy of {note.get('owner', '')}:{note['name']}, not of {entry.qualified}, and "
+                "is left as it is. Prepare one of them below another --data-root."
+            )
         splits = {split: load_split(folder / split) for split in note["counts"]}
+    except StaleError:
+        raise
     except (OSError, KeyError, ValueError, LmbenchError) as error:
         raise DataError(
             f"{name}: the prepared copy {folder} is damaged ({error}); delete it and prepare again."
         ) from None
     return OpenDataset(name, entry, splits, note["fingerprint"], str(folder))
+
+
+def prepare(name: str, entry: Entry[DatasetSpec], source: Path, target: Path) -> tuple[OpenDataset, bool]:
+    """The prepared copy of a dataset at ``target``, made from ``source`` unless it is there, and whether it was.
+
+    ``source`` is a folder or an archive. Raises StaleError where another copy, or that of another dataset, is there;
+    DataError for what is missing or damaged.
+    """
+    existed = target.is_dir()
+    if existed:
+        prepared = open_prepared(name, entry, target)  # refuses that of another dataset before anything is read
+    with originals(name, entry.spec, source, target) as folder:
+        splits = load_splits(name, entry, folder)
+        if not existed:
+            save_prepared(entry, splits, target, str(source.resolve()))
+            prepared = open_prepared(name, entry, target)
+        elif fingerprint(name, entry.spec, splits) != prepared.fingerprint:
+            raise StaleError(
+                f"{target} holds another copy of {name} and is left as it is; delete that folder to prepare this one."
+            )
+    return prepared, existed

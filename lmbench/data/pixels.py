@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -123,17 +124,37 @@ def transform_points(points: np.ndarray, boxes: np.ndarray, sides: np.ndarray, s
 def preprocess_image(
     image: Image.Image, box: np.ndarray, steps: Preprocessing
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """(uint8 (size, size, 3), (width, height) of the part that was resized). Parts outside the source are black."""
+    """(uint8 (size, size, 3), (width, height) of the part that was resized). Outside the source is ``steps.fill``.
+
+    A box may begin and end within pixels: it is resampled as it is, so that image and landmarks stay together.
+    """
     image = image.convert("RGB")
-    if box[2] > 0:
-        left, top, width, height = (round(float(v)) for v in box)
-        image = image.crop((left, top, left + width, top + height))
-    sides = (float(image.width), float(image.height))
-    if image.size != (steps.resize, steps.resize):
-        image = image.resize((steps.resize, steps.resize), Image.Resampling.BILINEAR)
+    left, top, width, height = (float(v) for v in box) if box[2] > 0 else (0.0, 0.0, *map(float, image.size))
+    x, y = math.floor(left), math.floor(top)
+    end_x, end_y = math.ceil(left + width), math.ceil(top + height)
+    if (x, y, end_x, end_y) != (0, 0, *image.size):
+        image = _cut(image, (x, y, end_x, end_y), steps.fill)
+    part = (left - x, top - y, min(left - x + width, image.width), min(top - y + height, image.height))
+    if part != (0, 0, steps.resize, steps.resize):
+        image = image.resize((steps.resize, steps.resize), Image.Resampling.BILINEAR, box=part)
     pixels = np.asarray(image)
     end = steps.resize - steps.crop
-    return pixels[steps.crop : end, steps.crop : end], sides
+    return pixels[steps.crop : end, steps.crop : end], (width, height)
+
+
+def _cut(image: Image.Image, box: tuple[int, int, int, int], fill: int) -> Image.Image:
+    """The part (left, top, right, bottom) of an image; ``fill`` where it reaches beyond."""
+    if fill == 0:  # Pillow's own
+        return image.crop(box)
+    part = Image.new("RGB", (box[2] - box[0], box[3] - box[1]), (fill, fill, fill))
+    part.paste(image, (-box[0], -box[1]))
+    return part
+
+
+def described(steps: Preprocessing) -> dict[str, int]:
+    """The fields of ``steps`` that stores are addressed by; black filling, the rule before there was a choice, is unsaid."""
+    fields = asdict(steps)
+    return fields if fields["fill"] else {k: v for k, v in fields.items() if k != "fill"}
 
 
 def decode(sample: Mapping[str, Any], where: str) -> Image.Image:
@@ -158,7 +179,7 @@ def open_pixels(
     dataset: datasets.Dataset, fingerprint: str, split: str, steps: Preprocessing, cache: Path
 ) -> PixelStore:
     """The pixel store of a split, built on first use (with progress) and mapped ever after."""
-    key = digest_of({"fingerprint": fingerprint, "split": split, "steps": asdict(steps), "format": FORMAT})
+    key = digest_of({"fingerprint": fingerprint, "split": split, "steps": described(steps), "format": FORMAT})
     folder = cache / "pixels" / key[:20]
     with building(folder) as draft:
         if draft is not None:
@@ -203,7 +224,7 @@ def _build(
         "key": key,
         "fingerprint": fingerprint,
         "split": split,
-        "steps": asdict(steps),
+        "steps": described(steps),
         "pixels_sha256": digest.hexdigest(),
     }
     (draft / "store.json").write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")

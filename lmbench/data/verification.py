@@ -13,9 +13,10 @@ import datasets
 import numpy as np
 
 from lmbench import progress
-from lmbench.data.opening import fingerprint, image_bytes, load_splits, open_prepared
+from lmbench.data.opening import load_splits, open_prepared
 from lmbench.data.pixels import decode
 from lmbench.data.places import default_data_root, prepared_folder
+from lmbench.data.preparing import fingerprint, image_bytes
 from lmbench.data.schema import Incomplete, column
 from lmbench.errors import DataError
 from lmbench.plugins import Plugins, get_plugins
@@ -53,10 +54,12 @@ def verify_dataset(name: str, data_root: Path | None = None, plugins: Plugins | 
     """
     entry: Entry[DatasetSpec] = (plugins or get_plugins()).find("dataset", name)
     checks, splits = _open(name, entry, data_root or default_data_root())
+    checks += _checksums(entry.spec, (data_root or default_data_root()) / entry.spec.folder)
     if splits:
         images = {split: _read(dataset, split) for split, dataset in splits.items()}
         checks.append(_counts(entry.spec, splits))
         checks += _contents(entry.spec, splits, images)
+        checks += _remarks(splits)
         checks += _held_out((data_root or default_data_root()) / entry.spec.folder, splits, images)
     return checks
 
@@ -91,6 +94,27 @@ def _open_prepared(
     same = fingerprint(name, entry.spec, opened.splits) == opened.fingerprint
     said = "as when it was written" if same else "not what was written; delete the copy and prepare again"
     return [Check("folder", True, f"prepared copy {folder}"), Check("fingerprint", same, said)], opened.splits
+
+
+def _checksums(spec: DatasetSpec, folder: Path) -> list[Check]:
+    """Whether the published files that are there are byte for byte those; a loader tells of those it misses."""
+    there = {path: digest for path, digest in spec.checksums.items() if (folder / path).is_file()}
+    if not there:
+        return []
+    other = [path for path, digest in there.items() if _digest(folder / path, digest.partition(":")[0]) != digest]
+    said = f"{len(there)} of {len(spec.checksums)} published files are there"
+    return [Check("checksums", not other, f"{said}, differing: {', '.join(other) or 'none'}")]
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
+
+
+def _remarks(splits: Mapping[str, datasets.Dataset]) -> list[Check]:
+    """What a loader says of a split beyond its data."""
+    said = [f"{split}: {d.info.description}" for split, d in splits.items() if d.info.description]
+    return [Check("remarks", True, "; ".join(said))] if said else []
 
 
 def _counts(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset]) -> Check:
@@ -162,9 +186,15 @@ def _landmarks(splits: Mapping[str, datasets.Dataset], images: Mapping[str, Spli
         outside = ((points < -0.5) | (points > images[split].sizes[:, None] - 0.5)).any(-1) & finite
         parts.append(
             f"{split} {int(finite.sum())} of {finite.size} finite, {int((outside & visible).sum())} visible ones "
-            f"outside their image"
+            f"outside their image" + _none_visible(visible)
         )
     return Check("landmarks", ok, "; ".join(parts))
+
+
+def _none_visible(visible: np.ndarray) -> str:
+    """Such an image is kept: nothing of it is scored."""
+    number = int((~visible.any(1)).sum())
+    return f", {number} images without a visible one" if number else ""
 
 
 def _eye_distance(splits: Mapping[str, datasets.Dataset], eyes: tuple[int, int]) -> Check:

@@ -24,7 +24,9 @@ from lmbench.geometry.coordinates import denormalise_points, normalise_points
 from lmbench.geometry.heatmaps import soft_argmax
 from lmbench.heads.base import HeadInputs, Subset, mean_shape
 
-POINTS = 50  # virtual points per landmark; DVE model/keypoint_prediction.py, Cheng et al. 2021, sec. 4
+POINTS = (
+    50  # virtual points per landmark unless set (`points`); DVE model/keypoint_prediction.py, Cheng et al. 2021, sec. 4
+)
 ALPHA = 10.0  # smooth L1 on 10 x the normalised coordinates; DVE and CL model/loss.py
 PREDICT_BATCH = 64
 CPU_IMAGES = 4  # heatmaps are made and forgotten for so many images at a time: they then stay in the cache
@@ -161,19 +163,22 @@ class SoftargmaxLinear:
     """The head of DVE and ContrastLandmarks as they fit it: unit-variance filters, multiplier 100, Adam.
 
     ``recipe`` names the optimiser settings for the full set (few-shot subsets take the same paper's few-shot settings);
-    ``epochs`` replaces the recipe's fixed stop.
+    ``epochs`` replaces the recipe's fixed stop; ``points``: virtual points per landmark (K of Cheng's Table 4).
     """
 
     multiplier = 100.0
 
-    def __init__(self, recipe: str = "cl_faces", epochs: int | None = None, batch_size: int = 32) -> None:
+    def __init__(
+        self, recipe: str = "cl_faces", epochs: int | None = None, batch_size: int = 32, points: int = POINTS
+    ) -> None:
+        _check_points("softargmax_linear", points)
         if recipe not in RECIPES:
             raise UsageError(f"head softargmax_linear: no recipe {recipe!r}.{did_you_mean(recipe, RECIPES)}")
-        self.name, self.epochs, self.batch_size = recipe, epochs, batch_size
+        self.name, self.epochs, self.batch_size, self.points = recipe, epochs, batch_size, points
 
     def description(self) -> dict[str, Any]:
         return {
-            "points_per_landmark": POINTS,
+            "points_per_landmark": self.points,
             "multiplier": self.multiplier,
             "bias": False,
             "units": "normalised, align_corners=True",
@@ -199,9 +204,9 @@ class SoftargmaxLinear:
         count, device = landmarks.shape[1], inputs.device
 
         def start(group: Sequence[Subset]) -> tuple[Tensor, Tensor, Tensor]:
-            filters = torch.randn(len(group), count * POINTS, dim, generator=generator)
-            bound = 1 / math.sqrt(2 * POINTS)  # nn.Linear's initialisation
-            linear = (torch.rand(len(group), count, 2, 2 * POINTS, generator=generator) * 2 - 1) * bound
+            filters = torch.randn(len(group), count * self.points, dim, generator=generator)
+            bound = 1 / math.sqrt(2 * self.points)  # nn.Linear's initialisation
+            linear = (torch.rand(len(group), count, 2, 2 * self.points, generator=generator) * 2 - 1) * bound
             return filters.to(device), linear.to(device), torch.zeros(len(group), count, 2, device=device)
 
         def plan(group: Sequence[Subset]) -> Plan:
@@ -231,7 +236,8 @@ class SoftargmaxConditioned:
     Channels are standardised over all images of the training split (no labels enter) and the statistics folded into the
     filters afterwards. The linear map starts as the average of a landmark's points and the offset is the mean shape of
     the subset, so that fitting starts from the mean shape. It ranks features as the papers' head does but for ties
-    (docs/protocol.md), at lower errors: never compare a number of one with a number of the other.
+    (docs/protocol.md), at lower errors: never compare a number of one with a number of the other. ``points``: virtual
+    points per landmark.
     """
 
     def __init__(
@@ -241,13 +247,15 @@ class SoftargmaxConditioned:
         lr: float = 0.003,
         multiplier: float = 10.0,
         weight_decay: float = 0.0,
+        points: int = POINTS,
     ) -> None:
-        self.steps, self.batch_size, self.lr = steps, batch_size, lr
+        _check_points("softargmax_conditioned", points)
+        self.steps, self.batch_size, self.lr, self.points = steps, batch_size, lr, points
         self.multiplier, self.weight_decay = multiplier, weight_decay
 
     def description(self) -> dict[str, Any]:
         return {
-            "points_per_landmark": POINTS,
+            "points_per_landmark": self.points,
             "multiplier": self.multiplier,
             "bias": "mean shape of the subset",
             "units": "normalised, align_corners=True",
@@ -277,9 +285,10 @@ class SoftargmaxConditioned:
 
         def start(group: Sequence[Subset]) -> tuple[Tensor, Tensor, Tensor]:
             # 0.02 / sqrt(10): the responses then have a spread of about 1 after the multiplier
-            filters = torch.randn(len(group), count * POINTS, len(scale), generator=generator) * (0.02 / math.sqrt(10))
-            average = torch.eye(2).repeat(1, POINTS) / POINTS
-            linear = average.expand(len(group), count, 2, 2 * POINTS).clone()
+            shape = (len(group), count * self.points, len(scale))
+            filters = torch.randn(shape, generator=generator) * (0.02 / math.sqrt(10))
+            average = torch.eye(2).repeat(1, self.points) / self.points
+            linear = average.expand(len(group), count, 2, 2 * self.points).clone()
             offset = torch.stack([mean_shape(normalised[s.indices], visible[s.indices]) for s in group])
             return filters.to(device), linear.to(device), offset.to(device)
 
@@ -294,6 +303,11 @@ class SoftargmaxConditioned:
         return _fit_groups(
             inputs, landmarks, visible, subsets, generator, start, plan, self.multiplier, self.batch_size, scale
         )
+
+
+def _check_points(head: str, points: int) -> None:
+    if not isinstance(points, int) or points < 1:
+        raise UsageError(f"head {head}: points = {points!r}; expected 1 or more virtual points a landmark.")
 
 
 @dataclass(frozen=True)

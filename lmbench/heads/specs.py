@@ -11,7 +11,7 @@ HEADS = [
         target="lmbench.heads.softargmax:SoftargmaxLinear",
         paper="Thewlis et al. 2019 (DVE); Cheng et al. 2021",
         year=2019,
-        settings={"recipe": "cl_faces", "epochs": None, "batch_size": 32},
+        settings={"recipe": "cl_faces", "epochs": None, "batch_size": 32, "points": 50},
     ),
     HeadSpec(
         name="softargmax_conditioned",
@@ -19,7 +19,14 @@ HEADS = [
         target="lmbench.heads.softargmax:SoftargmaxConditioned",
         paper="lmbench; see docs/protocol.md",
         year=2026,
-        settings={"steps": 300, "batch_size": 32, "lr": 0.003, "multiplier": 10.0, "weight_decay": 0.0},
+        settings={
+            "steps": 300,
+            "batch_size": 32,
+            "lr": 0.003,
+            "multiplier": 10.0,
+            "weight_decay": 0.0,
+            "points": 50,
+        },
     ),
     HeadSpec(
         name="ols",

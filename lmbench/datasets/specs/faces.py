@@ -1,4 +1,4 @@
-"""Faces: the papers' benchmarks, what they pretrain on, and the embedded synthetic set."""
+"""Faces but for CelebA's: the papers' benchmarks and the embedded synthetic set."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ FIVE_POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 FIVE_POINT_SWAPS = ((0, 1), (3, 4))
 MTFL_SOURCE = "MTFL.zip of Zhang et al. 2014 (mmlab.ie.cuhk.edu.hk/projects/TCDCN.html)"
 MTFL_LICENCE = "for non-commercial research; images belong to their owners"
+MTFL_TESTING = "sha256:91e3ddbf2fe394728a2c4307de800b77f53bfb9dd1a67d32ff3916ff40f41476"
 PAPERS_FACES = Preprocessing(resize=136, crop=20)  # DVE, CL, LEAD: resize 136, centre crop 96
 
 
@@ -26,6 +27,7 @@ def _mtfl(name: str, summary: str, target: str, splits: dict[str, int | None], n
         folder="MTFL",
         licence=MTFL_LICENCE,
         source=MTFL_SOURCE,
+        checksums={"testing.txt": MTFL_TESTING},
         notes=notes,
     )
 
@@ -63,6 +65,97 @@ SYNTHFACES = DatasetSpec(
     notes=("five images an identity, no identity in both splits", "scores count visible landmarks only"),
 )
 
+AFLW_M = DatasetSpec(
+    name="aflw_m",
+    summary="AFLW_M of the papers: 10,122 AFLW training crops, MTFL's 2,995 test crops",
+    target="lmbench.datasets.aflw_m:load",
+    paper="Koestinger et al. 2011; Zhang et al. 2014; crops of Thewlis et al. 2017",
+    year=2017,
+    splits={"train": 10122, "test": 2995},
+    preprocessing=PAPERS_FACES,
+    landmark_names=FIVE_POINTS,
+    eyes=(0, 1),
+    swap_pairs=FIVE_POINT_SWAPS,
+    folder="aflw-mtfl",
+    licence="AFLW: for non-commercial research, on request; MTFL: for non-commercial research",
+    source=f"aflw_10122train_cropped.zip of Thewlis et al. 2017 as aflw_cropped/, and {MTFL_SOURCE} as MTFL/",
+    checksums={"MTFL/testing.txt": MTFL_TESTING},
+    notes=("coordinates minus one in both lists", "no photo of the test list is among the training photos: checked"),
+)
+
+AFLW_R = DatasetSpec(
+    name="aflw_r",
+    summary="AFLW_R of the papers: tighter recrops, 10,122 for training, 2,991 for testing",
+    target="lmbench.datasets.aflw_r:load",
+    paper="Koestinger et al. 2011; recrops of Zhang et al. 2018",
+    year=2018,
+    splits={"train": 10122, "test": 2991},
+    preprocessing=PAPERS_FACES,
+    landmark_names=FIVE_POINTS,
+    eyes=(0, 1),
+    swap_pairs=FIVE_POINT_SWAPS,
+    folder="aflw",
+    licence="AFLW: for non-commercial research, on request",
+    source="aflw_data.tar.gz of lmdis-rep (Zhang et al. 2018), or aflw-recrop.tar.gz of DVE",
+    notes=(
+        "132 test entries repeat others and are scored again, as in the papers; ids end in #2",
+        "whole crops are squashed to a square; coordinates are taken as they are, y before x in the file",
+        "labels are known to be shifted or mistaken in part; SCE-MAE re-annotated them (AFLW_RC)",
+    ),
+)
+
+LEFT_RIGHT_68 = (
+    *((i, 16 - i) for i in range(8)),  # jaw
+    *((17 + i, 26 - i) for i in range(5)),  # brows
+    *((31, 35), (32, 34)),  # nostrils
+    *((36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)),  # eyes
+    *((48, 54), (49, 53), (50, 52), (59, 55), (58, 56), (60, 64), (61, 63), (67, 65)),  # lips
+)
+PARTS_68 = {
+    "jaw": 17, "left_brow": 5, "right_brow": 5, "nose_bridge": 4, "nostrils": 5, "left_eye": 6, "right_eye": 6,
+    "outer_lip": 12, "inner_lip": 8,
+}  # fmt: skip
+
+W300 = DatasetSpec(
+    name="300w",
+    summary="300-W of the papers: 3,148 training and 689 test faces, 68 landmarks",
+    target="lmbench.datasets.w300:load",
+    paper="Sagonas et al. 2013",
+    year=2013,
+    splits={"train": 3148, "test": 689},
+    preprocessing=PAPERS_FACES,
+    landmark_names=tuple(f"{part}_{i}" for part, count in PARTS_68.items() for i in range(count)),
+    eyes=(36, 45),
+    swap_pairs=LEFT_RIGHT_68,
+    folder="300w",
+    licence="for research; images belong to their owners (ibug.doc.ic.ac.uk/resources/300-W)",
+    source="afw, helen, lfpw, ibug and `Bounding Boxes` of ibug.doc.ic.ac.uk/resources/300-W",
+    notes=(
+        "normalised by the outer eye corners (landmarks 36 and 45, counted from zero)",
+        "train: AFW 337, HELEN train 2,000, LFPW train 811; test: HELEN 330, LFPW 224, IBUG 135",
+        "canvas of DVE: the face box is 52 of 100 pixels wide, lifted by two; landmarks move exactly as there",
+        "the canvas is cut from the source at once: DVE shrinks to it (nearest neighbour), CL too (bicubic), then to 136",
+        "a face box whose .mat is missing is the extent of the landmarks; the split's description says so",
+    ),
+)
+
+YALEB = DatasetSpec(
+    name="yaleb",
+    summary="Extended Yale B, cropped: 38 subjects under 64 lights, unlabelled",
+    target="lmbench.datasets.yaleb:load",
+    paper="Georghiades et al. 2001; Lee et al. 2005",
+    year=2005,
+    splits={"train": 2414},
+    preprocessing=PAPERS_FACES,
+    folder="CroppedYale",
+    licence="for research; publications cite both papers",
+    source="CroppedYale.zip of the Extended Yale Face Database B (vision.ucsd.edu/~leekc/ExtYaleDatabase)",
+    notes=(
+        "the central 168x168 of 168x192; Thewlis et al. 2017 use it for pictures alone and do not say their crop",
+        "18 of 38 x 64 images are damaged in the release (.pgm.bad) and left out, as are the ambient ones",
+    ),
+)
+
 FACES = [
     SYNTHFACES,
     _mtfl(
@@ -95,20 +188,8 @@ FACES = [
             ),
         ),
     ),
-    DatasetSpec(
-        name="celeba_half",
-        summary="10,000 aligned CelebA faces at half size, unlabelled, without MAFL's test faces",
-        target="lmbench.datasets.celeba_half:load",
-        paper="Liu et al. 2015",
-        year=2015,
-        splits={"train": 9961},
-        preprocessing=PAPERS_FACES,
-        folder="celeba_half",
-        licence="non-commercial research only",
-        source=(
-            "img_align_celeba of CelebA (mmlab.ie.cuhk.edu.hk/projects/CelebA.html), "
-            "ids 000001-010000 resized to 89x109"
-        ),
-        notes=("the square of 89x89 from row 15 on: the papers' 178x178 from row 30", "39 MAFL test ids are left out"),
-    ),
+    AFLW_M,
+    AFLW_R,
+    W300,
+    YALEB,
 ]

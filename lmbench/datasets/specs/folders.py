@@ -14,4 +14,13 @@ FOLDERS = [
         preprocessing=PAPERS_FACES,
         notes=("every image is cut to its central square",),
     ),
+    DatasetSpec(
+        name="folder:*",
+        summary="your own labelled images (COCO, DeepLabCut, imglab, .pts, CSV): folder:DIR[:option=value...]",
+        target="lmbench.datasets.folders:load",
+        describe="lmbench.datasets.folders:describe",
+        splits={"train": None, "test": None},
+        preprocessing=PAPERS_FACES,
+        notes=("landmarks, metrics and splits are those of the folder: lmbench describe dataset folder:DIR",),
+    ),
 ]

@@ -2,6 +2,39 @@
 
 from __future__ import annotations
 
-from lmbench.specs import DatasetSpec
+from lmbench.specs import DatasetSpec, Preprocessing
 
-OBJECTS: list[DatasetSpec] = []
+OBJECTS = [
+    DatasetSpec(
+        name="mnist:*",
+        summary="the images of one digit, unlabelled: mnist:3 (training files), mnist:3/t10k (test files)",
+        target="lmbench.datasets.mnist:load",
+        paper="LeCun et al. 1998",
+        year=1998,
+        splits={"train": None},
+        preprocessing=Preprocessing(resize=45),  # Thewlis et al. 2017, supplement: 35x35 and 5 black px on each side
+        folder="MNIST",
+        licence="CC BY-SA 3.0",
+        source="the four idx files of MNIST, packed or not (yann.lecun.com/exdb/mnist)",
+        notes=(
+            "resized to 35x35 with a black border of 5 px, as in the 2017 paper (digits 3, 5, 6)",
+            "the last 1,000 training images of a digit are left out; the paper does not say which 1,000 it leaves out",
+        ),
+    ),
+    DatasetSpec(
+        name="zappos",
+        summary="UT-Zappos50k: shoes on white, unlabelled",
+        target="lmbench.datasets.zappos:load",
+        paper="Yu and Grauman 2014",
+        year=2014,
+        splits={"train": 49525},
+        preprocessing=Preprocessing(resize=94, fill=255),  # Thewlis et al. 2017, supplement: 64x64 and 15 white px
+        folder="ut-zap50k-images",
+        licence="for academic, non-commercial use only",
+        source="ut-zap50k-images.zip (vision.cs.utexas.edu/projects/finegrained/utzap50k)",
+        notes=(
+            "each image in a white square whose inner 64 of 94 px hold its longer side, as in the 2017 paper",
+            "the 500 images of smallest sha256 of their path are left out; the paper does not say which 500 it leaves out",
+        ),
+    ),
+]

@@ -136,6 +136,7 @@ SPARSE = MethodSpec(
     ),
     variants=(
         landmarks(10, "10 landmarks (Table 1)"),
+        landmarks(20, "20 landmarks (Rahaman et al. 2021, Table 3, cats)"),
         landmarks(30, "30 landmarks (Tables 1 and 4)"),
         landmarks(50, "50 landmarks (Tables 1, 2 and 5)"),
         landmarks(50, "50 landmarks, then fine-tuned on the target's images without labels (Table 5)", finetuned=True),

@@ -1,0 +1,230 @@
+"""``lmbench reproduce``: any table of the papers by name, published beside measured."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lmbench.cli.table import show_table
+from lmbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from lmbench.reproduction.planning import TablePlan
+    from lmbench.reproduction.running import Prospect
+
+
+@click.command()
+@click.argument("name", default="", metavar="[PAPER/TABLE]")
+@click.option("--preset", default="small", show_default=True, help="smoke, quick, small or paper")
+@click.option(
+    "--dataset-map",
+    multiple=True,
+    metavar="PAPERS=OURS",
+    help="Take another dataset for the paper's, also for pretraining: aflw_m=aflw_split; may be repeated.",
+)
+@click.option(
+    "--backbones",
+    type=click.Choice(["preset", "paper"]),
+    default="preset",
+    show_default=True,
+    help="Whose networks: the preset's, or those of the table (always in preset paper).",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--plan", "only_plan", is_flag=True, help="Show the runs and what is missing; compute nothing.")
+@click.option("--list", "as_list", is_flag=True, help="List the tables.")
+@click.option("--coverage", "as_coverage", is_flag=True, help="Say how many printed numbers have a run behind them.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option(
+    "--data-root", type=click.Path(path_type=Path), default=None, help="Folder of the datasets.  [$LMBENCH_DATA]"
+)
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboards"), show_default=True)
+@click.option("--force", is_flag=True, help="Replace a table that was made otherwise.")
+@click.option("--device", default="auto", show_default=True)
+def reproduce(
+    name: str,
+    preset: str,
+    dataset_map: tuple[str, ...],
+    backbones: Any,
+    seed: int,
+    only_plan: bool,
+    as_list: bool,
+    as_coverage: bool,
+    as_json: bool,
+    data_root: Path | None,
+    runs: Path,
+    out: Path,
+    force: bool,
+    device: str,
+) -> int:
+    """Measure a table of a paper (lead2022/table5) and set it beside the printed one; without a name, list them."""
+    if as_list or as_coverage or not name:
+        if name:
+            raise UsageError(f"{name}: --list and --coverage are about all tables; leave the name out.")
+        show_coverage(as_json, in_full=as_coverage)
+        return 0
+    from lmbench.plugins import get_plugins
+    from lmbench.reproduction import table
+    from lmbench.reproduction.planning import Request, parse_dataset_map, plan_table
+    from lmbench.reproduction.published import find_table
+
+    cells = find_table(name)
+    plugins = get_plugins()
+    request = Request(preset, seed, parse_dataset_map(dataset_map, plugins), backbones, data_root)
+    plan = plan_table(cells, plugins, request)
+    file = table.place(cells[0].table, request, out)
+    if not force and not only_plan:
+        table.refuse_loss(file, table.rows_of(plan, {}), planned=True)
+
+    from lmbench.reproduction import running  # imports torch: every mistake above is told before
+
+    prospects = running.look(plan, plugins, runs, out / "records", device)
+    if only_plan:
+        show_plan(plan, prospects, as_json)
+        return 0
+    running.carry_out(plan, prospects)
+    records = running.records_of(plan, prospects)
+    rows = table.rows_of(plan, records)
+    show_rows(rows, plan, as_json, file if records else None)
+    if records:
+        if not force:
+            table.refuse_loss(file, rows)
+        table.write(file, rows, records, out)
+    if not as_json:
+        click.echo(f"table: {file}" if records else "nothing was measured, and nothing is written")
+    return table.exit_code(plan, len(records))
+
+
+def show_coverage(as_json: bool, in_full: bool) -> None:
+    """The tables with how many of their numbers have a run behind them; ``in_full`` with the reasons of the others."""
+    from lmbench.plugins import get_plugins
+    from lmbench.reproduction.coverage import coverage
+
+    found = coverage(get_plugins())
+    if as_json:
+        click.echo(json.dumps([{**vars(t)} for t in found], indent=2, ensure_ascii=False))
+        return
+    rows: list[list[Any]] = [[t.name, t.cells, t.ours, t.mapped, " ".join(t.datasets)] for t in found]
+    if in_full:
+        rows.append(["all", sum(t.cells for t in found), sum(t.ours for t in found), sum(t.mapped for t in found), ""])
+    show_table(["table", "cells", "of our methods", "with a run", "datasets"], rows)
+    if not in_full:
+        return
+    for title, kind in (("without a run, of our methods", "unmapped"), ("of others", "foreign")):
+        click.echo(f"\n{title}:")
+        reasons: Counter[str] = Counter()
+        places: dict[str, list[str]] = {}
+        for t in found:
+            for reason, count in getattr(t, kind).items():
+                reasons[reason] += count
+                places.setdefault(reason, []).append(t.name)
+        for reason, count in reasons.most_common():
+            click.echo(f"  {count:3}  {reason} ({', '.join(places[reason][:4])}{', ...' * (len(places[reason]) > 4)})")
+
+
+def show_plan(plan: TablePlan, prospects: list[Prospect], as_json: bool) -> None:
+    """The runs behind a table and what each needs; then why cells are left without one."""
+    from lmbench.reproduction import table
+
+    runs: list[dict[str, Any]] = []
+    for prospect in prospects:
+        config = prospect.run.config
+        runs.append(
+            {
+                "method": config.method,
+                "variant": config.variant,
+                "backbone": "" if config.read.backbone == "none" else config.read.backbone,
+                "pretrain_on": config.pretrain_on,
+                "dataset": config.dataset,
+                "tasks": list(config.tasks),
+                "annotations": list(config.regression.annotations) if "regression" in config.tasks else [],
+                "cells": len(prospect.run.targets),
+                "action": prospect.action,
+                "record": prospect.record["run"] if prospect.record else None,
+                "stages": prospect.actions,
+                "config_sha256": config.digest(),
+            }
+        )
+    if as_json:
+        rows = table.rows_of(plan, {})
+        click.echo(json.dumps({**conditions(plan), "runs": runs, "cells": rows}, indent=1, ensure_ascii=False))
+        return
+    click.echo(heading(plan))
+    shown = [
+        [r["method"], r["variant"], r["pretrain_on"], r["dataset"], " ".join(map(str, r["annotations"])), r["cells"],
+         r["action"]]
+        for r in runs
+    ]  # fmt: skip
+    show_table(["method", "variant", "pretrained on", "dataset", "annotations", "cells", "plan"], shown, "no run")
+    show_gaps(plan)
+
+
+def show_rows(rows: list[dict[str, Any]], plan: TablePlan, as_json: bool, file: Path | None) -> None:
+    """The table: a line a cell; below it what the marks in the last column mean."""
+    if as_json:
+        told = {**conditions(plan), "file": str(file) if file else None, "cells": rows}
+        click.echo(json.dumps(told, indent=1, ensure_ascii=False))
+        return
+    marks: dict[str, int] = {}
+    shown = []
+    for row in rows:
+        said = row["reason"] or row.get("differs", "")
+        mark = f"[{marks.setdefault(said, len(marks) + 1)}]" if said else ""
+        measured = f"{float(row['measured']):.2f}" if row["measured"] else "-"
+        spread = f" ± {float(row['std']):.2f}" if row["std"] else ""
+        interval = f"{float(row['ci95_low']):.2f} .. {float(row['ci95_high']):.2f}" if row["ci95_low"] else ""
+        printed = row["published"] + (f" ± {row['published_std']}" if row["published_std"] else "")
+        difference = f"{float(row['difference']):+.2f}" if row["difference"] else ""
+        shown.append(
+            [row["label"], detail(row), dataset_of(row), row["part"], row["n_annotations"], row["metric"], printed,
+             measured + spread, interval, difference, mark]
+        )  # fmt: skip
+    click.echo(heading(plan))
+    columns = ["method", "output", "dataset", "part", "n", "metric", "published", "measured", "95 % over images"]
+    show_table([*columns, "difference", "see"], shown)
+    for said, number in marks.items():
+        click.echo(f"[{number}] {said}")
+
+
+def show_gaps(plan: TablePlan) -> None:
+    """The reasons of the cells without a run, each once with how many cells it takes."""
+    for reason, count in Counter(gap.reason for gap in plan.gaps.values()).most_common():
+        click.echo(f"{count} cell{'s' * (count > 1)} without a run: {reason}")
+
+
+def detail(row: dict[str, Any]) -> str:
+    """Which output of a method a printed row is of."""
+    said = [row["variant"], row["backbone"]]
+    said += [f"{row['feature_dim']}-d"] if row["feature_dim"] else []
+    said += [f"K={row['n_landmarks']}"] if row["n_landmarks"] else []
+    said += [f"from {row['pretrain_dataset']}"] if row["pretrain_dataset"] else []
+    return ", ".join(part for part in said if part)
+
+
+def dataset_of(row: dict[str, Any]) -> str:
+    """The printed dataset, and what it was measured on where that is another."""
+    ours = row.get("run_dataset") or row["dataset"]
+    return row["dataset"] if ours == row["dataset"] else f"{ours} for {row['dataset']}"
+
+
+def heading(plan: TablePlan) -> str:
+    """One line that says under which conditions the table stands."""
+    stands = [f"{ours} stands for {printed}" for printed, ours in sorted(plan.request.dataset_map.items())]
+    settings = [f"preset {plan.request.preset}", f"seed {plan.request.seed}", *stands]
+    return f"{plan.cells[0].table}, {plan.cells[0]['table']} ({', '.join(settings)})"
+
+
+def conditions(plan: TablePlan) -> dict[str, Any]:
+    """What a table was made with, as JSON values."""
+    request = plan.request
+    return {
+        "table": plan.cells[0].table,
+        "preset": request.preset,
+        "seed": request.seed,
+        "dataset_map": dict(request.dataset_map),
+        "backbones": "paper" if request.paper_backbones else "preset",
+    }

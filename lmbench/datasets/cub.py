@@ -1,0 +1,203 @@
+"""CUB-200-2011 (Wah et al. 2011): the 35 species of Cheng et al. 2021, all species, and single ones.
+
+Positions in ``parts/part_locs.txt`` are whole pixels of the original image and taken as they are, as the reference
+code does; a part that is not visible stands there as ``0.0 0.0 0``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import datasets
+import numpy as np
+
+from lmbench.data.originals import (
+    complete,
+    hashed,
+    read_names,
+    read_numbers,
+    read_text,
+    require_disjoint,
+    require_visible,
+    rows,
+)
+from lmbench.data.schema import landmark_dataset
+from lmbench.errors import DataError, UsageError, did_you_mean
+
+PARTS = 15
+GET = "Unpack CUB_200_2011.tgz so that images.txt lies in the folder CUB_200_2011 of the data root."
+# The classes in the split lists of Cheng et al. 2021 (footnote 3: Passeroidea, the biggest bird taxon of iNaturalist).
+PASSEROIDEA = (
+    14, 15, 16, 17, 20, 21, 34, 35, 47, 48, 54, 55, 56, 57, 76, 99, 109, 113, 114, 115, 116, 117, 139, 158, 159, 160, 161,
+    162, 163, 164, 165, 166, 167, 168, 170,
+)  # fmt: skip
+LISTS_OF_THE_PAPER = "split by the lists of Cheng et al. 2021"
+OWN_SPLIT = "split of our own (the lists of Cheng et al. 2021 are not there): no number compares with the papers'"
+SIZES = {"train": 1241, "val": 382, "test": 383}  # Cheng et al. 2021, sec. 4.1
+
+
+@dataclass(frozen=True)
+class Birds:
+    """The metadata of N images: names as in images.txt, species from 1, parts (N, 15, 2), visible (N, 15)."""
+
+    names: list[str]
+    species: np.ndarray
+    train: np.ndarray
+    parts: np.ndarray
+    visible: np.ndarray
+
+    def select(self, indices: np.ndarray) -> Birds:
+        return replace(
+            self,
+            names=[self.names[i] for i in indices],
+            species=self.species[indices],
+            train=self.train[indices],
+            parts=self.parts[indices],
+            visible=self.visible[indices],
+        )
+
+
+def load(root: Path) -> dict[str, datasets.Dataset]:
+    """Cheng's 35 species by his split lists where ``split/`` holds them, else by a split of our own.
+
+    Raises DataError naming file and line for damaged metadata, Incomplete where images are missing.
+    """
+    birds = read_metadata(root, "cub")
+    birds = birds.select(np.flatnonzero(np.isin(birds.species, PASSEROIDEA)))
+    lists = official_lists(root)
+    remark = LISTS_OF_THE_PAPER if lists else OWN_SPLIT
+    lists = lists or own_lists(birds.names)
+    known = set(birds.names)
+    for split, names in lists.items():
+        foreign = next((n for n in names if n not in known), None)
+        if foreign:
+            raise DataError(f"cub: {foreign} of the split {split!r} is no image of the 35 species in images.txt.")
+    require_disjoint("cub", lists)
+    return _splits(root, "cub", {s: birds.select(rows(birds.names, names)) for s, names in lists.items()}, remark)
+
+
+def load_complete(root: Path) -> dict[str, datasets.Dataset]:
+    """All 11,788 images by CUB's own split."""
+    return _by_official_split(root, "cub_complete", read_metadata(root, "cub_complete"))
+
+
+def load_species(root: Path, argument: str) -> dict[str, datasets.Dataset]:
+    """One species by CUB's own split; ``argument``: its number (``1``, ``001``) or name. Raises UsageError: no such one."""
+    name = f"cub_species:{argument}"
+    chosen = species_number(root, argument)
+    birds = read_metadata(root, name)
+    return _by_official_split(root, name, birds.select(np.flatnonzero(birds.species == chosen)))
+
+
+def species_number(root: Path, asked: str) -> int:
+    """The number of a species by its number, its name or both (``001.Black_footed_Albatross``), in any case."""
+    known: dict[str, int] = {}
+    for number, line in enumerate(read_text(root / "classes.txt", "cub_species", GET).splitlines(), 1):
+        words = line.split()
+        if not words:
+            continue
+        if len(words) != 2 or not words[0].isdigit() or "." not in words[1]:
+            raise DataError(f"cub_species: {root / 'classes.txt'}:{number}: expected `1 001.Name`, found {line:.60}")
+        folder = words[1].lower()
+        known |= {folder: int(words[0]), folder.partition(".")[2]: int(words[0])}
+    wanted = asked.lower().replace(" ", "_")
+    if wanted.isdigit() and int(wanted) in known.values():
+        return int(wanted)
+    if wanted not in known:
+        names = [n for n in known if "." not in n]
+        raise UsageError(f"cub_species: no species {asked!r} in classes.txt.{did_you_mean(wanted, names)}")
+    return known[wanted]
+
+
+def read_metadata(root: Path, dataset: str) -> Birds:
+    """All of CUB's metadata. Raises DataError naming the file, and the line where one does not parse."""
+    numbered = [line.split(maxsplit=1) for line in read_names(root / "images.txt", dataset, GET)]
+    seen: set[str] = set()
+    for line, words in enumerate(numbered, 1):
+        if len(words) != 2 or words[0] != str(line):
+            raise DataError(
+                f"{dataset}: {root / 'images.txt'}:{line}: expected `{line} NAME`, found {' '.join(words):.60}"
+            )
+        if words[1] in seen:
+            raise DataError(f"{dataset}: {root / 'images.txt'}:{line}: {words[1]} stands in another line already.")
+        seen.add(words[1])
+    count = len(numbered)
+    locations = read_numbers(root / "parts" / "part_locs.txt", 5, dataset, GET)
+    keys = (locations[:, 0] - 1) * PARTS + locations[:, 1] - 1
+    inside = (locations[:, 1] >= 1) & (locations[:, 1] <= PARTS)
+    order = _each_once(
+        root / "parts" / "part_locs.txt", dataset, keys, inside, count * PARTS, f"{PARTS} parts an image"
+    )
+    locations = locations[order].reshape(count, PARTS, 5)
+    visible = locations[..., 4] == 1
+    require_visible(visible, dataset, root / "parts" / "part_locs.txt")
+    return Birds(
+        names=[words[1] for words in numbered],
+        species=_column(root / "image_class_labels.txt", dataset, count),
+        train=_column(root / "train_test_split.txt", dataset, count) == 1,
+        parts=locations[..., 2:4],
+        visible=visible,
+    )
+
+
+def official_lists(root: Path) -> dict[str, list[str]]:
+    """Names by split from ``split/{train,val,test}.txt``, or nothing where that folder holds none of them.
+
+    Their lines are paths of the authors' machine; the last two parts are the name.
+    """
+    paths = {split: root / "split" / f"{split}.txt" for split in SIZES}
+    if not any(p.is_file() for p in paths.values()):
+        return {}
+    get = "The split lists of Cheng et al. 2021 belong together: put all three there, or none."
+    return {
+        split: ["/".join(line.split("/")[-2:]) for line in read_names(path, "cub", get)]
+        for split, path in paths.items()
+    }
+
+
+def own_lists(names: list[str]) -> dict[str, list[str]]:
+    """As many names a split as Cheng et al. took, in the order of a hash of the name; 70 images stay unused."""
+    order = sorted(names, key=hashed)
+    lists, start = {}, 0
+    for split, size in SIZES.items():
+        lists[split] = sorted(order[start : start + size])
+        start += size
+    return lists
+
+
+def _column(path: Path, dataset: str, count: int) -> np.ndarray:
+    table = read_numbers(path, 2, dataset, GET)
+    order = _each_once(path, dataset, table[:, 0] - 1, np.ones(len(table), bool), count, "one line an image")
+    return table[order, 1].astype(int)
+
+
+def _each_once(path: Path, dataset: str, keys: np.ndarray, inside: np.ndarray, count: int, what: str) -> np.ndarray:
+    """The order that sorts ``keys``, which must be 0 .. count - 1, each once. Raises DataError naming a line."""
+    inside = inside & (keys >= 0) & (keys < count) & (keys % 1 == 0)
+    if not inside.all():
+        line = int((~inside).argmax()) + 1
+        raise DataError(f"{dataset}: {path}:{line}: no such image or part in images.txt and parts.txt.")
+    found, first = np.unique(keys, return_index=True)
+    if len(found) < len(keys):
+        line = int(np.setdiff1d(np.arange(len(keys)), first)[0]) + 1
+        raise DataError(f"{dataset}: {path}:{line} repeats the entry of another line; {what} is expected.")
+    if len(found) != count:
+        raise DataError(f"{dataset}: {path} has {len(keys)} lines; {count} are expected ({what}).")
+    return np.argsort(keys)
+
+
+def _by_official_split(root: Path, dataset: str, birds: Birds) -> dict[str, datasets.Dataset]:
+    sides = {"train": np.flatnonzero(birds.train), "test": np.flatnonzero(~birds.train)}
+    return _splits(root, dataset, {split: birds.select(indices) for split, indices in sides.items()})
+
+
+def _splits(root: Path, dataset: str, parts: dict[str, Birds], remark: str = "") -> dict[str, datasets.Dataset]:
+    splits = {}
+    for split, birds in parts.items():
+        there = birds.select(np.array([i for i, n in enumerate(birds.names) if (root / "images" / n).is_file()], int))
+        files = [root / "images" / n for n in there.names]
+        splits[split] = landmark_dataset(files, there.names, there.parts, there.visible, where=f"{dataset} {split}")
+        splits[split].info.description = remark
+    expected = [root / "images" / n for birds in parts.values() for n in birds.names]
+    return complete(dataset, expected, splits, GET)

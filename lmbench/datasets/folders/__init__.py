@@ -1,0 +1,142 @@
+"""A user's own labelled images: ``folder:DIR``, in any of five formats, without a line of code."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lmbench import progress
+from lmbench.datasets.folders.finding import read_annotations
+from lmbench.datasets.folders.framing import frame_boxes
+from lmbench.datasets.folders.options import Options, parse_options
+from lmbench.datasets.folders.photos import Photos
+from lmbench.datasets.folders.samples import Annotations, Sample, find_landmark, labelled_parts
+from lmbench.datasets.folders.splitting import split_samples
+from lmbench.errors import DataError
+
+if TYPE_CHECKING:
+    import datasets
+
+MEMBERS_HELD = 4
+
+
+@dataclass(frozen=True)
+class Member:
+    """A folder as it was read: landmarks, the samples of each split, and what was decided on the way."""
+
+    landmark_names: tuple[str, ...]
+    eyes: tuple[int, int] | None
+    splits: dict[str, list[Sample]]
+    boxes: dict[str, np.ndarray]
+    notes: tuple[str, ...]
+
+
+def describe(argument: str) -> dict[str, Any]:
+    """The fields of the member's DatasetSpec: landmarks, eyes, metrics, counts, notes. Raises UsageError, DataError."""
+    member = read_member(argument)
+    if member.eyes:
+        metrics: tuple[str, ...] = ("iod",)
+    else:
+        metrics = ("box_error", "pck_5pct") if len(member.landmark_names) > 1 else ("pck_5pct",)
+    return {
+        "landmark_names": member.landmark_names,
+        "eyes": member.eyes,
+        "metrics": metrics,
+        "splits": {split: len(samples) for split, samples in member.splits.items()},
+        "notes": member.notes,
+    }
+
+
+def load(root: Path, argument: str) -> dict[str, datasets.Dataset]:
+    """The splits in the schema, each sample with its square frame. Raises UsageError or DataError naming the file."""
+    from lmbench.data.schema import landmark_dataset
+
+    del root
+    member = read_member(argument)
+    return {
+        split: landmark_dataset(
+            [s.photo for s in samples],
+            [s.id for s in samples],
+            np.stack([np.where(s.visible[:, None], s.points, 0.0) for s in samples]),
+            np.stack([s.visible for s in samples]),
+            boxes=member.boxes[split],
+            where=f"folder:{argument}",
+        )
+        for split, samples in member.splits.items()
+    }
+
+
+def read_member(argument: str) -> Member:
+    """The folder behind ``DIR[:option=value...]``, read once for as long as its files stay as they are."""
+    options = parse_options(argument)
+    photos = Photos(options.folder)
+    state = tuple((str(f), s.st_size, s.st_mtime_ns) for f in photos.others for s in [os.stat(f)])
+    return _read(argument, os.getcwd(), len(photos), state)
+
+
+@lru_cache(maxsize=MEMBERS_HELD)
+def _read(argument: str, place: str, images: int, state: tuple[Any, ...]) -> Member:
+    del place, images, state  # they are what the answer is remembered by
+    options = parse_options(argument)
+    where = f"folder:{argument}"
+    photos = Photos(options.folder)
+    found = labelled_parts(read_annotations(options, photos, where), where)
+    samples = photos.resolve(found.samples, where)
+    splits, how = split_samples(samples, options, where)
+    boxes, framed = {}, ""
+    crop = options.crop or ("box" if all(s.box for s in samples) else "landmarks")
+    for split, part in splits.items():
+        boxes[split], framed = frame_boxes(part, crop, options.margin, where)
+    eyes = _eyes(found, options, where)
+    _check_normaliser(splits["test"], eyes, found.names, where)
+    unused = len(photos) - len({s.photo for part in splits.values() for s in part})
+    notes = (
+        *found.notes,
+        how,
+        framed,
+        *_unseen(found, splits["train"]),
+        *([f"{unused} of {len(photos)} images are not used"] if unused > 0 else []),
+    )
+    left_out = [n for n in found.notes if "left out" in n]
+    if left_out:
+        progress.say(f"{where}: {'; '.join(left_out)}")
+    return Member(found.names, eyes, splits, boxes, notes)
+
+
+def _eyes(found: Annotations, options: Options, where: str) -> tuple[int, int] | None:
+    if not options.eyes:
+        return None
+    first, second = (find_landmark(found.names, name, where) for name in options.eyes)
+    return first, second
+
+
+def _check_normaliser(samples: list[Sample], eyes: tuple[int, int] | None, names: tuple[str, ...], where: str) -> None:
+    """Refuses test images that no error can be given for, before anything is trained."""
+    if eyes:
+        bad = [
+            s for s in samples
+            if not s.visible[list(eyes)].all() or not np.linalg.norm(s.points[eyes[0]] - s.points[eyes[1]]) > 0
+        ]  # fmt: skip
+        if bad:
+            raise DataError(
+                f"{where}: {names[eyes[0]]} and {names[eyes[1]]} are not both labelled, or at one place, in {len(bad)} of "
+                f"{len(samples)} test images (first: {bad[0].id}). Name other landmarks by eyes=, or leave it out: errors "
+                "are then in percent of the landmarks' bounding box."
+            )
+    elif len(names) > 1:
+        bad = [s for s in samples if not np.ptp(s.points[s.visible], axis=0).all()]
+        if bad:
+            raise DataError(
+                f"{where}: the labelled landmarks of {len(bad)} of {len(samples)} test images lie on one line, so their "
+                f"bounding box has no area (first: {bad[0].id}). Name two landmarks by eyes=A,B, or mend these images."
+            )
+
+
+def _unseen(found: Annotations, train: list[Sample]) -> list[str]:
+    seen = np.any([s.visible for s in train], axis=0)
+    return [f"never labelled in training: {name}" for name, ok in zip(found.names, seen, strict=True) if not ok]

@@ -1,0 +1,111 @@
+"""The name after ``folder:``: a folder, then options, each after a colon.
+
+Colons and commas mean nothing to a shell, so that nothing needs quotes; ``?`` and ``&`` would.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lmbench.errors import DataError, UsageError, did_you_mean
+
+FORMAT_NAMES = ("coco", "deeplabcut", "imglab", "pts", "csv")
+CROPS = ("box", "landmarks", "image")
+EXAMPLE = "folder:DIR:format=coco:eyes=left_eye,right_eye:test=0.2"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where the images lie and how they are read; see docs/datasets/your_own.md."""
+
+    folder: Path
+    format: str = ""
+    file: str = ""
+    category: str = ""
+    eyes: tuple[str, ...] = ()
+    test: float | None = None
+    crop: str = ""
+    margin: float | None = None
+    occluded: str = "scored"
+    first_pixel: float | None = None
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"expected one of {', '.join(words)}")
+        return text
+
+    return read
+
+
+def _number(low: float, high: float, open_ends: bool = False) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        said = f"expected a number {'between' if open_ends else 'from'} {low:g} {'and' if open_ends else 'to'} {high:g}"
+        try:
+            value = float(text)
+        except ValueError:
+            raise ValueError(said) from None
+        if not low <= value <= high or (open_ends and value in (low, high)):
+            raise ValueError(said)
+        return value
+
+    return read
+
+
+def _pair(text: str) -> tuple[str, ...]:
+    names = tuple(n.strip() for n in text.split(","))
+    if len(names) != 2 or not all(names):
+        raise ValueError("expected two landmarks, as eyes=left_eye,right_eye")
+    return names
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise ValueError("expected a name")
+    return text
+
+
+READERS: dict[str, Callable[[str], Any]] = {
+    "format": _one_of(*FORMAT_NAMES),
+    "file": _text,
+    "category": _text,
+    "eyes": _pair,
+    "test": _number(0, 1, open_ends=True),
+    "crop": _one_of(*CROPS),
+    "margin": _number(0, 10),
+    "occluded": _one_of("scored", "skipped"),
+    "first_pixel": _number(0, 1),
+}
+
+
+def parse_options(argument: str) -> Options:
+    """``DIR[:option=value...]`` taken apart. Raises UsageError for a bad option, DataError where DIR is no folder."""
+    place, given = argument, {}
+    while not _path(place).is_dir() and "=" in place.rpartition(":")[2]:
+        place, _, option = place.rpartition(":")
+        key, _, text = option.partition("=")
+        if key not in READERS:
+            raise UsageError(
+                f"folder:{argument}: {key!r} is no option; there are {', '.join(READERS)}, as in {EXAMPLE}."
+                f"{did_you_mean(key, READERS)}"
+            )
+        if key in given:
+            raise UsageError(f"folder:{argument}: {key} is given twice.")
+        try:
+            given[key] = READERS[key](text)
+        except ValueError as error:
+            raise UsageError(f"folder:{argument}: {key}={text}: {error}.") from None
+    folder = _path(place)
+    if not folder.is_dir():
+        said = "is a file; name its folder" if folder.is_file() else "there is no such folder"
+        raise DataError(f"folder:{argument}: {place}: {said} ({EXAMPLE}).")
+    return Options(folder, **given)
+
+
+def _path(text: str) -> Path:
+    return Path(os.path.expanduser(text))

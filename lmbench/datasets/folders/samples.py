@@ -1,0 +1,107 @@
+"""What every format is read into: samples with landmarks by name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from lmbench.errors import DataError, UsageError, did_you_mean
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One labelled object.
+
+    ``points`` (L, 2) pixels, x before y, the first pixel's centre being 0; ``visible`` (L,). ``image`` is the path as
+    the annotation has it, ``file`` the annotation. ``label`` tells the objects of an image apart. ``photo`` and ``id``
+    are known once the image is found.
+    """
+
+    image: str
+    file: Path
+    points: np.ndarray
+    visible: np.ndarray
+    box: Box | None = None
+    label: str = ""
+    split: str = ""
+    photo: Path = Path()
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Landmark names, samples, and what was left out or decided."""
+
+    names: tuple[str, ...]
+    samples: list[Sample]
+    notes: tuple[str, ...] = ()
+
+
+def labelled_parts(found: Annotations, where: str) -> Annotations:
+    """Without landmarks that are never labelled, and without samples that have fewer than two; both are noted.
+
+    Raises DataError where no sample is left.
+    """
+    if not found.samples:
+        raise DataError(f"{where}: the annotations name no image.")
+    seen = np.any([s.visible for s in found.samples], axis=0)
+    if not seen.any():
+        raise DataError(
+            f"{where}: all {len(found.names)} points of all {len(found.samples)} samples are invisible or empty; "
+            "nothing can be fitted or judged. Label some, or name another file by file=."
+        )
+    notes = []
+    if not seen.all():
+        gone = [n for n, ok in zip(found.names, seen, strict=True) if not ok]
+        notes.append(f"landmarks left out since no image has them: {', '.join(gone)}")
+    least = min(2, int(seen.sum()))
+    kept = [
+        replace(s, points=s.points[seen], visible=s.visible[seen]) for s in found.samples if s.visible.sum() >= least
+    ]
+    dropped = len(found.samples) - len(kept)
+    if dropped:
+        notes.append(f"{dropped} of {len(found.samples)} samples left out: fewer than {least} labelled landmarks")
+    if not kept:
+        raise DataError(f"{where}: no sample has {least} labelled landmarks; all {dropped} would be left out.")
+    names = tuple(n for n, ok in zip(found.names, seen, strict=True) if ok)
+    return Annotations(names, kept, (*found.notes, *notes))
+
+
+def find_landmark(names: tuple[str, ...], wanted: str, where: str) -> int:
+    """The index of a landmark named in an option: by its name (case and punctuation do not count) or its number from 0."""
+    folded = [folded_name(n) for n in names]
+    if folded.count(folded_name(wanted)) == 1:
+        return folded.index(folded_name(wanted))
+    if wanted.isdigit() and int(wanted) < len(names):
+        return int(wanted)
+    raise UsageError(
+        f"{where}: no landmark {wanted!r}; there are {', '.join(folded)}.{did_you_mean(folded_name(wanted), folded)}"
+    )
+
+
+def folded_name(name: str) -> str:
+    """``Left front leg: paw`` as ``left_front_leg_paw``: what can be typed in a shell."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def known(points: np.ndarray) -> np.ndarray:
+    """(L,) bool: which of the points (L, 2) have both coordinates."""
+    return np.asarray(np.isfinite(points).all(axis=1))
+
+
+def coordinate(text: str, where: str) -> float:
+    """A number of a text annotation, NaN where it is empty. Raises DataError."""
+    if text.strip().lower() in ("", "nan"):
+        return float("nan")
+    try:
+        value = float(text)
+    except ValueError:
+        raise DataError(f"{where}: {text.strip()!r} is no number (decimal points are expected).") from None
+    if np.isinf(value):
+        raise DataError(f"{where}: a coordinate is infinite.")
+    return value

@@ -1,0 +1,42 @@
+"""UT-Zappos50k (Yu and Grauman 2014), shoes on white, unlabelled: what the 2017 paper shows landmarks on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import datasets
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from lmbench.data.originals import hashed
+from lmbench.data.schema import landmark_dataset
+from lmbench.errors import DataError
+
+HELD_OUT = 500  # 50,025 images; Thewlis et al. 2017, sec. 4.1 train on 49,525 of them and keep the rest
+PADDED = 94 / 64  # supplement, sec. 2: 64x64 images padded with 15 white pixels on each side
+GET = "Unpack ut-zap50k-images.zip (or -square) so that ut-zap50k-images lies in the data root."
+
+
+def load(root: Path) -> dict[str, datasets.Dataset]:
+    """All images but the 500 of smallest hash, each in a square with a white border.
+
+    Raises DataError: no image, or one that cannot be read.
+    """
+    files = sorted(f for f in root.rglob("*.jpg") if f.is_file())
+    if len(files) <= HELD_OUT:
+        raise DataError(f"zappos: {len(files)} *.jpg under {root}; 50025 are expected. {GET}")
+    ids = {f: f.relative_to(root).as_posix() for f in files}
+    held_out = set(sorted(files, key=lambda f: hashed(ids[f]))[:HELD_OUT])
+    files = [f for f in files if f not in held_out]
+    boxes = np.array([_padded_square(f) for f in files], np.float32)
+    return {"train": landmark_dataset(files, [ids[f] for f in files], boxes=boxes, where="zappos")}
+
+
+def _padded_square(path: Path) -> tuple[int, int, int, int]:
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+    except (UnidentifiedImageError, OSError):
+        raise DataError(f"zappos: {path} cannot be read as an image; fetch it again or remove it.") from None
+    side = round(max(width, height) * PADDED)
+    return (width - side) // 2, (height - side) // 2, side, side

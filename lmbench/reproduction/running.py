@@ -1,0 +1,204 @@
+"""From a plan to measured numbers: what is finished is taken, the rest is run, and one failure does not stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lmbench import progress, runner
+from lmbench.config import RunConfig, validate
+from lmbench.data.opening import OpenDataset
+from lmbench.errors import LmbenchError
+from lmbench.plugins import Plugins
+from lmbench.records import RECORD, find_records, read_record
+from lmbench.reproduction.planning import PlannedRun, TablePlan
+from lmbench.reproduction.targets import Gap
+
+UNRELATED = {"tasks", "probe", "encode_batch"}
+"""Settings that say which numbers a run makes, or how fast, and change none of them."""
+
+
+@dataclass
+class Prospect:
+    """What stands before a planned run: a record that has its numbers, a job to do, or neither."""
+
+    run: PlannedRun
+    job: runner.Job | None = None
+    record: dict[str, Any] | None = None
+    actions: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def action(self) -> str:
+        """In words: reuse of a record, or what its stages need."""
+        if self.record is not None:
+            return f"reuse {self.record['run']}"
+        if self.job is None:
+            return "nothing"
+        words = {"reuse": "reuse", "continue": "go on with", "train": "train", "share": "share"}
+        done = [f"{words[a['action']]} {a['stage']}" for a in self.actions]
+        return ", ".join([*done, f"judge by {' and '.join(self.run.config.tasks)}"])
+
+
+def look(plan: TablePlan, plugins: Plugins, runs: Path, kept: Path, device: str = "auto") -> list[Prospect]:
+    """What each run of a plan needs, without doing it; cells that turn out impossible move to the plan's gaps.
+
+    Records are looked for below ``runs`` and in the folder ``kept`` (copies beside the leaderboards). ``plan`` is changed.
+    """
+    opened: dict[str, OpenDataset] = {}
+    records = [*_records(find_records(runs)), *_records(sorted(kept.glob("*.json")))]
+    prospects = []
+    for run in plan.runs:
+        try:
+            prospect = _prospect(run, plan, plugins, runs, records, opened, device)
+        except Exception as error:  # one dataset that cannot be read does not take the other rows along
+            plan.gaps |= dict.fromkeys(run.targets, Gap("missing", said(error)))
+            run.targets = {}
+            continue
+        if run.targets:
+            prospects.append(prospect)
+    plan.runs = [p.run for p in prospects]
+    _mark_shared(prospects)
+    return prospects
+
+
+def carry_out(plan: TablePlan, prospects: list[Prospect]) -> None:
+    """Runs what has no record; the reason of each failure becomes that of its cells. ``plan`` and prospects are changed."""
+    waiting = [p for p in prospects if p.record is None and p.job is not None]
+    for number, prospect in enumerate(waiting, 1):
+        progress.say(f"run {number} of {len(waiting)}: {prospect.run.title}")
+        assert prospect.job is not None
+        try:
+            prospect.record, _ = runner.run(prospect.job)
+        except Exception as error:  # the other rows of the table go on
+            progress.say(f"failed: {prospect.run.title}: {said(error)}")
+            plan.gaps |= dict.fromkeys(prospect.run.targets, Gap("failed", said(error)))
+    for prospect in prospects:
+        if prospect.record is None:
+            continue
+        for cell, target in prospect.run.targets.items():
+            if target.find(prospect.record) is None:
+                made = sorted({r["metric"] for r in prospect.record["metrics"] if r["task"] == target.task})
+                reason = (
+                    f"{prospect.record['run']} measured {', '.join(made) or 'nothing'} here, not {target.metrics[0]}"
+                )
+                plan.gaps[cell] = Gap("failed", reason)
+
+
+def records_of(plan: TablePlan, prospects: list[Prospect]) -> dict[int, dict[str, Any]]:
+    """The record behind each cell that was measured."""
+    return {
+        cell: prospect.record
+        for prospect in prospects
+        if prospect.record is not None
+        for cell in prospect.run.targets
+        if cell not in plan.gaps
+    }
+
+
+def said(error: BaseException) -> str:
+    """An error in one line; its type too where it is none of lmbench's own."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, LmbenchError) else f"{type(error).__name__}: {text}"
+
+
+def _prospect(
+    run: PlannedRun,
+    plan: TablePlan,
+    plugins: Plugins,
+    runs: Path,
+    records: list[dict[str, Any]],
+    opened: dict[str, OpenDataset],
+    device: str,
+) -> Prospect:
+    config = run.config
+    if run.absent is not None:
+        return _from_records_alone(run, plan, records)
+    everything = _with_numbers(config, ["all"])
+    target_data = runner.prepare(everything, plugins, plan.request.data_root, runs, device, opened).target
+    size = min(len(target_data.splits["train"]), config.train_images or 10**9)
+    too_many = {c: t for c, t in run.targets.items() if isinstance(t.n_annotations, int) and t.n_annotations > size}
+    for cell, target in too_many.items():
+        few = f"{config.dataset} has {size} training images in preset {config.preset}"
+        plan.gaps[cell] = Gap("missing", f"{target.n_annotations} annotations: {few}")
+        del run.targets[cell]
+    if not run.targets:
+        return Prospect(run)
+    numbers = [n for n in config.regression.annotations if n == "all" or int(n) <= size]
+    run.config = config = _with_numbers(config, numbers)
+    job = runner.prepare(config, plugins, plan.request.data_root, runs, device, opened)
+    what = runner.plan(job)
+    record = next((r for r in records if _serves(r, run, job)), None)
+    if what["finished"]:
+        finished = read_record(job.folder / RECORD)
+        # One of other data is left to the runner, which refuses to go on beside it and says what to do.
+        record = finished if finished["data"]["fingerprint"] == job.target.fingerprint else record
+    return Prospect(run, job, record, what["stages"])
+
+
+def _mark_shared(prospects: list[Prospect]) -> None:
+    """Calls a stage ``share`` where an earlier run of the table trains it."""
+    trained: set[str] = set()
+    for prospect in prospects:
+        if prospect.record is None:
+            for action in prospect.actions:
+                if action["key"] in trained and action["action"] != "reuse":
+                    action["action"] = "share"
+                trained.add(action["key"])
+
+
+def _from_records_alone(run: PlannedRun, plan: TablePlan, records: list[dict[str, Any]]) -> Prospect:
+    """A record of a run whose data is not here; without one, its cells get the reason."""
+    record = next((r for r in records if _serves(r, run)), None)
+    if record is None:
+        assert run.absent is not None
+        plan.gaps |= dict.fromkeys(run.targets, run.absent)
+        run.targets = {}
+    said_so = "from the record alone, the data is not here"
+    run.differs = {n: f"{told}; {said_so}".removeprefix("; ") for n, told in run.differs.items()}
+    return Prospect(run, None, record)
+
+
+def _serves(record: Mapping[str, Any], run: PlannedRun, job: runner.Job | None = None) -> bool:
+    """Whether a record, of whatever selection of tasks and annotations, has this run's numbers, from the job's data."""
+    if job is not None:
+        keys = [s["key"] for s in record["stages"]]
+        if record["data"].get("fingerprint") != job.target.fingerprint or keys != list(job.keys.values()):
+            return False
+    return (
+        record["status"] == "ok"
+        and _comparable(record["config"], run) == _comparable(run.config.model_dump(mode="json"), run)
+        and all(target.find(record) is not None for target in run.targets.values())
+    )
+
+
+def _comparable(config: Mapping[str, Any], run: PlannedRun) -> dict[str, Any] | None:
+    """What of a configuration decides the numbers of a run; None where it is none of this lmbench's."""
+    try:
+        whole = validate(config).model_dump(mode="json")
+    except LmbenchError:
+        return None
+    others = {"regression", "matching", "equivariance", "segmentation"} - set(run.config.tasks)
+    kept = {k: v for k, v in whole.items() if k not in UNRELATED | others}
+    if "regression" in kept:
+        unrelated = {"annotations", "layers_alone"}
+        unrelated |= set() if any(isinstance(t.n_annotations, int) for t in run.targets.values()) else {"draws"}
+        kept["regression"] = {k: v for k, v in kept["regression"].items() if k not in unrelated}
+    return kept
+
+
+def _with_numbers(config: RunConfig, annotations: list[Any]) -> RunConfig:
+    """The configuration with other numbers of annotations."""
+    return config.model_copy(
+        update={"regression": config.regression.model_copy(update={"annotations": tuple(annotations)})}
+    )
+
+
+def _records(paths: Iterator[Path] | list[Path]) -> Iterator[dict[str, Any]]:
+    """The records that can be read; a damaged one is no reason to measure nothing."""
+    for path in paths:
+        try:
+            yield read_record(path)
+        except LmbenchError as error:
+            progress.say(f"left out: {error}")

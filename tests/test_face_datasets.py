@@ -1,0 +1,662 @@
+"""The loaders of the face benchmarks, against the reference code's formulas and an independent parse of the files."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import savemat
+from small_face_trees import (
+    MAFL_TEST,
+    MAFL_TRAIN,
+    aflw_m_tree,
+    aflw_r_tree,
+    celeba_full_tree,
+    face_68,
+    jpg,
+    pts_text,
+    w300_tree,
+    yaleb_tree,
+)
+from small_trees import mtfl_tree, write_image
+
+from lmbench.data.opening import open_prepared, save_prepared
+from lmbench.data.pixels import PixelStore, open_pixels
+from lmbench.data.schema import Incomplete, column
+from lmbench.data.verification import verify_dataset
+from lmbench.datasets import aflw_m, aflw_r, celeba, mafl, w300, yaleb
+from lmbench.datasets.celeba import Lists
+from lmbench.datasets.specs.celeba import CELEBA
+from lmbench.datasets.specs.faces import FACES
+from lmbench.errors import DataError, UsageError
+from lmbench.plugins import get_plugins
+from lmbench.specs import DatasetSpec
+
+Splits = dict[str, datasets.Dataset]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LMBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def pixels(tmp_path: Path) -> Callable[[str, datasets.Dataset], PixelStore]:
+    """The pixel store of a split under a dataset's own preprocessing."""
+
+    number = iter(range(99))
+
+    def build(name: str, dataset: datasets.Dataset) -> PixelStore:
+        steps = get_plugins().find("dataset", name).spec.preprocessing
+        return open_pixels(dataset, f"{name} {next(number)}", "split", steps, tmp_path / "cache")
+
+    return build
+
+
+def ids_of(dataset: datasets.Dataset) -> list[str]:
+    return [str(i) for i in column(dataset, "source_id")]
+
+
+# --- CelebA and MAFL ---
+
+
+def test_celeba_is_its_training_part_without_both_lists_of_mafl(tmp_path: Path) -> None:
+    celeba_full_tree(tmp_path)
+    splits = celeba.load(tmp_path / "celeba")
+    assert ids_of(splits["train"]) == [jpg(n) for n in (1, 4, 6, 7, 8)]
+    assert ids_of(splits["test"]) == [jpg(n) for n in sorted(MAFL_TEST)]
+    splits = celeba.load_minus_mafl_test(tmp_path / "celeba")
+    assert ids_of(splits["train"]) == [jpg(n) for n in (1, 2, 4, 5, 6, 7, 8)]
+    splits = celeba.load_wild(tmp_path / "celeba")
+    assert ids_of(splits["train"]) == [jpg(n) for n in (1, 4, 6, 7, 8)]
+    assert "landmarks" not in splits["train"].column_names
+
+
+def test_faces_of_mafl_come_sorted_and_move_as_in_the_reference_code(tmp_path: Path, pixels: Any) -> None:
+    """DVE, CL: y - 30, then times 136 / 178, then minus 20."""
+    written, _, _ = celeba_full_tree(tmp_path)
+    splits = mafl.load(tmp_path / "celeba")
+    for split, numbers in (("train", MAFL_TRAIN), ("test", MAFL_TEST)):
+        ordered = sorted(numbers)
+        assert ids_of(splits[split]) == [jpg(n) for n in ordered]
+        expected = written[np.array(ordered) - 1].astype(np.float64)
+        expected[..., 1] -= 30
+        store = pixels("mafl", splits[split])
+        np.testing.assert_allclose(store.landmarks, expected * 136 / 178 - 20, atol=1e-4)
+        assert store.size == 96
+        assert (store.identity == -1).all()  # known ones would change the papers' pairs
+
+
+@pytest.mark.parametrize(("argument", "low", "high"), [("1-2", 1, 2), ("1.75", 1.75, 1.75), ("1-1.5", 1, 1.5)])
+def test_the_zoomed_box_keeps_its_centre_and_landmarks_move_with_it(
+    tmp_path: Path, pixels: Any, argument: str, low: float, high: float
+) -> None:
+    _, written, boxes = celeba_full_tree(tmp_path)
+    splits = mafl.load_unaligned(tmp_path / "celeba", argument)
+    for split, numbers, limits in (("train", MAFL_TRAIN, (1, 1.5)), ("test", MAFL_TEST, (low, high))):
+        rows = np.array(sorted(numbers)) - 1
+        found, given = column(splits[split], "box").astype(np.float64), boxes[rows].astype(np.float64)
+        factor = found[:, 2] / given[:, 2]
+        assert (factor >= limits[0] - 1e-6).all() and (factor <= limits[1] + 1e-6).all()
+        np.testing.assert_allclose(found[:, 3] / given[:, 3], factor, rtol=1e-6)
+        np.testing.assert_allclose(found[:, :2] + found[:, 2:] / 2, given[:, :2] + given[:, 2:] / 2, atol=1e-4)
+        side = (given[:, 2:] * factor[:, None])[:, None]
+        corner = (given[:, :2] + given[:, 2:] / 2)[:, None] - side / 2
+        expected = (written[rows] - corner) * 136 / side - 20
+        np.testing.assert_allclose(pixels("mafl_unaligned:1-2", splits[split]).landmarks, expected, atol=1e-3)
+
+
+def test_zoom_out_factors_fill_their_range_and_belong_to_the_image_alone() -> None:
+    names = [jpg(n) for n in range(2000)]
+    boxes = np.tile([10.0, 20.0, 100.0, 100.0], (2000, 1))
+    factors = mafl.zoomed_boxes(names, boxes, (1.0, 2.0), "test")[:, 2] / 100
+    assert np.abs(np.quantile(factors, [0.01, 0.25, 0.5, 0.75, 0.99]) - [1.01, 1.25, 1.5, 1.75, 1.99]).max() < 0.04
+    again = mafl.zoomed_boxes(names[::-1], boxes, (1.0, 2.0), "test")[::-1, 2] / 100
+    np.testing.assert_array_equal(factors, again)
+
+
+def test_mafl_wild_grows_the_boxes_by_ten_to_twenty_percent(tmp_path: Path) -> None:
+    _, _, boxes = celeba_full_tree(tmp_path)
+    splits = mafl.load_wild(tmp_path / "celeba")
+    given = boxes[np.array(sorted(MAFL_TRAIN)) - 1]
+    factor = column(splits["train"], "box")[:, 2] / given[:, 2]
+    assert (factor >= 1.1).all() and (factor <= 1.2).all()
+
+
+def test_an_empty_box_of_celeba_stands_for_the_whole_image_and_is_counted(tmp_path: Path) -> None:
+    celeba_full_tree(tmp_path)
+    path = tmp_path / "celeba" / "Anno" / "list_bbox_celeba.txt"
+    path.write_text(re.sub(rf"{jpg(3)}.*", f"{jpg(3)} 0 0 0 0", path.read_text()))
+    test = mafl.load_wild(tmp_path / "celeba")["test"]
+    assert column(test, "box")[0].tolist() == [0, 0, 0, 0]
+    assert "1 empty ones" in test.info.description
+
+
+@pytest.mark.parametrize("argument", ["", "small", "0.5", "2-1", "1-x", "nan", "1-99", "1-2-3"])
+def test_zoom_out_factors_that_make_no_sense_are_refused(argument: str) -> None:
+    with pytest.raises(UsageError, match="written LOW-HIGH or as one number"):
+        mafl.zoom_factors(argument)
+
+
+def test_images_of_higher_quality_come_first_and_a_flat_folder_will_do(tmp_path: Path) -> None:
+    celeba_full_tree(tmp_path)
+    root = tmp_path / "celeba"
+    (root / "Img" / "img_align_celeba").rename(root / "Img" / "img_align_celeba_hq")
+    assert celeba.load(root)["train"].info.description == "images of img_align_celeba_hq"
+    (root / "Img" / "img_align_celeba_hq").rename(root / "img_align_celeba")
+    for path in [*(root / "Anno").iterdir(), *(root / "Eval").iterdir()]:
+        path.rename(root / path.name)
+    assert len(celeba.load(root)["train"]) == 5
+
+
+def write_real_size_partition(root: Path) -> None:
+    """CelebA's parts by number: the first 162,770 train, up to 182,637 validate, the rest of 202,599 test."""
+    lines = [f"{jpg(n)} {0 if n <= 162_770 else 1 if n <= 182_637 else 2}" for n in range(1, 202_600)]
+    (root / "Eval").mkdir(parents=True)
+    (root / "Eval" / "list_eval_partition.txt").write_text("\n".join(lines) + "\n")
+
+
+def test_the_genuine_lists_of_mafl_give_the_papers_counts_and_matching_pairs(tmp_path: Path, test_data: Path) -> None:
+    write_real_size_partition(tmp_path)
+    (tmp_path / "MAFL").symlink_to(test_data / "celeba_half" / "MAFL")
+    lists = Lists("celeba", tmp_path)
+    assert (len(lists.mafl_train), len(lists.mafl_test)) == (19_000, 1_000)
+    assert len(lists.training_names(lists.mafl_train | lists.mafl_test)) == 146_501
+    assert len(lists.training_names(lists.mafl_test)) == 161_962
+    pairs = ["000197", "000756", "000885", "000959", "001051", "001077", "002115", "002646"]
+    assert sorted(lists.mafl_test)[:8] == [f"{p}.jpg" for p in pairs]
+
+
+def spoil(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+ALIGN = "Anno/list_landmarks_align_celeba.txt"
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "said"),
+    [
+        (ALIGN, "12\n", "202599\n", "says it has 202599 rows, 12 are there"),
+        (ALIGN, "12\n", "", "the number of images is expected"),
+        (ALIGN, "000003.jpg", "000002.jpg", "000002.jpg stands twice"),
+        (
+            ALIGN,
+            "000003.jpg",
+            "999999.jpg",
+            r"no row for 1 of 2 images \(first: 000003.jpg\); the lists are of different",
+        ),
+        (ALIGN, "000001.jpg", "000001.jpg 7", r"row 1 \(000001.jpg\): a file name and 10 numbers .* found 12"),
+        ("Eval/list_eval_partition.txt", "000004.jpg 0", "000004.jpg O", "a value is no number"),
+        ("Eval/list_eval_partition.txt", "000004.jpg 0", "000004.jpg 7", "parts are 0, 1 and 2; 7 is found"),
+        ("Eval/list_eval_partition.txt", "000003.jpg 0\n", "", "the lists are of different versions"),
+        ("MAFL/testing.txt", "000003.jpg", "000002.jpg", "1 images stand in both lists"),
+        ("MAFL/training.txt", "000009.jpg", "000002.jpg", "000002.jpg stands twice"),
+        ("MAFL/training.txt", "000009.jpg", "\x00", "different versions"),
+    ],
+)
+def test_lists_of_celeba_that_are_damaged_or_of_another_version_are_named(
+    tmp_path: Path, path: str, old: str, new: str, said: str
+) -> None:
+    celeba_full_tree(tmp_path)
+    spoil(tmp_path / "celeba" / path, old, new)
+    with pytest.raises(DataError, match=said):
+        celeba.load(tmp_path / "celeba")
+
+
+def test_missing_and_renamed_images_of_celeba_are_named_and_the_rest_is_at_hand(tmp_path: Path) -> None:
+    celeba_full_tree(tmp_path)
+    images = tmp_path / "celeba" / "Img" / "img_align_celeba"
+    (images / jpg(4)).unlink()
+    with pytest.raises(Incomplete, match=rf"1 are missing .*\(first: Img/img_align_celeba/{jpg(4)}\)") as caught:
+        celeba.load(tmp_path / "celeba")
+    assert ids_of(caught.value.splits["train"]) == [jpg(n) for n in (1, 6, 7, 8)]
+    for file in images.iterdir():
+        file.rename(file.with_suffix(".png"))
+    with pytest.raises(
+        DataError, match=r"7 are missing .* Beside them lie 11 files of other names \(first: 000001\.png\)"
+    ):
+        celeba.load(tmp_path / "celeba")
+
+
+# --- AFLW_M ---
+
+
+def test_aflw_m_reads_the_papers_splits_and_takes_one_off_every_coordinate(tmp_path: Path, pixels: Any) -> None:
+    """DVE, CL: minus 1, then times 136 / 150, then minus 20; x and y in turn, only rows of set 1."""
+    training, tested = aflw_m_tree(tmp_path)
+    splits = aflw_m.load(tmp_path / "aflw-mtfl")
+    assert ids_of(splits["train"]) == ["cropped/39370.jpg", "cropped/39371.jpg", "cropped/39372_b.jpg"]
+    moved = pixels("aflw_m", splits["train"]).landmarks
+    np.testing.assert_allclose(moved, (training - 1) * 136 / 150 - 20, atol=1e-4)
+    assert moved[1, 0, 0] < 0 and moved[1, 0, 1] > 96  # outside, and kept
+    np.testing.assert_allclose(column(splits["test"], "landmarks"), np.stack(tested) - 1, atol=1e-5)
+
+
+def test_mtfl_may_lie_beside_the_folder_of_aflw_m(tmp_path: Path) -> None:
+    aflw_m_tree(tmp_path)
+    (tmp_path / "aflw-mtfl" / "MTFL").rename(tmp_path / "MTFL")
+    assert len(aflw_m.load(tmp_path / "aflw-mtfl")["test"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "image90001.jpg",
+            "image00000.jpg",
+            r"1 photos of MTFL's test list are marked as training photos .*image00000",
+        ),
+        (
+            "39375,image00002.jpg",
+            "39375,image77777.jpg",
+            r"does not know 1 photos of MTFL's test list \(first: image00002",
+        ),
+        ("crop_file", "crop", "the columns image_file, crop_file, set and 10 coordinates .* found face_id"),
+        ("39371,image90002.jpg,cropped/39371.jpg,1", "39371,image90002.jpg,cropped/39371.jpg", "row 3 is damaged"),
+        ("cropped/39371.jpg", "cropped/39370.jpg", "the id 'cropped/39370.jpg' stands twice"),
+    ],
+)
+def test_leaks_and_damage_in_the_table_of_aflw_m_are_named(tmp_path: Path, old: str, new: str, said: str) -> None:
+    aflw_m_tree(tmp_path)
+    spoil(tmp_path / "aflw-mtfl" / "aflw_cropped" / "facedata_cropped.csv", old, new)
+    with pytest.raises(DataError, match=said):
+        aflw_m.load(tmp_path / "aflw-mtfl")
+
+
+def test_an_eye_without_coordinates_is_named_with_its_row(tmp_path: Path) -> None:
+    aflw_m_tree(tmp_path)
+    path = tmp_path / "aflw-mtfl" / "aflw_cropped" / "facedata_cropped.csv"
+    fields = path.read_text().splitlines()[1].split(",")
+    spoil(path, ",".join(fields[4:6]), ",")
+    with pytest.raises(DataError, match=r"facedata_cropped\.csv: row 2 is damaged"):
+        aflw_m.load(tmp_path / "aflw-mtfl")
+    spoil(path, "cropped/39370.jpg,1,,,", "cropped/39370.jpg,1,nan,nan,")
+    with pytest.raises(DataError, match=r"NaN or infinite landmarks \(first: cropped/39370\.jpg\)"):
+        aflw_m.load(tmp_path / "aflw-mtfl")
+
+
+def test_every_real_landmark_of_aflw_m_test_agrees_with_an_independent_parse(tmp_path: Path, test_data: Path) -> None:
+    """A table that knows the photos of the genuine test list, and one crop to train on."""
+    raw = [line.split() for line in (test_data / "MTFL" / "testing.txt").read_text().split("\n")[:-1]]
+    photos = sorted({line[0].split("-")[-1] for line in raw})
+    aflw_m_tree(tmp_path)
+    root = tmp_path / "aflw-mtfl"
+    table = root / "aflw_cropped" / "facedata_cropped.csv"
+    head, first = table.read_text().splitlines()[:2]
+    rows = [f"{i},{photo},cropped/x{i}.jpg,2,{','.join('0' * 10)},0" for i, photo in enumerate(photos)]
+    table.write_text("\n".join([head, first, *rows]))
+    (root / "MTFL").rename(tmp_path / "small")
+    (root / "MTFL").symlink_to(test_data / "MTFL")
+    test = aflw_m.load(root)["test"]
+    assert len(test) == 2995
+    expected = np.array([[[float(line[1 + i]), float(line[6 + i])] for i in range(5)] for line in raw])
+    np.testing.assert_allclose(column(test, "landmarks"), expected - 1, atol=1e-4)
+
+
+# --- AFLW_R ---
+
+
+def test_aflw_r_swaps_y_and_x_and_squashes_each_crop(tmp_path: Path, pixels: Any) -> None:
+    """DVE, CL: x times 136 / w, y times 136 / h, then minus 20; nothing is taken off."""
+    made = aflw_r_tree(tmp_path)
+    splits = aflw_r.load(tmp_path / "aflw")
+    for split, (points, sizes) in made.items():
+        expected = points * 136 / sizes[:, None, :] - 20
+        np.testing.assert_allclose(pixels("aflw_r", splits[split]).landmarks, expected, atol=1e-3)
+
+
+def test_repeated_test_images_of_aflw_r_are_kept_under_ids_of_their_own_and_counted(tmp_path: Path) -> None:
+    aflw_r_tree(tmp_path)
+    test = aflw_r.load(tmp_path / "aflw")["test"]
+    assert ids_of(test) == ["0/image01000_50.jpg", "1/image01001_51.jpg", "0/image01000_50.jpg#2"]
+    assert "1 of 3 entries repeat an earlier image" in test.info.description
+    entry = get_plugins().find("dataset", "aflw_r")
+    save_prepared(entry, {"test": test}, tmp_path / "copy", "here")
+    assert open_prepared("aflw_r", entry, tmp_path / "copy").splits["test"].info.description == test.info.description
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"gt": np.zeros((4, 5, 2))}, "has no hw; it holds gt"),
+        ({"bounding_boxes": np.zeros(3)}, "has no gt and no hw; it holds bounding_boxes"),
+        ({"gt": np.zeros((3, 5, 2)), "hw": np.ones((3, 2))}, r"gt of shape \(4, 5, 2\) .* found \(3, 5, 2\)"),
+        ({"gt": np.zeros((4, 1, 2)), "hw": np.ones((4, 2))}, r"found \(4, 1, 2\) and \(4, 2\)"),
+        ({"gt": np.zeros((4, 5, 2)), "hw": np.zeros((4, 2))}, "hw holds sizes that are not positive"),
+        ({"gt": np.full((4, 5, 2), np.nan), "hw": np.ones((4, 2))}, "4 images have NaN or infinite landmarks"),
+    ],
+)
+def test_a_mat_of_another_dataset_or_with_too_few_landmarks_is_refused(
+    tmp_path: Path, content: dict[str, Any], said: str
+) -> None:
+    aflw_r_tree(tmp_path)
+    savemat(tmp_path / "aflw" / "aflw_release-2" / "aflw_train_keypoints.mat", content)
+    with pytest.raises(DataError, match=said):
+        aflw_r.load(tmp_path / "aflw")
+
+
+@pytest.mark.parametrize("keep", [0, 3, 100, 150, 200, 300])
+def test_a_mat_that_is_cut_off_is_named(tmp_path: Path, keep: int) -> None:
+    aflw_r_tree(tmp_path)
+    path = tmp_path / "aflw" / "aflw_release-2" / "aflw_test_keypoints.mat"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DataError, match=r"aflw_test_keypoints\.mat (cannot be read as a MATLAB file|has no)"):
+        aflw_r.load(tmp_path / "aflw")
+
+
+# --- 300-W ---
+
+
+def reference_canvas(points: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """DVE's crop of one face in float64, step by step: (68, 2) points of the 96x96 image from points counted from one."""
+    xmin, ymin, xmax, ymax = box
+    width, height = xmax - xmin + 1, ymax - ymin + 1
+    factor = 52 / width
+    centre_x, centre_y = np.floor(factor * (xmin + (width + 1) / 2)), np.floor(factor * (ymin + (height + 1) / 2))
+    left, top = centre_x - 26 + 1, centre_y - 26 + 1
+    left, top = left - 24, top - 26
+    canvas = points * factor - np.array([left - 1, top - 1]) - 1
+    return canvas * 136 / 100 - 20
+
+
+def test_300w_landmarks_move_exactly_as_in_the_reference_code(tmp_path: Path, pixels: Any) -> None:
+    made = w300_tree(tmp_path)
+    splits = w300.load(tmp_path / "300w")
+    assert {s: len(d) for s, d in splits.items()} == {"train": 6, "test": 6}
+    assert [i.split("/")[0] for i in ids_of(splits["train"])] == ["afw", "afw", "helen", "helen", "lfpw", "lfpw"]
+    assert ids_of(splits["train"])[:2] == ["afw/image_02.jpg", "afw/image_01.jpg"]  # the order of the .mat
+    for dataset in splits.values():
+        expected = np.stack([reference_canvas(*made[i]) for i in ids_of(dataset)])
+        np.testing.assert_allclose(pixels("300w", dataset).landmarks, expected, atol=1e-3)
+        raw = np.stack([made[i][0] for i in ids_of(dataset)])
+        np.testing.assert_allclose(column(dataset, "landmarks"), raw - 1, atol=1e-4)
+        assert dataset.info.description == ""
+
+
+def test_without_its_mat_a_face_box_is_the_extent_of_the_landmarks_and_the_split_says_so(
+    tmp_path: Path, pixels: Any
+) -> None:
+    made = w300_tree(tmp_path, boxes=False)
+    test = w300.load(tmp_path / "300w")["test"]
+    extents = {i: np.concatenate([p.min(0), p.max(0)]) for i, (p, _) in made.items()}
+    expected = np.stack([reference_canvas(made[i][0], extents[i]) for i in ids_of(test)])
+    np.testing.assert_allclose(pixels("300w", test).landmarks, expected, atol=1e-3)
+    assert test.info.description.endswith("for want of their .mat: helen_testset, lfpw_testset, ibug")
+
+
+def test_a_face_stands_where_its_landmarks_say_on_the_canvas(tmp_path: Path, pixels: Any) -> None:
+    """A white spot at landmark 30 of a black picture is found there, up to half a pixel of the source and one of 96."""
+    made = w300_tree(tmp_path)
+    path = tmp_path / "300w" / "ibug" / "image_51.jpg"
+    points = made["ibug/image_51.jpg"][0] - 1
+    yy, xx = np.mgrid[:260, :220]
+    spot = 255 * np.exp(-((xx - points[30, 0]) ** 2 + (yy - points[30, 1]) ** 2) / (2 * 3.0**2))
+    Image.fromarray(spot.astype(np.uint8)).convert("RGB").save(path, quality=98)
+    test = w300.load(tmp_path / "300w")["test"]
+    row = ids_of(test).index("ibug/image_51.jpg")
+    store = pixels("300w", test)
+    weight = store.images[row, :, :, 0].astype(np.float64) * (store.images[row, :, :, 0] > 40)
+    found = [(weight.sum(axis) * np.arange(96)).sum() / weight.sum() for axis in (0, 1)]
+    assert np.abs(np.array(found) - store.landmarks[row, 30]).max() < 1
+
+
+def test_parts_of_300w_that_are_missing_are_named_and_the_rest_is_at_hand(tmp_path: Path) -> None:
+    w300_tree(tmp_path, boxes=False)
+    for file in (tmp_path / "300w" / "ibug").iterdir():
+        file.unlink()
+    (tmp_path / "300w" / "ibug").rmdir()
+    with pytest.raises(Incomplete, match="ibug is missing under") as caught:
+        w300.load(tmp_path / "300w")
+    assert {s: len(d) for s, d in caught.value.splits.items()} == {"train": 6, "test": 4}
+
+
+def test_an_image_that_the_mat_lists_but_is_not_there_is_named(tmp_path: Path) -> None:
+    w300_tree(tmp_path)
+    (tmp_path / "300w" / "afw" / "image_01.jpg").rename(tmp_path / "300w" / "afw" / "other.jpg")
+    with pytest.raises(Incomplete, match=r"1 are missing .*\(first: afw/image_01\.jpg\)\. Beside them lie"):
+        w300.load(tmp_path / "300w")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (pts_text(face_68(0)[:36]), "68 points are expected, found 72 numbers"),
+        (pts_text(face_68(0)).replace("}", ""), "points between braces are expected"),
+        (pts_text(face_68(0)).replace(".", ",", 5), "points between braces are expected"),
+        ("", "points between braces are expected"),
+        (None, r"image_01\.pts: No such file .*every image has its \.pts"),
+        (pts_text(np.full((68, 2), np.nan)), "1 images have NaN or infinite landmarks"),
+    ],
+)
+def test_a_pts_file_without_its_68_points_is_named(tmp_path: Path, text: str | None, said: str) -> None:
+    w300_tree(tmp_path)
+    path = tmp_path / "300w" / "afw" / "image_01.pts"
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(DataError, match=said):
+        w300.load(tmp_path / "300w")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"boxes": np.zeros(4)}, "has no bounding_boxes; it holds boxes"),
+        ({"bounding_boxes": np.zeros((1, 4))}, "entries with imgName and bb_ground_truth are expected"),
+        ({"bounding_boxes": {"imgName": "a.jpg", "bb_ground_truth": [5, 5, 5, 9]}}, "a.jpg has the box"),
+        ({"bounding_boxes": {"imgName": "a.jpg", "bb_ground_truth": [5, 5, 9]}}, "a.jpg has the box"),
+    ],
+)
+def test_bounding_boxes_of_another_kind_are_refused(tmp_path: Path, content: dict[str, Any], said: str) -> None:
+    w300_tree(tmp_path)
+    savemat(tmp_path / "300w" / "Bounding Boxes" / "bounding_boxes_afw.mat", content)
+    with pytest.raises(DataError, match=said):
+        w300.load(tmp_path / "300w")
+
+
+def test_every_real_landmark_of_300w_agrees_with_an_independent_parse(test_data: Path, pixels: Any) -> None:
+    with pytest.raises(Incomplete, match="lfpw/trainset, lfpw/testset, ibug is missing") as caught:
+        w300.load(test_data / "300w")
+    splits = caught.value.splits
+    assert {s: len(d) for s, d in splits.items()} == {"train": 22, "test": 8}
+    for dataset in splits.values():
+        raw = []
+        for name in ids_of(dataset):
+            text = (test_data / "300w" / name).with_suffix(".pts").read_text()
+            pairs = re.findall(r"^\s*(-?[\d.]+)\s+(-?[\d.]+)\s*$", text, re.MULTILINE)
+            raw.append([[float(x), float(y)] for x, y in pairs])
+        points = np.array(raw)
+        assert points.shape[1:] == (68, 2)
+        np.testing.assert_allclose(column(dataset, "landmarks"), points - 1, atol=1e-3)
+        expected = np.stack([reference_canvas(p, np.concatenate([p.min(0), p.max(0)])) for p in points])
+        moved = pixels("300w", dataset).landmarks
+        np.testing.assert_allclose(moved, expected, atol=2e-3)
+        np.testing.assert_allclose(np.ptp(moved[..., 0], axis=1).mean(), 52 * 1.36, atol=1)
+
+
+def test_mirroring_68_landmarks_is_symmetric_on_real_faces(test_data: Path) -> None:
+    """On the mean face, each landmark and its partner are mirror images of each other, up to a few percent."""
+    spec = get_plugins().find("dataset", "300w").spec
+    with pytest.raises(Incomplete) as caught:
+        w300.load(test_data / "300w")
+    points = column(caught.value.splits["train"], "landmarks").astype(np.float64)
+    centred = points - points.mean(1, keepdims=True)
+    mean = (centred / np.abs(centred).max((1, 2), keepdims=True)).mean(0)
+    swapped = mean.copy()
+    for left, right in spec.swap_pairs:
+        swapped[[left, right]] = mean[[right, left]]
+        assert mean[left, 0] < mean[right, 0]
+    assert np.abs(swapped * [-1, 1] - mean).max() < 0.16
+    assert spec.landmark_names[36] == "left_eye_0" and spec.landmark_names[45] == "right_eye_3"
+
+
+# --- Extended Yale B ---
+
+
+def test_yaleb_leaves_out_ambient_and_damaged_images_and_knows_its_subjects(tmp_path: Path) -> None:
+    train = yaleb.load(yaleb_tree(tmp_path))["train"]
+    assert ids_of(train)[0] == "yaleB01/yaleB01_P00A+000E+00.pgm"
+    assert len(train) == 4
+    assert column(train, "identity").tolist() == [1, 1, 39, 39]
+    assert "landmarks" not in train.column_names
+
+
+# --- lmbench data verify ---
+
+
+class Counted:
+    """The installed datasets, one of them with other counts and checksums, so that a small tree is complete."""
+
+    def __init__(self, name: str, splits: dict[str, int], checksums: dict[str, str]) -> None:
+        entry = get_plugins().find("dataset", name)
+        self.entry = replace(entry, spec=replace(entry.spec, splits=splits, checksums=checksums))
+
+    def find(self, kind: str, name: str) -> Any:
+        return self.entry
+
+
+def verified(
+    name: str, root: Path, splits: dict[str, int], checksums: dict[str, str] | None = None
+) -> dict[str, tuple[bool, str]]:
+    few: Any = Counted(name, splits, checksums or {})
+    return {check.name: (check.ok, check.found) for check in verify_dataset(name, root, few)}
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "splits"),
+    [
+        ("celeba", celeba_full_tree, {"train": 5, "test": 2}),
+        ("celeba_minus_mafl_test", celeba_full_tree, {"train": 7, "test": 2}),
+        ("celeba_wild", celeba_full_tree, {"train": 5}),
+        ("mafl", celeba_full_tree, {"train": 3, "test": 2}),
+        ("mafl_wild", celeba_full_tree, {"train": 3, "test": 2}),
+        ("mafl_unaligned:1-2", celeba_full_tree, {"train": 3, "test": 2}),
+        ("aflw_m", aflw_m_tree, {"train": 3, "test": 6}),
+        ("aflw_r", aflw_r_tree, {"train": 4, "test": 3}),
+        ("300w", w300_tree, {"train": 6, "test": 6}),
+        ("yaleb", yaleb_tree, {"train": 4}),
+    ],
+)
+def test_a_sound_tree_passes_every_check(tmp_path: Path, name: str, make: Any, splits: dict[str, int]) -> None:
+    make(tmp_path)
+    checks = verified(name, tmp_path, splits)
+    assert {n: found for n, (ok, found) in checks.items() if not ok} == {}
+    if name.startswith("celeba"):
+        assert checks["held out"][1].endswith("trained on: none by name, none by content")
+    if name == "aflw_m":
+        assert checks["landmarks"][1].startswith("train 15 of 15 finite, 1 visible ones outside")
+    if name == "aflw_r":
+        assert "repeated within a split: 1 in test" in checks["images twice"][1]
+        assert "1 of 3 entries repeat an earlier image" in checks["remarks"][1]
+
+
+def test_a_test_face_of_mafl_under_another_name_is_found_by_its_bytes(tmp_path: Path) -> None:
+    celeba_full_tree(tmp_path)
+    images = tmp_path / "celeba" / "Img" / "img_align_celeba"
+    (images / jpg(4)).write_bytes((images / jpg(MAFL_TEST[0])).read_bytes())
+    checks = verified("celeba", tmp_path, {"train": 5, "test": 2})
+    assert not checks["held out"][0] and "1 by content" in checks["held out"][1]
+    assert not checks["images twice"][0]
+
+
+def test_a_published_list_that_was_changed_is_told(tmp_path: Path) -> None:
+    celeba_full_tree(tmp_path)
+    sums = {
+        f"MAFL/{name}": "sha256:" + hashlib.sha256((tmp_path / "celeba" / "MAFL" / name).read_bytes()).hexdigest()
+        for name in ("training.txt", "testing.txt")
+    }
+    assert verified("mafl", tmp_path, {"train": 3, "test": 2}, sums)["checksums"][0]
+    with (tmp_path / "celeba" / "MAFL" / "training.txt").open("a") as file:
+        file.write("\n")
+    ok, found = verified("mafl", tmp_path, {"train": 3, "test": 2}, sums)["checksums"]
+    assert (ok, found) == (False, "2 of 2 published files are there, differing: MAFL/training.txt")
+
+
+def test_another_version_and_a_partial_download_are_told_by_their_counts(tmp_path: Path) -> None:
+    celeba_full_tree(tmp_path)
+    checks = verified("mafl", tmp_path, {"train": 19000, "test": 2})
+    assert checks["counts"] == (False, "train 3 of 19000: 18997 missing, test 2 of 2")
+    (tmp_path / "celeba" / "Img" / "img_align_celeba" / jpg(2)).unlink()
+    checks = verified("mafl", tmp_path, {"train": 3, "test": 2})
+    assert not checks["complete"][0] and "1 are missing" in checks["complete"][1]
+
+
+def test_two_eyes_in_one_place_are_found(tmp_path: Path) -> None:
+    written, _, _ = celeba_full_tree(tmp_path)
+    row = written[MAFL_TEST[0] - 1].copy()
+    row[1] = row[0]
+    path = tmp_path / "celeba" / ALIGN
+    path.write_text(
+        re.sub(rf"{jpg(MAFL_TEST[0])}.*", f"{jpg(MAFL_TEST[0])} {' '.join(map(str, row.ravel()))}", path.read_text())
+    )
+    ok, found = verified("mafl", tmp_path, {"train": 3, "test": 2})["eye distance"]
+    assert not ok and f"1 times zero (first: {jpg(MAFL_TEST[0])})" in found
+
+
+def test_the_genuine_lists_have_the_sums_that_the_specs_state(test_data: Path) -> None:
+    for name, folder in (("mafl", "celeba_half"), ("mtfl", "MTFL"), ("celeba_half", "celeba_half")):
+        sums = get_plugins().find("dataset", name).spec.checksums
+        there = {p: s for p, s in sums.items() if (test_data / folder / p).is_file()}
+        assert there
+        for path, expected in there.items():
+            assert "sha256:" + hashlib.sha256((test_data / folder / path).read_bytes()).hexdigest() == expected
+
+
+# --- the pages ---
+
+
+@pytest.mark.parametrize("spec", [*FACES, *CELEBA], ids=lambda spec: spec.name)
+def test_every_face_dataset_has_a_page_with_its_counts(spec: DatasetSpec) -> None:
+    pages = [
+        path.read_text(encoding="utf-8") for path in (Path(__file__).parent.parent / "docs" / "datasets").iterdir()
+    ]
+    name = spec.name.partition(":")[0]
+    texts = [text for text in pages if re.search(rf"`{name}[`:]", text.splitlines()[0])]
+    assert len(texts) == 1
+    if name != "mafl_wild" and name != "mafl_unaligned":
+        for count in spec.splits.values():
+            assert count is None or f"{count:,}" in texts[0]
+
+
+# --- the folder of another dataset ---
+
+
+@pytest.mark.parametrize(
+    ("load", "said"),
+    [
+        (celeba.load, r"celeba: MAFL/training\.txt is missing; .* holds MTFL, notes\.txt"),
+        (celeba.load_wild, r"celeba_wild: MAFL/"),
+        (mafl.load, r"mafl: MAFL/training\.txt is missing"),
+        (mafl.load_wild, r"mafl_wild: none of Img_in_the_wild, .* is a folder under"),
+        (aflw_m.load, r"aflw_m: aflw_cropped/facedata_cropped\.csv is missing; .* holds MTFL"),
+        (aflw_r.load, r"aflw_r: aflw_train_images\.txt is missing"),
+        (w300.load, r"300w: none of afw, helen/trainset"),
+        (yaleb.load, r"yaleb: no yaleBNN/yaleBNN_P00A\+000E\+00\.pgm under .* which holds MTFL, notes\.txt"),
+    ],
+)
+def test_the_folder_of_another_dataset_is_told_by_what_it_holds(
+    tmp_path: Path, load: Callable[[Path], Splits], said: str
+) -> None:
+    mtfl_tree(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match=said):
+        load(tmp_path)
+
+
+def test_a_list_that_is_no_text_is_named(tmp_path: Path) -> None:
+    celeba_full_tree(tmp_path)
+    write_image(tmp_path / "celeba" / "MAFL" / "x.jpg").rename(tmp_path / "celeba" / "MAFL" / "testing.txt")
+    with pytest.raises(DataError, match=r"testing\.txt is no text file"):
+        celeba.load(tmp_path / "celeba")
