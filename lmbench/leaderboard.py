@@ -136,13 +136,13 @@ def published_rows() -> list[dict[str, Any]]:
     for p in read_published():
         if p["task"] not in ("regression", "matching", "equivariance") or not p["dataset"]:
             continue
+        cell = (p["dataset"], p["metric"])
+        reading = f"printed as {p['metric']}" if cell in METRIC_OF_DATASET else ""
         rows.append(
             {
                 "dataset": SAME_DATA.get(p["dataset"], p["dataset"]),
                 "task": p["task"],
-                "metric": METRIC_OF_DATASET.get(
-                    (p["dataset"], p["metric"]), METRIC_NAMES.get(p["metric"], p["metric"])
-                ),
+                "metric": METRIC_OF_DATASET.get(cell, METRIC_NAMES.get(p["metric"], p["metric"])),
                 "part": p["pairs"] or PART_NAMES.get(p["part"], p["part"]),
                 "n_annotations": p["n_annotations"],
                 "kind": "published",
@@ -157,7 +157,7 @@ def published_rows() -> list[dict[str, Any]]:
                 "unit": p["unit"],
                 "higher_is_better": _flag(p["lower_is_better"] != "true"),
                 "source": f"{p['paper']}, {p['table']}",
-                "note": p["note"],
+                "note": "; ".join(n for n in (reading, p["note"]) if n),
             }
         )
     return rows

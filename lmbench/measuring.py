@@ -38,12 +38,11 @@ def measured(predictions: Predictions, plugins: Plugins) -> Iterator[Measured]:
         spec: MetricSpec = plugins.find("metric", name).spec
         metric: Metric = spec.load()
         result = metric(predictions)
-        wanted = {part: result.part(members) for part, members in parts_of(predictions, result).items()}
-        parts = {part: found for part, found in wanted.items() if found is not None}
-        members = [parts_of(predictions, result)[part] for part in parts]
-        samples = result.resampled([None, *members])
+        parts = [(part, members, result.part(members)) for part, members in parts_of(predictions, result).items()]
+        seen = [(part, members, found) for part, members, found in parts if found is not None]
+        samples = result.resampled([None, *(members for _, members, _ in seen)])
         yield Measured(spec, predictions.subset, result, samples[0])
-        for (part, found), drawn in zip(parts.items(), samples[1:], strict=True):
+        for (part, _, found), drawn in zip(seen, samples[1:], strict=True):
             yield Measured(spec, part, found, drawn)
 
 

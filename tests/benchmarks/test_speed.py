@@ -14,10 +14,20 @@ from torch import nn
 
 from lmbench.backbones.resnet import build
 from lmbench.config import OptimiserConfig, TrainingConfig
+from lmbench.data.draws import draw_subsets
 from lmbench.data.pixels import PixelStore
 from lmbench.features import FeatureMaps
 from lmbench.geometry.warps import TRAIN_PAIR, draw_tps_weights, tps_grid, warp_images
-from lmbench.heads.softargmax import CPU_IMAGES, POINTS, accumulate_gradients, head_forward, regression_loss
+from lmbench.heads.base import Head, Subset, TensorInputs
+from lmbench.heads.linear import LeastSquares
+from lmbench.heads.softargmax import (
+    CPU_IMAGES,
+    POINTS,
+    SoftargmaxConditioned,
+    accumulate_gradients,
+    head_forward,
+    regression_loss,
+)
 from lmbench.training.augment import ViewSettings, draw_views
 from lmbench.training.loop import train
 from lmbench.training.objective import Objective
@@ -120,6 +130,46 @@ def test_warping_a_batch_costs_less_than_a_forward_pass_of_a_resnet18(benchmark,
     benchmark.extra_info["of a forward pass"] = ratio
     record_property("warp over forward pass", round(ratio, 2))
     assert ratio < 1
+
+
+COUNTS, DRAWS = (1, 5, 10, 20, 50, 100), 10
+
+
+def few_shot_ratio(head: Head, inputs: TensorInputs, record: Callable[[str, object], None]) -> float:
+    """Process time of all few-shot fits together over that of one fit to all images."""
+    generator = torch.Generator().manual_seed(0)
+    landmarks = torch.rand(len(inputs), LANDMARKS, 2, generator=generator) * (inputs.image_size - 1)
+    seen = torch.ones(len(inputs), LANDMARKS, dtype=torch.bool)
+    subsets = draw_subsets(len(inputs), [*COUNTS, "all"], DRAWS, 0)
+
+    def seconds(chosen: list[Subset]) -> float:
+        started = time.process_time()
+        head.fit(inputs, landmarks, seen, chosen, torch.Generator().manual_seed(0))
+        return time.process_time() - started
+
+    few, full = [s for s in subsets if s.n != "all"], [s for s in subsets if s.n == "all"]
+    assert len(few) == len(COUNTS) * DRAWS
+    seconds(full)
+    ratio = seconds(few) / min(seconds(full) for _ in range(3))
+    record(f"{type(head).__name__}: 60 few-shot fits over one full fit", round(ratio, 2))
+    return ratio
+
+
+@pytest.mark.slow
+def test_sixty_few_shot_fits_of_a_linear_head_cost_at_most_twice_one_full_fit(record_property):
+    points = torch.rand(10_000, 50, 2, generator=torch.Generator().manual_seed(0)) * 95  # as many as AFLW_M has
+    assert few_shot_ratio(LeastSquares(), TensorInputs(96, landmarks=points), record_property) <= 2
+
+
+@pytest.mark.slow
+def test_sixty_few_shot_fits_of_the_conditioned_head_cost_what_the_images_they_see_cost(record_property):
+    """Every draw is fitted for as many steps as the full set, so 60 fits see 31 times its images; not more than that."""
+    generator = torch.Generator().manual_seed(0)
+    maps = tuple(torch.rand(400, c, s, s, generator=generator) for c, s in ((512, 3), (256, 6), (128, 12), (64, 24)))
+    inputs = TensorInputs(96, FeatureMaps(maps, (24, 24)))
+    head = SoftargmaxConditioned(steps=2)
+    seen = DRAWS * sum(min(n, head.batch_size) for n in COUNTS) / head.batch_size
+    assert few_shot_ratio(head, inputs, record_property) <= 1.5 * seen
 
 
 class Paired(Objective):
