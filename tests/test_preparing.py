@@ -227,6 +227,8 @@ def test_a_killed_preparation_goes_on_after_its_last_finished_shard(
     assert not folder.exists()
     done = {f: f.stat().st_mtime_ns for f in folder.parent.rglob("shard-*.arrow")}
     assert len(done) == 4 + 2
+    for scratch in (".shard-00002.arrow.x1.arrow", "tmpx2"):  # what a real kill leaves
+        (folder.with_name(".x.partial") / "test" / scratch).write_bytes(b"half")
     count = 100
     monkeypatch.setattr(preparing, "fingerprint", lambda *a: "f")  # it reads images too
     save_prepared(entry, splits, folder, "here")
@@ -235,6 +237,7 @@ def test_a_killed_preparation_goes_on_after_its_last_finished_shard(
     draft = folder.with_name(".x.partial")
     assert all(now[f.relative_to(draft)] == stamp for f, stamp in done.items())
     assert sorted(f.name for f in folder.parent.iterdir()) == ["x", "x.lock"]
+    assert sorted(f.name for f in (folder / "test").iterdir()) == [f"shard-{n:05}.arrow" for n in range(4)]
     for split, dataset in splits.items():
         assert load_split(folder / split).to_dict() == dataset.to_dict()
 

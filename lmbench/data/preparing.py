@@ -145,6 +145,8 @@ def _fill(entry: Entry[DatasetSpec], splits: Mapping[str, datasets.Dataset], dra
 
 def _write_split(dataset: datasets.Dataset, folder: Path, label: str) -> None:
     """Writes the shards of a split that are not there, with images' bytes instead of paths; a hundred at a time."""
+    for left in set(folder.glob("*")) - set(folder.glob("shard-*.arrow")):  # half a shard of a call that was killed
+        left.unlink()
     starts = range(0, len(dataset), IMAGES_A_SHARD)
     missing = [n for n in range(len(starts)) if not _shard(folder, n).is_file()]
     with progress.task(label, len(dataset)) as bar, quiet_datasets():
