@@ -127,6 +127,15 @@ def test_lead_prints_px_under_percent_and_the_birds_metric_is_that_of_the_code(p
     assert (average.part, average.n_annotations, average.variant) == (None, 50, "k50")
 
 
+def test_poses_are_pretrained_on_the_training_videos_and_judged_apart_by_parts(plugins):
+    wrist = target(plugins, "twostep2021/table1", method="twostep", part="wrist")
+    assert (wrist.pretrain_on, wrist.dataset, wrist.part, wrist.metrics) == (
+        "bbcpose_train", "bbcpose", "wrist", ("pck_6px",)
+    )  # fmt: skip
+    imm = target(plugins, "twostep2021/table1", method="imgen", part="avg")
+    assert (imm.pretrain_on, imm.part, imm.metrics) == ("bbcpose_train", None, ("bbc_pck", "pck_6px"))
+
+
 def test_every_mapped_row_resolves_in_every_preset(plugins):
     """No variant, setting or layer of the mapping is misspelt: the labelled faces stand for all datasets."""
     targets = [t for t in (target_of(c, plugins) for c in read_cells()) if isinstance(t, Target)]

@@ -13,7 +13,7 @@ from lmbench.data.places import default_data_root, prepared_folder
 from lmbench.errors import DataError, LmbenchError, UsageError, did_you_mean
 from lmbench.plugins import Plugins
 from lmbench.registry import is_family
-from lmbench.reproduction.mapping import MINUS_TEST
+from lmbench.reproduction.mapping import SELECTION_OF
 from lmbench.reproduction.published import Cell, read_cells
 from lmbench.reproduction.targets import Gap, Target, target_of
 from lmbench.resolve import resolve_run
@@ -22,7 +22,6 @@ from lmbench.specs import PRESETS
 Backbones = Literal["preset", "paper"]
 FITTED = {"regression", "segmentation"}
 """The tasks that fit something, to numbers of annotations."""
-SELECTION_OF = {MINUS_TEST: "celeba"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Request:
         return self.backbones == "paper" or self.preset == "paper"
 
     def dataset(self, name: str) -> str:
-        """What is taken for a dataset of the paper; what stands for CelebA stands for its other selections too."""
+        """What is taken for a dataset of the paper; what stands for CelebA stands for its selections too."""
         return self.dataset_map.get(name, self.dataset_map.get(SELECTION_OF.get(name, name), name))
 
 
