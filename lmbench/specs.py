@@ -215,14 +215,15 @@ class PublishedRows:
     """The rows of ``published.csv`` that a method's runs are set beside, and the configuration that the papers mean.
 
     ``where``: column -> the values it may have, with shell wildcards; every column named must fit. ``{column}`` in
-    ``variant`` and ``backbone`` is filled in from the row. ``pretrain_on`` and ``metrics`` stand for what the row prints
-    where they are given (of several metrics the first that a run measured counts), ``part`` for the part of a record.
+    ``variant`` and ``backbone`` is filled in from the row. ``dataset``, ``pretrain_on`` and ``metrics`` stand for what the row
+    prints where they are given (of several metrics the first that a run measured counts), ``part`` for the part of a record.
     ``settings`` go above the preset; ``reason`` says why no run can give these rows.
     """
 
     where: Mapping[str, tuple[str, ...]]
     variant: str = ""
     backbone: str = ""
+    dataset: str = ""
     pretrain_on: str = ""
     metrics: tuple[str, ...] = ()
     part: str = ""

@@ -13,12 +13,15 @@ from lmbench.data.places import default_data_root, prepared_folder
 from lmbench.errors import DataError, LmbenchError, UsageError, did_you_mean
 from lmbench.plugins import Plugins
 from lmbench.registry import is_family
+from lmbench.reproduction.mapping import SELECTION_OF
 from lmbench.reproduction.published import Cell, read_cells
 from lmbench.reproduction.targets import Gap, Target, target_of
 from lmbench.resolve import resolve_run
 from lmbench.specs import PRESETS
 
 Backbones = Literal["preset", "paper"]
+FITTED = {"regression", "segmentation"}
+"""The tasks that fit something, to numbers of annotations."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class Request:
         return self.backbones == "paper" or self.preset == "paper"
 
     def dataset(self, name: str) -> str:
-        """What is taken for a dataset of the paper."""
-        return self.dataset_map.get(name, name)
+        """What is taken for a dataset of the paper; what stands for CelebA stands for its selections too."""
+        return self.dataset_map.get(name, self.dataset_map.get(SELECTION_OF.get(name, name), name))
 
 
 @dataclass
@@ -73,7 +76,8 @@ def parse_dataset_map(pairs: Sequence[str], plugins: Plugins) -> dict[str, str]:
 
     Raises UsageError: no pair, a name that no table has on the left, or that no plugin brings on the right.
     """
-    known = sorted({name for cell in read_cells() for name in (cell.dataset, cell["pretrain_dataset"]) if name})
+    named = {name for cell in read_cells() for name in (cell.dataset, cell["pretrain_dataset"]) if name}
+    known = sorted(named | set(SELECTION_OF))
     found: dict[str, str] = {}
     for pair in (part.strip() for text in pairs for part in text.split(",")):
         printed, equals, ours = (part.strip() for part in pair.partition("="))
@@ -131,7 +135,7 @@ def resolve(targets: Sequence[Target], plugins: Plugins, request: Request) -> Ru
     first = targets[0]
     tasks = tuple(dict.fromkeys(t.task for t in targets))
     wanted: dict[str, Any] = {"tasks": tasks, "regression": {"layers_alone": ()}}
-    for task in {"regression", "segmentation"} & set(tasks):
+    for task in sorted(FITTED & set(tasks)):
         numbers = {t.n_annotations for t in targets if t.task == task}
         wanted = merge(wanted, {task: {"annotations": tuple(sorted(numbers, key=_order))}})
     if request.paper_backbones and first.backbone:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from lmbench.data.opening import OpenDataset
 from lmbench.errors import LmbenchError
 from lmbench.plugins import Plugins
 from lmbench.records import RECORD, find_records, read_record
-from lmbench.reproduction.planning import PlannedRun, TablePlan
+from lmbench.reproduction.planning import FITTED, PlannedRun, TablePlan
 from lmbench.reproduction.targets import Gap
 
 UNRELATED = {"tasks", "probe", "encode_batch"}
@@ -115,7 +115,7 @@ def _prospect(
     config = run.config
     if run.absent is not None:
         return _from_records_alone(run, plan, records)
-    everything = _with_numbers(config, ["all"])
+    everything = _with_numbers(config, lambda n: False)
     target_data = runner.prepare(everything, plugins, plan.request.data_root, runs, device, opened).target
     size = min(len(target_data.splits["train"]), config.train_images or 10**9)
     too_many = {c: t for c, t in run.targets.items() if isinstance(t.n_annotations, int) and t.n_annotations > size}
@@ -125,8 +125,7 @@ def _prospect(
         del run.targets[cell]
     if not run.targets:
         return Prospect(run)
-    numbers = [n for n in config.regression.annotations if n == "all" or int(n) <= size]
-    run.config = config = _with_numbers(config, numbers)
+    run.config = config = _with_numbers(config, lambda n: n <= size)
     job = runner.prepare(config, plugins, plan.request.data_root, runs, device, opened)
     what = runner.plan(job)
     record = next((r for r in records if _serves(r, run, job)), None)
@@ -181,18 +180,21 @@ def _comparable(config: Mapping[str, Any], run: PlannedRun) -> dict[str, Any] | 
         return None
     others = {"regression", "matching", "equivariance", "segmentation"} - set(run.config.tasks)
     kept = {k: v for k, v in whole.items() if k not in UNRELATED | others}
-    if "regression" in kept:
-        unrelated = {"annotations", "layers_alone"}
-        unrelated |= set() if any(isinstance(t.n_annotations, int) for t in run.targets.values()) else {"draws"}
-        kept["regression"] = {k: v for k, v in kept["regression"].items() if k not in unrelated}
+    unrelated = {"annotations", "layers_alone"}
+    unrelated |= set() if any(isinstance(t.n_annotations, int) for t in run.targets.values()) else {"draws"}
+    for task in FITTED & set(kept):
+        kept[task] = {k: v for k, v in kept[task].items() if k not in unrelated}
     return kept
 
 
-def _with_numbers(config: RunConfig, annotations: list[Any]) -> RunConfig:
-    """The configuration with other numbers of annotations."""
-    return config.model_copy(
-        update={"regression": config.regression.model_copy(update={"annotations": tuple(annotations)})}
-    )
+def _with_numbers(config: RunConfig, wanted: Callable[[int], bool]) -> RunConfig:
+    """The configuration with those numbers of annotations alone that are wanted, and ``all`` where none is left."""
+    sections = {}
+    for task in FITTED & set(RunConfig.model_fields):
+        section = getattr(config, task)
+        numbers = tuple(n for n in section.annotations if n == "all" or wanted(int(n)))
+        sections[task] = section.model_copy(update={"annotations": numbers or ("all",)})
+    return config.model_copy(update=sections)
 
 
 def _records(paths: Iterator[Path] | list[Path]) -> Iterator[dict[str, Any]]:

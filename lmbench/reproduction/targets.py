@@ -86,7 +86,7 @@ def target_of(cell: Cell, plugins: Plugins) -> Target | Gap:
         variant=variant.name,
         backbone=_fill(rows.backbone, cell),
         pretrain_on=(rows.pretrain_on or cell["pretrain_dataset"]) if variant.stages else "",
-        dataset=cell.dataset,
+        dataset=rows.dataset or cell.dataset,
         task=cell["task"],
         n_annotations=cell.n_annotations,
         part=rows.part or (printed if printed and printed != "avg" else None),
