@@ -122,7 +122,7 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
         record = describe(job, folder, artifacts, evaluated, metrics, precision, time.monotonic() - started)
         complaints += job.plugins.observe("lmbench_run_finished", run=job.config, record=record)
         record["observer_errors"] = complaints
-        _draw(job, folder, artifacts, evaluated)
+        _draw(job, folder, artifacts, evaluated, metrics)
         write_record(folder, record)
         shutil.rmtree(folder / "frozen", ignore_errors=True)
         return record, False
@@ -212,6 +212,7 @@ def measure(predictions: Predictions, plugins: Plugins) -> list[dict[str, Any]]:
                 "higher_is_better": spec.higher_is_better,
                 "normaliser": spec.normaliser or None,
                 "settings": dict(predictions.settings),
+                **({"curve": [list(point) for point in result.curve]} if result.curve else {}),
             }
         )
     return rows
@@ -335,12 +336,16 @@ def _probe(job: Job, stage: StageConfig) -> Callable[[Objective, int], dict[str,
     return probe
 
 
-def _draw(job: Job, folder: Path, artifacts: list[Artifact], evaluated: list[Predictions]) -> None:
+def _draw(
+    job: Job, folder: Path, artifacts: list[Artifact], evaluated: list[Predictions], metrics: list[dict[str, Any]]
+) -> None:
     """Pictures beside the record; a picture that fails is no reason to lose a measurement."""
     from lmbench.report.pictures import draw_overlay
-    from lmbench.report.plots import draw_curve
+    from lmbench.report.plots import draw_accuracy, draw_curve
 
     drawings = [partial(draw_curve, [a.entry() for a in artifacts], folder / "curve.png")] if artifacts else []
+    curves = [row for row in metrics if row["metric"] == "acc_curve"]
+    drawings += [partial(draw_accuracy, curves, folder / "accuracy.png")] if curves else []
     regression = next(
         (p for p in evaluated if p.task == "regression" and p.subset is None and p.n_annotations == "all"), None
     )

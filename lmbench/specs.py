@@ -111,7 +111,7 @@ class DatasetSpec(Spec):
 
     The target is called with ``root: Path`` (and the name after ``:`` as ``argument`` for a family ``name:*``) and
     returns ``dict[split, datasets.Dataset]`` in the schema of ``lmbench.data.schema``. ``splits`` holds the expected
-    counts (``None``: any). A dataset without landmarks serves pretraining alone and has only a ``train`` split.
+    counts (``None``: any). A dataset without landmarks and classes serves pretraining alone and has only a ``train`` split.
     ``version`` changes whenever the loader changes an image, a landmark or a split.
     """
 
@@ -124,6 +124,8 @@ class DatasetSpec(Spec):
     """The regression metrics it is judged by; the first is the one its papers print."""
     parts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Groups of landmarks that are also scored apart (``{"wrist": (1, 2)}``)."""
+    classes: tuple[str, ...] = ()
+    """The names of the labels 0, 1, ... in the column ``mask``, for a dataset that has a class for every pixel."""
     hidden_annotated: bool = False
     """Invisible landmarks keep their true positions (else they are absent, and never looked at)."""
     version: str = "1"
@@ -150,9 +152,14 @@ class MetricSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSpec(Spec):
-    """An evaluation of frozen output: called with a ``TaskContext``, yields stored predictions."""
+    """An evaluation of frozen output: called with a ``TaskContext``, yields stored predictions.
+
+    ``needs``: what method and dataset must have, told before anything is computed: a ``network``, annotated ``landmarks``,
+    ``masks`` (a class for every pixel).
+    """
 
     metrics: tuple[str, ...] = ()
+    needs: tuple[Literal["network", "landmarks", "masks"], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

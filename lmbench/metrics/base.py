@@ -96,10 +96,14 @@ class Predictions:
 
 @dataclass(frozen=True)
 class MetricResult:
-    """``values`` (S, N, L), NaN where nothing is scored, and ``aggregate`` (S,): one number a draw."""
+    """``values`` (S, N, L), NaN where nothing is scored, and ``aggregate`` (S,): one number a draw.
+
+    ``curve``: pairs (x, y) that stand behind the number, for the record and its plot.
+    """
 
     values: np.ndarray
     aggregate: np.ndarray
+    curve: tuple[tuple[float, float], ...] = ()
 
 
 Metric = Callable[[Predictions], MetricResult]

@@ -24,4 +24,22 @@ METRICS = [
         unit="px",
         higher_is_better=False,
     ),
+    MetricSpec(
+        name="acc_20px",
+        summary="share of landmarks found within 20 px (of a 128x128 image) in a deformed copy of their image",
+        target="lmbench.metrics.accuracy:acc_20px",
+        paper="Rahaman et al. 2021, eq. 6",
+        task="equivariance",
+        unit="percent",
+        higher_is_better=True,
+    ),
+    MetricSpec(
+        name="acc_curve",
+        summary="area under the accuracy curve up to 20 px (of a 128x128 image), with the curve as data",
+        target="lmbench.metrics.accuracy:acc_curve",
+        paper="Rahaman et al. 2021, eq. 6",
+        task="equivariance",
+        unit="percent",
+        higher_is_better=True,
+    ),
 ]
