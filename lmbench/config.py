@@ -122,6 +122,19 @@ class EquivarianceConfig(Model):
     smoothness: float = Field(0.08, gt=0)
 
 
+class SegmentationConfig(Model):
+    """The pixel classifier: ``annotations`` and ``draws`` as in regression; fitted for ``steps`` batches on a grid of ``size``
+    cells a side, judged at every pixel of the image.
+    """
+
+    annotations: tuple[int | Literal["all"], ...] = ("all",)
+    draws: int = Field(5, ge=1)
+    size: int = Field(64, ge=2)
+    steps: int = Field(400, ge=1)
+    batch_size: int = Field(16, ge=1)
+    lr: float = Field(0.01, gt=0)
+
+
 class ProbeConfig(Model):
     """The learning curve: every ``every`` epochs (0: never) on ``images`` training images that are never the test's."""
 
@@ -149,6 +162,7 @@ class RunConfig(Model):
     regression: RegressionConfig = RegressionConfig()
     matching: MatchingConfig = MatchingConfig()
     equivariance: EquivarianceConfig = EquivarianceConfig()
+    segmentation: SegmentationConfig = SegmentationConfig()
     probe: ProbeConfig = ProbeConfig()
     test_images: int | None = Field(None, ge=2)
     train_images: int | None = Field(None, ge=1)

@@ -22,6 +22,7 @@ from lmbench.data.opening import OpenDataset, open_dataset
 from lmbench.errors import LmbenchError, StaleError, UsageError
 from lmbench.features import Extractor
 from lmbench.metrics.base import Metric, Predictions, bootstrap_interval
+from lmbench.metrics.pixels import Confusions
 from lmbench.plugins import Plugins
 from lmbench.provenance import code_state, environment
 from lmbench.records import PREDICTIONS, RECORD, SCHEMA, read_record, run_name, write_record
@@ -156,18 +157,18 @@ def freeze(job: Job, artifacts: list[Artifact]) -> Extractor | None:
     return _extractor(job, network, read.layers)
 
 
-def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predictions]:
+def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predictions | Confusions]:
     """The predictions of every task, also kept as parquet; those of an interrupted run are not made again."""
     train = job.target.pixels("train").first(job.config.train_images)
     test = job.target.pixels("test").first(job.config.test_images)
-    done: dict[str, Predictions] = {}
+    done: dict[str, Predictions | Confusions] = {}
 
-    def keep(predictions: Predictions) -> None:
+    def keep(predictions: Predictions | Confusions) -> None:
         predictions.write(folder / PREDICTIONS)
         done[predictions.name] = predictions
 
-    def kept(name: str) -> bool:
-        found = Predictions.read(folder / PREDICTIONS, name)
+    def kept(name: str, stored: type[Predictions] | type[Confusions] = Predictions) -> bool:
+        found = stored.read(folder / PREDICTIONS, name)
         if found is not None:
             done[name] = found
         return found is not None
@@ -187,7 +188,7 @@ def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predic
     return list(done.values())
 
 
-def measure(predictions: Predictions, plugins: Plugins) -> list[dict[str, Any]]:
+def measure(predictions: Predictions | Confusions, plugins: Plugins) -> list[dict[str, Any]]:
     """One row of the record for every metric of the predictions' task."""
     rows = []
     for name in plugins.find("task", predictions.task).spec.metrics:
@@ -222,7 +223,7 @@ def describe(
     job: Job,
     folder: Path,
     artifacts: list[Artifact],
-    evaluated: list[Predictions],
+    evaluated: list[Predictions | Confusions],
     metrics: list[dict[str, Any]],
     precision: str,
     seconds: float,
@@ -337,7 +338,11 @@ def _probe(job: Job, stage: StageConfig) -> Callable[[Objective, int], dict[str,
 
 
 def _draw(
-    job: Job, folder: Path, artifacts: list[Artifact], evaluated: list[Predictions], metrics: list[dict[str, Any]]
+    job: Job,
+    folder: Path,
+    artifacts: list[Artifact],
+    evaluated: list[Predictions | Confusions],
+    metrics: list[dict[str, Any]],
 ) -> None:
     """Pictures beside the record; a picture that fails is no reason to lose a measurement."""
     from lmbench.report.pictures import draw_overlay
@@ -346,10 +351,9 @@ def _draw(
     drawings = [partial(draw_curve, [a.entry() for a in artifacts], folder / "curve.png")] if artifacts else []
     curves = [row for row in metrics if row["metric"] == "acc_curve"]
     drawings += [partial(draw_accuracy, curves, folder / "accuracy.png")] if curves else []
-    regression = next(
-        (p for p in evaluated if p.task == "regression" and p.subset is None and p.n_annotations == "all"), None
-    )
-    regression = regression or next((p for p in evaluated if p.task == "regression"), None)
+    fitted = [p for p in evaluated if isinstance(p, Predictions) and p.task == "regression"]
+    regression = next((p for p in fitted if p.subset is None and p.n_annotations == "all"), None)
+    regression = regression or next(iter(fitted), None)
     if regression is not None:
         test = job.target.pixels("test").first(job.config.test_images)
         drawings.append(partial(draw_overlay, regression, test, folder / "overlay.png"))

@@ -142,12 +142,16 @@ class DatasetSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec(Spec):
-    """A pure function of stored predictions: called with a ``Predictions`` object, returns values and an aggregate."""
+    """A pure function of stored predictions: called with a ``Predictions`` object, returns values and an aggregate.
+
+    ``of``: ``points``, or ``pixels``: it is called with ``Confusions``, the results of a pixel classifier.
+    """
 
     task: str
     unit: str
     higher_is_better: bool
     normaliser: str = ""
+    of: Literal["points", "pixels"] = "points"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,7 +103,10 @@ def _digest(dataset: datasets.Dataset, name: str, bar: progress.Task) -> str:
             total.update(source_id.encode())
             total.update(hashlib.sha256(image_bytes(record, name)).digest())
         bar.advance(len(rows["source_id"]))
-    for key in sorted(set(dataset.column_names) - {"image", "source_id"}):
+    if "mask" in dataset.column_names:
+        for record in plain["mask"]:
+            total.update(hashlib.sha256(image_bytes(record, name)).digest())
+    for key in sorted(set(dataset.column_names) - {"image", "source_id", "mask"}):
         total.update(column(dataset, key).tobytes())
     return total.hexdigest()
 

@@ -106,7 +106,7 @@ class MetricResult:
     curve: tuple[tuple[float, float], ...] = ()
 
 
-Metric = Callable[[Predictions], MetricResult]
+Metric = Callable[[Any], MetricResult]
 
 
 def mean_of_scored(values: np.ndarray) -> np.ndarray:

@@ -25,6 +25,16 @@ METRICS = [
         higher_is_better=False,
     ),
     MetricSpec(
+        name="pixel_accuracy",
+        summary="share of all pixels that are given their class",
+        target="lmbench.metrics.pixels:pixel_accuracy",
+        paper="Thewlis et al. 2017, supplement, sec. 5",
+        task="segmentation",
+        unit="percent",
+        higher_is_better=True,
+        of="pixels",
+    ),
+    MetricSpec(
         name="acc_20px",
         summary="share of landmarks found within 20 px (of a 128x128 image) in a deformed copy of their image",
         target="lmbench.metrics.accuracy:acc_20px",

@@ -28,4 +28,12 @@ TASKS = [
         metrics=("acc_20px", "acc_curve"),
         needs=("network", "landmarks"),
     ),
+    TaskSpec(
+        name="segmentation",
+        summary="a linear classifier of pixels fitted on frozen maps with n labelled images",
+        target="lmbench.tasks.segmentation:run",
+        paper="Thewlis et al. 2017, supplement, sec. 5",
+        metrics=("pixel_accuracy",),
+        needs=("network", "masks"),
+    ),
 ]
