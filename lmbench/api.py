@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from lmbench.heads.base import Subset as Subset
     from lmbench.metrics.base import MetricResult as MetricResult
     from lmbench.metrics.base import Predictions as Predictions
+    from lmbench.metrics.pixels import Confusions as Confusions
     from lmbench.tasks.base import TaskContext as TaskContext
     from lmbench.training.augment import ViewSettings as ViewSettings
     from lmbench.training.augment import draw_views as draw_views
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from lmbench.training.objective import Objective as Objective
 
 LAZY = {
+    "Confusions": "lmbench.metrics.pixels",
     "Extractor": "lmbench.features",
     "FeatureMaps": "lmbench.features",
     "FittedHeads": "lmbench.heads.base",

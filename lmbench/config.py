@@ -110,6 +110,31 @@ class MatchingConfig(Model):
     points: Literal["nearest", "exact"] = "nearest"
 
 
+class EquivarianceConfig(Model):
+    """``images``: the first so many test images. The deformation is a rotation by up to ``rotation`` degrees after an elastic
+    displacement; ``elastic`` is its standard deviation, ``smoothness`` that of the Gaussian that smooths it, both as fractions
+    of the image's side. The paper says rotations and elastic deformations, and not how strong.
+    """
+
+    images: int = Field(1000, ge=1)
+    rotation: float = Field(20.0, ge=0, le=180)
+    elastic: float = Field(0.02, ge=0)
+    smoothness: float = Field(0.08, gt=0)
+
+
+class SegmentationConfig(Model):
+    """The pixel classifier: ``annotations`` and ``draws`` as in regression; fitted for ``steps`` batches on a grid of ``size``
+    cells a side, judged at every pixel of the image.
+    """
+
+    annotations: tuple[int | Literal["all"], ...] = ("all",)
+    draws: int = Field(5, ge=1)
+    size: int = Field(64, ge=2)
+    steps: int = Field(400, ge=1)
+    batch_size: int = Field(16, ge=1)
+    lr: float = Field(0.01, gt=0)
+
+
 class ProbeConfig(Model):
     """The learning curve: every ``every`` epochs (0: never) on ``images`` training images that are never the test's."""
 
@@ -136,6 +161,8 @@ class RunConfig(Model):
     tasks: tuple[str, ...] = ("regression", "matching")
     regression: RegressionConfig = RegressionConfig()
     matching: MatchingConfig = MatchingConfig()
+    equivariance: EquivarianceConfig = EquivarianceConfig()
+    segmentation: SegmentationConfig = SegmentationConfig()
     probe: ProbeConfig = ProbeConfig()
     test_images: int | None = Field(None, ge=2)
     train_images: int | None = Field(None, ge=1)

@@ -11,6 +11,7 @@ import numpy as np
 from lmbench.errors import DataError
 from lmbench.metrics.aggregates import interval
 from lmbench.metrics.base import Metric, MetricResult, Predictions
+from lmbench.metrics.pixels import Confusions
 from lmbench.plugins import Plugins
 from lmbench.specs import MetricSpec
 
@@ -31,9 +32,10 @@ class Measured:
     samples: np.ndarray
 
 
-def measured(predictions: Predictions, plugins: Plugins) -> Iterator[Measured]:
+def measured(predictions: Predictions | Confusions, plugins: Plugins) -> Iterator[Measured]:
     """The numbers of all metrics of the predictions, the whole before its parts; a part that is never visible has none."""
-    names = predictions.metrics or plugins.find("task", predictions.task).spec.metrics
+    own = predictions.metrics if isinstance(predictions, Predictions) else ()
+    names = own or plugins.find("task", predictions.task).spec.metrics
     for name in names:
         spec: MetricSpec = plugins.find("metric", name).spec
         metric: Metric = spec.load()
@@ -46,16 +48,16 @@ def measured(predictions: Predictions, plugins: Plugins) -> Iterator[Measured]:
             yield Measured(spec, part, found, drawn)
 
 
-def parts_of(predictions: Predictions, result: MetricResult) -> Mapping[str, tuple[int, ...]]:
+def parts_of(predictions: Predictions | Confusions, result: MetricResult) -> Mapping[str, tuple[int, ...]]:
     """The parts that a result is also given for: those of the dataset, or each landmark of a macro mean over few."""
-    if predictions.subset is not None:  # a layer, or the backward error: shown as a whole
+    if isinstance(predictions, Confusions) or predictions.subset is not None:  # a layer, the backward error: a whole
         return {}
     if predictions.parts or not result.macro or len(predictions.landmark_names) > LANDMARKS_APART:
         return predictions.parts
     return {name: (i,) for i, name in enumerate(predictions.landmark_names)}
 
 
-def measure(predictions: Predictions, plugins: Plugins) -> list[dict[str, Any]]:
+def measure(predictions: Predictions | Confusions, plugins: Plugins) -> list[dict[str, Any]]:
     """The rows of a record for some predictions, one a number."""
     return [_row(found, predictions) for found in measured(predictions, plugins)]
 
@@ -69,7 +71,7 @@ def check_measurable(predictions: Predictions, plugins: Plugins) -> None:
         spec.load()(predictions)
 
 
-def _row(found: Measured, predictions: Predictions) -> dict[str, Any]:
+def _row(found: Measured, predictions: Predictions | Confusions) -> dict[str, Any]:
     values, aggregate = found.result.values, found.result.aggregate
     draws = len(aggregate) if predictions.n_annotations not in (None, "all") else None
     return {
@@ -87,4 +89,5 @@ def _row(found: Measured, predictions: Predictions) -> dict[str, Any]:
         "higher_is_better": found.metric.higher_is_better,
         "normaliser": found.metric.normaliser or None,
         "settings": dict(predictions.settings),
+        **({"curve": [list(point) for point in found.result.curve]} if found.result.curve else {}),
     }

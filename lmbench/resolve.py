@@ -30,7 +30,7 @@ def resolve_run(
     """
     spec: MethodSpec = plugins.find("method", method).spec
     data = plugins.find("dataset", dataset).spec
-    if not data.has_landmarks:
+    if not data.has_landmarks and not data.classes:
         raise UsageError(
             f"{dataset} has no landmarks to judge by: name it in --pretrain-on, and a labelled set in --dataset."
         )
@@ -183,7 +183,7 @@ def _with_layers(plugins: Plugins, tree: dict[str, Any]) -> dict[str, Any]:
 def _check(plugins: Plugins, spec: MethodSpec, config: RunConfig) -> None:
     """Names every unknown component before anything is computed, and what does not fit together."""
     for task in config.tasks:
-        plugins.find("task", task)
+        _check_needs(plugins, task, spec, config)
     if "regression" in config.tasks:
         head = plugins.find("head", config.regression.head).spec
         unknown = set(config.regression.head_settings) - set(head.settings)
@@ -219,8 +219,18 @@ def _check(plugins: Plugins, spec: MethodSpec, config: RunConfig) -> None:
         foreign = [layer for layer in config.read.layers if maps and layer not in maps]
         if foreign:
             raise UsageError(f"{config.read.backbone} has no map {foreign[0]!r}; it has {', '.join(sorted(maps))}.")
-    elif "matching" in config.tasks:
+
+
+def _check_needs(plugins: Plugins, task: str, spec: MethodSpec, config: RunConfig) -> None:
+    """Refuses a task that the method or the dataset cannot be judged by."""
+    needs = plugins.find("task", task).spec.needs
+    if "network" in needs and config.read.backbone == "none":
         raise UsageError(f"{spec.name} has no network; it can be judged by --tasks regression alone.")
+    data = plugins.find("dataset", config.dataset).spec
+    if "landmarks" in needs and not data.has_landmarks:
+        raise UsageError(f"{task} needs annotated landmarks, and {config.dataset} has masks: use --tasks segmentation.")
+    if "masks" in needs and not data.classes:
+        raise UsageError(f"{task} needs a class for every pixel, and {config.dataset} has landmarks alone.")
 
 
 def _check_reads(plugins: Plugins, name: str, stage: StageConfig, before: StageConfig | None) -> None:

@@ -23,6 +23,7 @@ from lmbench.errors import LmbenchError, StaleError, UsageError
 from lmbench.features import Extractor
 from lmbench.measuring import check_measurable, measure
 from lmbench.metrics.base import Predictions
+from lmbench.metrics.pixels import Confusions
 from lmbench.plugins import Plugins
 from lmbench.provenance import code_state, environment
 from lmbench.records import PREDICTIONS, RECORD, SCHEMA, read_record, run_name, write_record
@@ -134,7 +135,7 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
         record = describe(job, folder, artifacts, evaluated, metrics, precision, time.monotonic() - started)
         complaints += job.plugins.observe("lmbench_run_finished", run=job.config, record=record)
         record["observer_errors"] = complaints
-        _draw(job, folder, artifacts, evaluated)
+        _draw(job, folder, artifacts, evaluated, metrics)
         write_record(folder, record)
         shutil.rmtree(folder / "frozen", ignore_errors=True)
         return record, False
@@ -168,18 +169,18 @@ def freeze(job: Job, artifacts: list[Artifact]) -> Extractor | None:
     return _extractor(job, network, read.layers)
 
 
-def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predictions]:
+def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predictions | Confusions]:
     """The predictions of every task, also kept as parquet; those of an interrupted run are not made again."""
     train = job.target.pixels("train").first(job.config.train_images)
     test = job.target.pixels("test").first(job.config.test_images)
-    done: dict[str, Predictions] = {}
+    done: dict[str, Predictions | Confusions] = {}
 
-    def keep(predictions: Predictions) -> None:
+    def keep(predictions: Predictions | Confusions) -> None:
         predictions.write(folder / PREDICTIONS)
         done[predictions.name] = predictions
 
-    def kept(name: str) -> bool:
-        found = Predictions.read(folder / PREDICTIONS, name)
+    def kept(name: str, stored: type[Predictions] | type[Confusions] = Predictions) -> bool:
+        found = stored.read(folder / PREDICTIONS, name)
         if found is not None:
             done[name] = found
         return found is not None
@@ -211,7 +212,7 @@ def describe(
     job: Job,
     folder: Path,
     artifacts: list[Artifact],
-    evaluated: list[Predictions],
+    evaluated: list[Predictions | Confusions],
     metrics: list[dict[str, Any]],
     precision: str,
     seconds: float,
@@ -325,16 +326,23 @@ def _probe(job: Job, stage: StageConfig) -> Callable[[Objective, int], dict[str,
     return probe
 
 
-def _draw(job: Job, folder: Path, artifacts: list[Artifact], evaluated: list[Predictions]) -> None:
+def _draw(
+    job: Job,
+    folder: Path,
+    artifacts: list[Artifact],
+    evaluated: list[Predictions | Confusions],
+    metrics: list[dict[str, Any]],
+) -> None:
     """Pictures beside the record; a picture that fails is no reason to lose a measurement."""
     from lmbench.report.pictures import draw_overlay
-    from lmbench.report.plots import draw_curve
+    from lmbench.report.plots import draw_accuracy, draw_curve
 
     drawings = [partial(draw_curve, [a.entry() for a in artifacts], folder / "curve.png")] if artifacts else []
-    regression = next(
-        (p for p in evaluated if p.task == "regression" and p.subset is None and p.n_annotations == "all"), None
-    )
-    regression = regression or next((p for p in evaluated if p.task == "regression"), None)
+    curves = [row for row in metrics if row["metric"] == "acc_curve"]
+    drawings += [partial(draw_accuracy, curves, folder / "accuracy.png")] if curves else []
+    fitted = [p for p in evaluated if isinstance(p, Predictions) and p.task == "regression"]
+    regression = next((p for p in fitted if p.subset is None and p.n_annotations == "all"), None)
+    regression = regression or next(iter(fitted), None)
     if regression is not None:
         test = job.target.pixels("test").first(job.config.test_images)
         drawings.append(partial(draw_overlay, regression, test, folder / "overlay.png"))

@@ -113,7 +113,7 @@ class DatasetSpec(Spec):
 
     The target is called with ``root: Path`` (and the name after ``:`` as ``argument`` for a family ``name:*``) and
     returns ``dict[split, datasets.Dataset]`` in the schema of ``lmbench.data.schema``. ``splits`` holds the expected
-    counts (``None``: any). A dataset without landmarks serves pretraining alone and has only a ``train`` split.
+    counts (``None``: any). A dataset without landmarks and classes serves pretraining alone and has only a ``train`` split.
     ``version`` changes whenever the loader changes an image, a landmark or a split.
     """
 
@@ -126,6 +126,8 @@ class DatasetSpec(Spec):
     """The regression metrics it is judged by; the first is the one its papers print."""
     parts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Groups of landmarks that are also scored apart (``{"wrist": (1, 2)}``)."""
+    classes: tuple[str, ...] = ()
+    """The names of the labels 0, 1, ... in the column ``mask``, for a dataset that has a class for every pixel."""
     hidden_annotated: bool = False
     """Invisible landmarks keep their true positions (else they are absent, and never looked at)."""
     describe: str = ""
@@ -154,19 +156,28 @@ class DatasetSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec(Spec):
-    """A pure function of stored predictions: called with a ``Predictions`` object, returns values and an aggregate."""
+    """A pure function of stored predictions: called with a ``Predictions`` object, returns values and an aggregate.
+
+    ``of``: ``points``, or ``pixels``: it is called with ``Confusions``, the results of a pixel classifier.
+    """
 
     task: str
     unit: str
     higher_is_better: bool
     normaliser: str = ""
+    of: Literal["points", "pixels"] = "points"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSpec(Spec):
-    """An evaluation of frozen output: called with a ``TaskContext``, yields stored predictions."""
+    """An evaluation of frozen output: called with a ``TaskContext``, yields stored predictions.
+
+    ``needs``: what method and dataset must have, told before anything is computed: a ``network``, annotated ``landmarks``,
+    ``masks`` (a class for every pixel).
+    """
 
     metrics: tuple[str, ...] = ()
+    needs: tuple[Literal["network", "landmarks", "masks"], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

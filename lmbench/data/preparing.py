@@ -46,13 +46,15 @@ def _digest(dataset: datasets.Dataset, name: str, bar: progress.Task) -> str:
         for record, source_id in zip(rows["image"], rows["source_id"], strict=True):
             total.update(source_id.encode())
             total.update(hashlib.sha256(image_bytes(record, name)).digest())
+        for record in rows.get("mask", []):
+            total.update(hashlib.sha256(image_bytes(record, name)).digest())
         bar.advance(len(rows["source_id"]))
     _add_annotations(dataset, total)
     return total.hexdigest()
 
 
 def _add_annotations(dataset: datasets.Dataset, total: Any) -> None:
-    for key in sorted(set(dataset.column_names) - {"image", "source_id"}):
+    for key in sorted(set(dataset.column_names) - {"image", "mask", "source_id"}):
         for start in range(0, len(dataset), IMAGES_A_SHARD):
             part = dataset.select(range(start, min(start + IMAGES_A_SHARD, len(dataset))))
             total.update(column(part, key).tobytes())
@@ -155,7 +157,8 @@ def _write_split(dataset: datasets.Dataset, folder: Path, label: str) -> None:
 
         def embed(row: dict[str, Any]) -> dict[str, Any]:
             bar.advance()
-            return {"image": {"bytes": image_bytes(row["image"], label), "path": None}}
+            files = {"image", "mask"} & set(row)
+            return {name: {"bytes": image_bytes(row[name], label), "path": None} for name in files}
 
         for number in missing:
             part = dataset.select(range(starts[number], min(starts[number] + IMAGES_A_SHARD, len(dataset))))
@@ -166,9 +169,7 @@ def _write_split(dataset: datasets.Dataset, folder: Path, label: str) -> None:
                     writer_batch_size=IMAGES_A_WRITE,
                     cache_file_name=str(scratch),
                     load_from_cache_file=False,
-                    new_fingerprint=hashlib.sha256(str(scratch).encode()).hexdigest()[
-                        :16
-                    ],  # else `map` pickles the bar
+                    new_fingerprint=hashlib.sha256(str(scratch).encode()).hexdigest()[:16],  # no pickling of the bar
                 )
 
 

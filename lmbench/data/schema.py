@@ -2,7 +2,8 @@
 
 Columns: ``image`` (a file or encoded bytes), ``source_id`` (unique in a split), ``identity`` (-1: unknown), ``box``
 (left, top, width, height of the part that is used, in source pixels; zero width: the whole image), and for labelled
-data ``landmarks`` (L, 2) and ``visible`` (L,). Landmarks are in pixels of the source image, x before y, the centre of
+data ``landmarks`` (L, 2) and ``visible`` (L,), or ``mask``
+(an encoded 8-bit image of class labels). Landmarks are in pixels of the source image, x before y, the centre of
 the first pixel being 0: a loader takes off what its annotation adds.
 """
 
@@ -28,8 +29,8 @@ class Incomplete(DataError):
         self.splits = splits
 
 
-def features(landmark_count: int) -> datasets.Features:
-    """The schema for ``landmark_count`` landmarks (0: unlabelled)."""
+def features(landmark_count: int, masks: bool = False) -> datasets.Features:
+    """The schema for ``landmark_count`` landmarks (0: unlabelled), with or without ``masks``."""
     columns: dict[str, Any] = {
         "image": datasets.Image(decode=False),
         "source_id": datasets.Value("string"),
@@ -39,6 +40,8 @@ def features(landmark_count: int) -> datasets.Features:
     if landmark_count:
         columns["landmarks"] = datasets.Array2D(shape=(landmark_count, 2), dtype="float32")
         columns["visible"] = datasets.Sequence(datasets.Value("bool"), length=landmark_count)
+    if masks:
+        columns["mask"] = datasets.Image(decode=False)
     return datasets.Features(columns)
 
 
@@ -50,10 +53,12 @@ def landmark_dataset(
     identity: Any = None,
     boxes: Any = None,
     where: str = "dataset",
+    masks: Sequence[bytes] | None = None,
 ) -> datasets.Dataset:
     """A split in the schema.
 
-    ``images``: paths or encoded bytes. ``landmarks`` (N, L, 2), ``visible`` (N, L) and ``boxes`` (N, 4) as in the
+    ``images``: paths or encoded bytes; ``masks``: encoded bytes.
+    ``landmarks`` (N, L, 2), ``visible`` (N, L) and ``boxes`` (N, 4) as in the
     module's text; left out: unlabelled, all visible, the whole image. Raises DataError naming the sample for unequal
     lengths, a repeated id, NaN or infinite landmarks.
     """
@@ -79,11 +84,13 @@ def landmark_dataset(
         number = points.shape[1]
         columns["landmarks"] = points
         columns["visible"] = np.ones(points.shape[:2], bool) if visible is None else np.asarray(visible, bool)
+    if masks is not None:
+        columns["mask"] = [{"bytes": m, "path": None} for m in masks]
     for name, values in columns.items():
         if len(values) != count:
             raise DataError(f"{where}: {count} images but {len(values)} entries of {name!r}.")
         columns[name] = list(values)
-    return datasets.Dataset.from_dict(columns, features=features(number))
+    return datasets.Dataset.from_dict(columns, features=features(number, masks is not None))
 
 
 def _check_ids(ids: list[str], where: str) -> None:

@@ -116,18 +116,26 @@ class MetricResult:
 
     How the aggregate comes from the values, so that parts of it and its interval are made in the same way: the mean over
     all scored points or, ``macro``, the mean over landmarks of their means; with ``batch``, in batches of so many
-    consecutive images, weighted by their size.
+    consecutive images, weighted by their size. ``curve``: pairs (x, y) that stand behind the number, for the record and
+    its plot.
     """
 
     values: np.ndarray
     aggregate: np.ndarray
     macro: bool = False
     batch: int | None = None
+    curve: tuple[tuple[float, float], ...] = ()
 
     @classmethod
-    def of(cls, values: np.ndarray, macro: bool = False, batch: int | None = None) -> MetricResult:
+    def of(
+        cls,
+        values: np.ndarray,
+        macro: bool = False,
+        batch: int | None = None,
+        curve: tuple[tuple[float, float], ...] = (),
+    ) -> MetricResult:
         """The values with their aggregate. Raises DataError where a draw scores nothing."""
-        return cls(values, mean_of_scored(values, macro, batch), macro, batch)
+        return cls(values, mean_of_scored(values, macro, batch), macro, batch, curve)
 
     def part(self, landmarks: Sequence[int]) -> MetricResult | None:
         """The same of some landmarks; ``None`` where none of them is scored in any image."""
@@ -139,4 +147,4 @@ class MetricResult:
         return resample(self.values, selections, self.macro, self.batch, seed)
 
 
-Metric = Callable[[Predictions], MetricResult]
+Metric = Callable[[Any], MetricResult]

@@ -1,4 +1,4 @@
-"""Plots of a run: the learning curves of its stages."""
+"""Plots of a run: the learning curves of its stages, and the curves that stand behind a metric."""
 
 from __future__ import annotations
 
@@ -39,6 +39,29 @@ def draw_curve(stages: Sequence[dict[str, Any]], path: Path) -> None:
             if row == 0:
                 axis.set_title(f"{stage['name']} ({stage['backbone']})")
         axes[len(panels) - 1][column].set_xlabel("epoch")
+    _save(figure, path)
+
+
+def draw_accuracy(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Writes the accuracy curves of a record's rows, one line a part; chance is dashed (Rahaman et al. 2021, fig. 1)."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(5.2, 3.6))
+    for row in rows:
+        name = row["subset"] or "all layers"
+        axis.plot(*zip(*row["curve"], strict=True), label=name, linestyle="--" if name == "chance" else "-")
+    axis.set(xlabel="d, px of a 128x128 image", ylabel="Acc(d), percent", ylim=(0, 100))
+    axis.grid(alpha=0.3)
+    axis.legend()
+    _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> None:
+    from matplotlib import pyplot
+
     figure.tight_layout()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})

@@ -14,6 +14,7 @@ from lmbench.data.opening import OpenDataset
 from lmbench.data.pixels import PixelStore
 from lmbench.features import Extractor
 from lmbench.metrics.base import Predictions
+from lmbench.metrics.pixels import Confusions
 from lmbench.plugins import Plugins
 
 
@@ -22,7 +23,8 @@ class TaskContext:
     """One evaluation of one frozen network on one dataset.
 
     ``extractor`` is ``None`` for a method without a network. ``frozen(split)`` computes the frozen maps of a split once.
-    ``keep`` stores predictions; ``kept(name)`` says whether an interrupted run has stored them already.
+    ``keep`` stores predictions; ``kept(name)`` says whether an interrupted run has stored them already (``kept(name,
+    Confusions)`` for those of pixels).
     ``scratch`` is a folder for what need not outlive the run.
     """
 
@@ -34,7 +36,7 @@ class TaskContext:
     train: PixelStore
     test: PixelStore
     frozen: Callable[[str], FrozenMaps]
-    keep: Callable[[Predictions], None]
-    kept: Callable[[str], bool]
+    keep: Callable[[Predictions | Confusions], None]
+    kept: Callable[..., bool]
     heads_folder: Path
     scratch: Path

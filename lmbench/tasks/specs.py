@@ -10,6 +10,7 @@ TASKS = [
         summary="a landmark head fitted on frozen output with n annotated images, judged on the test split",
         target="lmbench.tasks.regression:run",
         metrics=("iod",),
+        needs=("landmarks",),
     ),
     TaskSpec(
         name="matching",
@@ -17,5 +18,22 @@ TASKS = [
         target="lmbench.tasks.matching:run",
         paper="Thewlis et al. 2019 (DVE); Cheng et al. 2021",
         metrics=("matching_error",),
+        needs=("network", "landmarks"),
+    ),
+    TaskSpec(
+        name="equivariance",
+        summary="annotated points found in a deformed copy of their own image, by every layer and by chance",
+        target="lmbench.tasks.equivariance:run",
+        paper="Rahaman et al. 2021, sec. 3",
+        metrics=("acc_20px", "acc_curve"),
+        needs=("network", "landmarks"),
+    ),
+    TaskSpec(
+        name="segmentation",
+        summary="a linear classifier of pixels fitted on frozen maps with n labelled images",
+        target="lmbench.tasks.segmentation:run",
+        paper="Thewlis et al. 2017, supplement, sec. 5",
+        metrics=("pixel_accuracy",),
+        needs=("network", "masks"),
     ),
 ]

@@ -100,13 +100,13 @@ def splits_are_consistent(spec: DatasetSpec, plugins: Plugins) -> None:
     """There is a training split; with landmarks also one to test on, without them nothing else; counts are positive."""
     del plugins
     splits = dict(spec.splits)
-    wanted = {"train", "test"} if spec.has_landmarks else {"train"}
+    wanted = {"train", "test"} if spec.has_landmarks or spec.classes else {"train"}
     ensure(
         wanted <= set(splits),
         f"splits are {', '.join(splits) or 'none'}; expected {', '.join(sorted(wanted))}",
     )
     ensure(
-        spec.has_landmarks or set(splits) == wanted,
+        spec.has_landmarks or bool(spec.classes) or set(splits) == wanted,
         f"without landmarks there is nothing to test: {', '.join(splits)}",
     )
     for name, count in splits.items():
@@ -136,7 +136,11 @@ def gives_no_nan(spec: MetricSpec, plugins: Plugins) -> None:
     del plugins
     predictions = _predictions(spec)
     result = spec.load()(predictions)
-    scored = np.broadcast_to(predictions.visible, predictions.predicted.shape[:-1])
+    scored = (
+        np.ones((*predictions.counts.shape[:2], 1), bool)
+        if spec.of == "pixels"
+        else np.broadcast_to(predictions.visible, predictions.predicted.shape[:-1])
+    )
     values, aggregate = np.asarray(result.values), np.asarray(result.aggregate)
     ensure(values.shape == scored.shape, f"values have shape {values.shape}; expected (S, N, L) = {scored.shape}")
     ensure(
@@ -167,7 +171,7 @@ def leaves_predictions_alone(spec: MetricSpec, plugins: Plugins) -> None:
     del plugins
     predictions, untouched = _predictions(spec), _predictions(spec)
     first, second = (np.asarray(spec.load()(predictions).aggregate) for _ in range(2))
-    for name in ("predicted", "target", "visible"):
+    for name in [n for n, value in vars(untouched).items() if isinstance(value, np.ndarray)]:
         same = np.array_equal(getattr(predictions, name), getattr(untouched, name))
         ensure(same, f"the metric changed predictions.{name}")
     ensure(np.array_equal(first, second), f"two calls give {first} and {second}")
@@ -271,8 +275,14 @@ def _predictions(spec: MetricSpec, noise: float = 2.0) -> Any:
     import numpy as np
 
     from lmbench.metrics.base import Predictions
+    from lmbench.metrics.pixels import Confusions
 
     chance = np.random.default_rng(0)
+    if spec.of == "pixels":  # of 100 pixels of each of three classes, so many are given another class
+        counts = chance.poisson(noise, (2, 6, 3, 3))
+        counts[..., range(3), range(3)] = 100
+        ids = np.array([f"image{i}" for i in range(6)])
+        return Confusions(spec.task, counts, ids, ("a", "b", "c"), settings=_protocol(spec.task))
     target = chance.uniform(4, IMAGE_SIZE - 4, (6, LANDMARKS, 2))
     visible = np.ones((6, LANDMARKS), dtype=bool)
     visible[1, 2] = False

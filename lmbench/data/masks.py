@@ -1,0 +1,39 @@
+"""The masks of a split, under the preprocessing of its images."""
+
+from __future__ import annotations
+
+import io
+
+import datasets
+import numpy as np
+from PIL import Image
+
+from lmbench.data.schema import column
+from lmbench.errors import DataError
+from lmbench.specs import Preprocessing
+
+
+def read_masks(dataset: datasets.Dataset, steps: Preprocessing, classes: int, count: int) -> np.ndarray:
+    """(count, size, size) uint8: the classes of the pixels of the first images; labels are resized to the nearest.
+
+    What a box takes from outside the image is class 0. Raises DataError naming the image whose mask is damaged, or has a
+    label that is no class.
+    """
+    boxes = column(dataset, "box")
+    plain = dataset.with_format(None)
+    masks = np.empty((count, steps.size, steps.size), np.uint8)
+    for i in range(count):
+        name = plain[i]["source_id"]
+        try:
+            mask = Image.open(io.BytesIO(plain[i]["mask"]["bytes"])).convert("L")
+        except (OSError, SyntaxError, ValueError, TypeError) as error:
+            raise DataError(f"the mask of {name} cannot be read ({error}); prepare the dataset again.") from None
+        if boxes[i][2] > 0:
+            left, top, width, height = (round(float(v)) for v in boxes[i])
+            mask = mask.crop((left, top, left + width, top + height))
+        labels = np.asarray(mask.resize((steps.resize, steps.resize), Image.Resampling.NEAREST))
+        end = steps.resize - steps.crop
+        masks[i] = labels[steps.crop : end, steps.crop : end]
+        if masks[i].max() >= classes:
+            raise DataError(f"the mask of {name} has the label {masks[i].max()}; there are {classes} classes.")
+    return masks

@@ -1,0 +1,85 @@
+"""HELEN with a part for every pixel (Smith et al. 2013), in the layout of SmithCVPR2013_dataset_resized.
+
+Traps of the files: lists hold ``N , id`` lines; every part of a face is an image of its own, soft at its rim, and counts
+where it is brighter than half.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import datasets
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from lmbench import progress
+from lmbench.data.schema import landmark_dataset
+from lmbench.errors import DataError
+
+PARTS = 11  # files lbl00 (background) to lbl10 (hair)
+HAIR = 10
+FOREGROUND = 0.5 * 255
+LISTS = {"train": ("exemplars.txt", "tuning.txt"), "test": ("testing.txt",)}
+
+
+def load(root: Path) -> dict[str, datasets.Dataset]:
+    """Faces with masks of ten classes, hair being background. Raises DataError naming what is missing or damaged."""
+    return {split: _split(root, split, [i for name in lists for i in read_ids(root / name)])
+            for split, lists in LISTS.items()}  # fmt: skip
+
+
+def read_ids(path: Path) -> list[str]:
+    """The image ids of a list file. Raises DataError naming the line that is not ``N , id``."""
+    if not path.is_file():
+        raise DataError(f"{path} is missing. Unpack SmithCVPR2013_dataset_resized there, or pass --data-root.")
+    ids = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
+        if not line.strip():
+            continue
+        count, comma, name = (part.strip() for part in line.partition(","))
+        if not comma or not count.isdigit() or not name or "/" in name or name.startswith("."):
+            raise DataError(f"{path}:{number}: expected `N , id`, found {line.strip()!r}.")
+        ids.append(name)
+    if not ids:
+        raise DataError(f"{path} lists no image.")
+    return ids
+
+
+def read_mask(folder: Path, name: str) -> bytes:
+    """The classes of an image's pixels as an encoded 8-bit PNG: the brightest part above one half, else background.
+
+    Raises DataError naming a part that is missing, no image, or of another size.
+    """
+    parts = []
+    for k in range(PARTS):
+        path = folder / name / f"{name}_lbl{k:02}.png"
+        try:
+            with Image.open(path) as image:
+                parts.append(np.asarray(image.convert("L")))
+        except FileNotFoundError:
+            raise DataError(f"helen: {path} is missing; every face has {PARTS} parts.") from None
+        except (UnidentifiedImageError, OSError) as error:
+            raise DataError(f"helen: {path} cannot be read ({error}); fetch it again.") from None
+        if parts[k].shape != parts[0].shape:
+            raise DataError(f"helen: {path} has {parts[k].shape[::-1]} pixels, part 00 has {parts[0].shape[::-1]}.")
+    values = np.stack(parts)
+    values[0][values[0] <= FOREGROUND] = 0
+    labels = np.where(values.max(0) > FOREGROUND, values.argmax(0), 0)
+    labels[labels == HAIR] = 0
+    buffer = io.BytesIO()
+    Image.fromarray(labels.astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _split(root: Path, split: str, ids: list[str]) -> datasets.Dataset:
+    files = [root / "images" / f"{name}.jpg" for name in ids]
+    missing = [f for f in files if not f.is_file()]
+    if missing:
+        raise DataError(f"helen: {split} lists {len(ids)} images, {len(missing)} are missing (first: {missing[0]}).")
+    masks = []
+    with progress.task(f"reading parts of helen {split}", len(ids)) as bar:
+        for name in ids:
+            masks.append(read_mask(root / "labels", name))
+            bar.advance()
+    return landmark_dataset(files, ids, masks=masks, where=f"helen {split}")

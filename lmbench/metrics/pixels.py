@@ -1,0 +1,85 @@
+"""Stored results of pixel classifiers, and their accuracy (higher is better)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lmbench.errors import DataError
+from lmbench.metrics.base import MetricResult
+from lmbench.store import replacing, write_json
+
+
+@dataclass(frozen=True)
+class Confusions:
+    """How many pixels of each true class were given each class: all that a metric of segmentation looks at.
+
+    ``counts`` (S, N, C, C) for S draws and N images: true class, then predicted class. The rest is as in ``Predictions``.
+    """
+
+    task: str
+    counts: np.ndarray
+    image_ids: np.ndarray
+    classes: tuple[str, ...]
+    n_annotations: int | str | None = None
+    subset: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """A file name of its own within the run."""
+        parts = [self.task, self.subset, None if self.n_annotations is None else f"n{self.n_annotations}"]
+        return "-".join(p for p in parts if p)
+
+    def write(self, folder: Path) -> Path:
+        """Writes ``<name>.parquet`` (one row a draw, image and pair of classes) and its protocol as JSON."""
+        draw, image, true, given = (i.ravel() for i in np.indices(self.counts.shape))
+        frame = pd.DataFrame(
+            {
+                "image": self.image_ids[image],
+                "draw": draw.astype(np.int32),
+                "true": true.astype(np.int16),
+                "predicted": given.astype(np.int16),
+                "pixels": self.counts.ravel().astype(np.int64),
+            }
+        )
+        path = folder / f"{self.name}.parquet"
+        with replacing(path) as draft:
+            pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), draft, compression="zstd")
+        note = {k: v for k, v in vars(self).items() if not isinstance(v, np.ndarray)}
+        write_json(folder / f"{self.name}.json", {**note, "shape": list(self.counts.shape)})
+        return path
+
+    @classmethod
+    def read(cls, folder: Path, name: str) -> Confusions | None:
+        """The result of that name in a run's folder, or None. Raises DataError where it is damaged."""
+        path, note_path = folder / f"{name}.parquet", folder / f"{name}.json"
+        if not note_path.is_file():  # written last: without it the table may be of an interrupted write
+            return None
+        try:
+            note = json.loads(note_path.read_text(encoding="utf-8"))
+            shape = tuple(note.pop("shape"))
+            note["classes"] = tuple(note["classes"])
+            frame = pd.read_parquet(path)
+            ids = frame["image"].to_numpy().reshape(shape)[0, :, 0, 0]
+            return cls(counts=frame["pixels"].to_numpy().reshape(shape), image_ids=ids, **note)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path} is damaged ({error}); delete it, its classifier is fitted again.") from None
+
+
+def pixel_accuracy(confusions: Confusions) -> MetricResult:
+    """The share of all pixels that got their class, percent. Raises DataError naming an image without pixels."""
+    right = np.trace(confusions.counts, axis1=2, axis2=3).astype(np.float64)
+    pixels = confusions.counts.sum((2, 3)).astype(np.float64)
+    if not (pixels > 0).all():
+        image = confusions.image_ids[int((pixels <= 0).any(0).argmax())]
+        raise DataError(f"pixel_accuracy: no pixel of image {image} is scored.")
+    return MetricResult(100 * (right / pixels)[:, :, None], 100 * right.sum(1) / pixels.sum(1))

@@ -1,0 +1,216 @@
+"""Segmentation: HELEN's files, masks under preprocessing, the pixel classifier and its accuracy."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_trees import write_image
+
+from lmbench.cli.main import run_cli
+from lmbench.config import SegmentationConfig
+from lmbench.data.masks import read_masks
+from lmbench.data.opening import open_dataset
+from lmbench.data.schema import landmark_dataset
+from lmbench.datasets.helen import load, read_ids, read_mask
+from lmbench.errors import DataError, UsageError
+from lmbench.features import FeatureMaps
+from lmbench.heads.base import TensorInputs
+from lmbench.metrics.pixels import Confusions, pixel_accuracy
+from lmbench.plugins import get_plugins
+from lmbench.resolve import resolve_run
+from lmbench.specs import Preprocessing
+from lmbench.tasks.segmentation import confusion_counts, fit_classifier
+
+FOLDER = "SmithCVPR2013_dataset_resized"
+
+
+def helen_tree(root, train=3, tuning=1, test=3, size=(40, 30)):
+    """HELEN's parsing set below ``root``: background left, skin, a nose and hair from left to right in bands."""
+    folder = root / FOLDER
+    number = 0
+    for name, count in (("exemplars", train), ("tuning", tuning), ("testing", test)):
+        lines = []
+        for _ in range(count):
+            number += 1
+            face = f"{100 + number}_1"
+            lines.append(f"{number} , {face}")
+            write_image(folder / "images" / f"{face}.jpg", size, seed=number)
+            for part in range(11):
+                write_part(folder, face, part, size)
+        (folder / f"{name}.txt").write_text("\n".join(lines) + "\n\n", encoding="utf-8")
+    return folder
+
+
+BANDS = {0: (0, 10), 1: (10, 20), 6: (20, 30), 10: (30, 40)}
+
+
+def write_part(folder, face, part, size, mode="L"):
+    values = np.zeros((size[1], size[0]), np.uint8)
+    low, high = BANDS.get(part, (0, 0))
+    values[:, low:high] = 200
+    values[:, high : high + 1] = 120  # a soft rim, below one half
+    path = folder / "labels" / face / f"{face}_lbl{part:02}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values).convert(mode).save(path)
+
+
+def png(labels):
+    buffer = io.BytesIO()
+    Image.fromarray(np.asarray(labels, np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_parts_become_one_mask_and_hair_is_background(tmp_path):
+    splits = load(helen_tree(tmp_path))
+    assert {k: len(v) for k, v in splits.items()} == {"train": 4, "test": 3}
+    assert splits["train"]["source_id"][:] == ["101_1", "102_1", "103_1", "104_1"]
+    mask = np.asarray(Image.open(io.BytesIO(splits["test"][0]["mask"]["bytes"])))
+    assert mask.shape == (30, 40)
+    np.testing.assert_array_equal(mask[0], [0] * 10 + [1] * 10 + [6] * 10 + [0] * 10)
+
+
+def test_what_is_missing_or_damaged_is_named(tmp_path):
+    folder = helen_tree(tmp_path)
+    part = folder / "labels" / "102_1" / "102_1_lbl07.png"
+    kept = part.read_bytes()
+    part.unlink()
+    with pytest.raises(DataError, match=r"102_1_lbl07.png is missing"):
+        load(folder)
+    part.write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"102_1_lbl07.png cannot be read"):
+        load(folder)
+    part.write_bytes(png(np.zeros((5, 5))))
+    with pytest.raises(DataError, match=r"102_1_lbl07.png has \(5, 5\) pixels"):
+        read_mask(folder / "labels", "102_1")
+    part.write_bytes(kept)
+    (folder / "images" / "105_1.jpg").unlink()
+    with pytest.raises(DataError, match=r"test lists 3 images, 1 are missing.*105_1.jpg"):
+        load(folder)
+
+
+@pytest.mark.parametrize("line", ["101_1", "x , 101_1", "1 , ", "1 , ../secret"])
+def test_a_bad_line_of_a_list_is_named(tmp_path, line):
+    path = tmp_path / "testing.txt"
+    path.write_text(f"1 , 100_1\n{line}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"testing.txt:2"):
+        read_ids(path)
+
+
+def test_masks_follow_their_images_through_box_and_crop():
+    labels = np.zeros((40, 40), np.uint8)
+    labels[10:20, 20:30] = 3
+    image = np.repeat((labels * 80)[..., None], 3, 2)
+    data = landmark_dataset([png(image)], ["a"], boxes=[[10, 0, 40, 40]], masks=[png(labels)])
+    masks = read_masks(data, Preprocessing(resize=80, crop=8), 4, 1)
+    expected = np.zeros((80, 80), np.uint8)
+    expected[20:40, 20:40] = 3
+    np.testing.assert_array_equal(masks[0], expected[8:72, 8:72])
+    with pytest.raises(DataError, match=r"mask of a has the label 3; there are 3 classes"):
+        read_masks(data, Preprocessing(resize=80, crop=8), 3, 1)
+
+
+def test_a_mask_enters_the_fingerprint(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMBENCH_CACHE", str(tmp_path / "cache"))
+    folder = helen_tree(tmp_path)
+    before = open_dataset("helen", tmp_path).fingerprint
+    part = folder / "labels" / "101_1" / "101_1_lbl01.png"
+    part.write_bytes(png(np.zeros((30, 40))))
+    assert open_dataset("helen", tmp_path).fingerprint != before
+
+
+def planted(images=6, classes=4, cells=16):
+    """Maps whose channels are the classes one-hot under a random mixture, with an offset; and the masks."""
+    chance = torch.Generator().manual_seed(0)
+    masks = torch.randint(classes, (images, cells, cells), generator=chance)
+    mixture = torch.randn(7, classes, generator=chance)
+    maps = torch.einsum(
+        "kc,bchw->bkhw", mixture, torch.nn.functional.one_hot(masks, classes).permute(0, 3, 1, 2).float()
+    )
+    return FeatureMaps((maps * 5 + 3,), (cells, cells)), masks
+
+
+def test_classes_that_a_linear_map_separates_are_all_found():
+    maps, masks = planted()
+    inputs = TensorInputs(16, maps=maps)
+    mean, deviation = inputs.statistics()
+    settings = SegmentationConfig(size=16, steps=80, batch_size=4, lr=0.1)
+    filters, bias = fit_classifier(
+        inputs, masks, torch.arange(4), 4, mean, deviation, settings, torch.Generator().manual_seed(0)
+    )
+    counts = confusion_counts(inputs, masks, filters, bias)
+    result = pixel_accuracy(Confusions("segmentation", counts[None], np.arange(6).astype(str), tuple("abcd")))
+    assert float(result.aggregate[0]) == 100.0
+    assert filters.shape == (4, 7)
+
+
+def test_counts_and_accuracy_are_those_of_a_walk_over_the_pixels():
+    maps, masks = planted()
+    chance = torch.Generator().manual_seed(1)
+    filters, bias = torch.randn(4, 7, generator=chance), torch.randn(4, generator=chance)
+    inputs = TensorInputs(16, maps=maps)
+    counts = confusion_counts(inputs, masks, filters, bias)
+    full = maps.materialise().double()
+    expected = np.zeros((6, 4, 4), int)
+    for i in range(6):
+        for y in range(16):
+            for x in range(16):
+                given = int((filters.double() @ full[i, :, y, x] + bias.double()).argmax())
+                expected[i, int(masks[i, y, x]), given] += 1
+    np.testing.assert_array_equal(counts, expected)
+    result = pixel_accuracy(Confusions("segmentation", counts[None], np.arange(6).astype(str), tuple("abcd")))
+    right = sum(expected[i, c, c] for i in range(6) for c in range(4))
+    assert float(result.aggregate[0]) == pytest.approx(100 * right / (6 * 256))
+    assert result.values.shape == (1, 6, 1)
+
+
+def test_confusions_are_read_as_they_were_written_and_damage_is_told(tmp_path):
+    counts = np.arange(2 * 3 * 4).reshape(2, 3, 2, 2)
+    ids = np.array(["a", "b", "c"])
+    written = Confusions("segmentation", counts, ids, ("x", "y"), n_annotations=20, settings={"steps": 3})
+    path = written.write(tmp_path)
+    again = Confusions.read(tmp_path, "segmentation-n20")
+    assert again is not None
+    np.testing.assert_array_equal(again.counts, counts)
+    assert again.image_ids.tolist() == ids.tolist()
+    assert (again.classes, again.n_annotations, again.settings) == (("x", "y"), 20, {"steps": 3})
+    path.write_bytes(b"broken")
+    with pytest.raises(DataError, match="is damaged"):
+        Confusions.read(tmp_path, "segmentation-n20")
+
+
+def test_an_image_without_pixels_is_no_number():
+    with pytest.raises(DataError, match="image b"):
+        pixel_accuracy(
+            Confusions("segmentation", np.array([[np.eye(2), np.zeros((2, 2))]]), np.array(["a", "b"]), ("x", "y"))
+        )
+
+
+def test_tasks_are_refused_where_the_dataset_has_not_what_they_need():
+    plugins = get_plugins()
+    with pytest.raises(UsageError, match=r"regression needs annotated landmarks.*--tasks segmentation"):
+        resolve_run(plugins, "random", "helen", overrides=[{"tasks": ("regression",)}])
+    with pytest.raises(UsageError, match="needs a class for every pixel"):
+        resolve_run(plugins, "random", "synthfaces", overrides=[{"tasks": ("segmentation",)}])
+
+
+def test_a_run_on_helen_gives_a_row_for_every_number_of_images(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LMBENCH_CACHE", str(tmp_path / "cache"))
+    helen_tree(tmp_path, train=5, test=3)
+    arguments = [
+        "run", "--method", "random", "--dataset", "helen", "--preset", "smoke", "--tasks", "segmentation", "--json",
+        "--data-root", str(tmp_path), "--runs", str(tmp_path / "runs"), "--device", "cpu",
+        "--set", "segmentation.annotations=(2,'all')", "--set", "segmentation.draws=2", "--set", "segmentation.steps=3",
+        "--set", "segmentation.size=16", "--set", "segmentation.batch_size=2",
+    ]  # fmt: skip
+    assert run_cli(arguments) == 0
+    record = json.loads(capsys.readouterr().out)
+    rows = [(m["metric"], m["n_annotations"], m["draws"], m["unit"], m["images"]) for m in record["metrics"]]
+    assert rows == [("pixel_accuracy", 2, 2, "percent", 3), ("pixel_accuracy", "all", None, "percent", 3)]
+    assert all(0 <= m["value"] <= 100 for m in record["metrics"])
+    assert (tmp_path / "runs" / record["run"] / Path(record["predictions"][0])).is_file()
