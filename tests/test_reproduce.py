@@ -401,6 +401,12 @@ def test_a_kept_record_serves_where_the_data_is_not_here(lab, plugins):
     assert [r["record"] for r in lab.rows()] == [f"records/run{n}.json" for n in (0, 0, 1, 0)]
 
 
+def test_damaged_data_leaves_cells_empty_with_the_reason(lab):
+    (lab.folder / "data-root" / "MTFL").mkdir(parents=True)
+    code, out, err = lab(FIRST, maps="aflw_m=aflw_split,celeba=celeba_half")
+    assert code == 5 and "testing.txt is missing" in out and "Traceback" not in err and not lab.file.exists()
+
+
 def test_nothing_measured_is_a_failure_or_missing_data_and_no_file(lab):
     code, out, _ = lab(FIRST, maps="")
     assert code == 5 and "aflw_m" in out and "nothing is written" in out and not lab.file.exists()
@@ -456,6 +462,11 @@ def test_a_mistake_on_the_command_line_is_exit_2_without_a_traceback(arguments, 
     assert run_cli(["reproduce", *arguments]) == 2
     out, err = capsys.readouterr()
     assert said in err and not out and "Traceback" not in err
+
+
+def test_a_device_that_is_not_there_is_told_once_and_not_in_every_cell(lab):
+    code, out, err = lab(FIRST, "--device", "abacus")
+    assert code == 1 and "--device abacus" in err and not out and not lab.ran
 
 
 def test_without_a_name_the_tables_are_listed_and_coverage_has_the_reasons(capsys):

@@ -10,11 +10,12 @@ from typing import Any
 from lmbench import progress, runner
 from lmbench.config import RunConfig, validate
 from lmbench.data.opening import OpenDataset
-from lmbench.errors import LmbenchError
+from lmbench.errors import DataError, LmbenchError
 from lmbench.plugins import Plugins
 from lmbench.records import RECORD, find_records, read_record
 from lmbench.reproduction.planning import FITTED, PlannedRun, TablePlan
 from lmbench.reproduction.targets import Gap
+from lmbench.training.loop import resolve_device
 
 UNRELATED = {"tasks", "probe", "encode_batch"}
 """Settings that say which numbers a run makes, or how fast, and change none of them."""
@@ -46,15 +47,18 @@ def look(plan: TablePlan, plugins: Plugins, runs: Path, kept: Path, device: str 
 
     Records are looked for below ``runs`` and in the folder ``kept`` (copies beside the leaderboards). ``plan`` is changed.
     """
+    resolve_device(device)  # a mistake of the command line is told at once
     opened: dict[str, OpenDataset] = {}
     records = [*_records(find_records(runs)), *_records(sorted(kept.glob("*.json")))]
     prospects = []
     for run in plan.runs:
         try:
             prospect = _prospect(run, plan, plugins, runs, records, opened, device)
-        except Exception as error:  # one dataset that cannot be read does not take the other rows along
-            plan.gaps |= dict.fromkeys(run.targets, Gap("missing", said(error)))
-            run.targets = {}
+        except DataError as error:  # the folder is there, and not whole
+            run.absent = Gap("missing", said(error))
+            prospect = _from_records_alone(run, plan, records)
+        except Exception as error:  # one run that cannot be prepared does not take the other rows along
+            plan.gaps |= dict.fromkeys(run.targets, Gap("failed", said(error)))
             continue
         if run.targets:
             prospects.append(prospect)
