@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lmbench.errors import LmbenchError, StaleError
-from lmbench.records import find_records, read_record
+from lmbench.records import file_part, find_records, read_record
 from lmbench.store import write_atomically
 
 COLUMNS = (
@@ -66,7 +66,7 @@ def build(runs: Path, out: Path) -> Built:
     rows = measured + published_rows()
     for dataset, task in sorted({(r["dataset"], r["task"]) for r in rows}):
         chosen = [r for r in rows if (r["dataset"], r["task"]) == (dataset, task)]
-        built.files[f"{dataset}_{task}.csv"] = render(ranked(chosen))
+        built.files[f"{file_part(dataset)}_{task}.csv"] = render(ranked(chosen))
     return built
 
 

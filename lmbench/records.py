@@ -26,6 +26,11 @@ def run_name(method: str, variant: str, dataset: str, preset: str, seed: int, di
     return "_".join(re.sub(r"[^A-Za-z0-9.+-]+", "-", p).strip("-")[:60] for p in parts)
 
 
+def file_part(name: str) -> str:
+    """A name as part of a file name: ``folder:/my/birds`` becomes ``folder-my-birds``."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", name).strip("-")
+
+
 def write_record(folder: Path, record: dict[str, Any]) -> Path:
     """Writes ``record.json`` once. Raises StaleError where one is there already: records are never overwritten."""
     missing = [key for key in REQUIRED if key not in record]

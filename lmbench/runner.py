@@ -254,6 +254,7 @@ def describe(
             "pixels_sha256": {s: job.target.pixels(s).pixels_sha256 for s in ("train", "test")},
             "pretraining_fingerprint": job.source.fingerprint if job.source else None,
             "notes": list(job.target.spec.notes),
+            "remarks": {s: d.info.description for s, d in job.target.splits.items() if d.info.description},
         },
         "predictions": sorted(f"{PREDICTIONS}/{p.name}.parquet" for p in evaluated),
         "code": code_state(),
@@ -318,7 +319,7 @@ def _probe(job: Job, stage: StageConfig) -> Callable[[Objective, int], dict[str,
         if epoch % settings.every and epoch != stage.training.epochs:
             return {}
         extractor = _extractor(job, copy.deepcopy(objective.extractor().network), layers)
-        figures = probe_network(extractor, job.target, settings, job.config.seed, job.device, "conv4_x")
+        figures = probe_network(extractor, job.target, settings, job.config.seed, job.device, "conv4_x", job.plugins)
         said = ", ".join(f"{k.removeprefix('probe_')} {v:.2f}" for k, v in figures.items())
         progress.say(f"  epoch {epoch}: {said}")
         return figures

@@ -88,6 +88,12 @@ def prepare(name: str, source: Path | None, download: bool, data_root: Path | No
     """
     entry: Entry[DatasetSpec] = get_plugins().find("dataset", name)
     spec = entry.spec
+    root = data_root or default_data_root()
+    if download and source is None and spec.folder and is_family(spec.name):  # its members read the originals
+        from lmbench.data.downloads import download as fetch
+
+        click.echo(f"{name}: the originals are in {fetch(spec.name.rstrip(':*'), root, spec.source)}")
+        return
     if not spec.folder or is_family(spec.name):
         kind = "is embedded"
         if is_family(spec.name):
@@ -95,7 +101,6 @@ def prepare(name: str, source: Path | None, download: bool, data_root: Path | No
         raise UsageError(f"{name} {kind}: there is nothing to prepare.")
     if download == (source is not None):
         raise UsageError("prepare needs the original: pass either --source FOLDER_OR_ARCHIVE or --download.")
-    root = data_root or default_data_root()
 
     from lmbench.data import opening
     from lmbench.data.downloads import download as fetch

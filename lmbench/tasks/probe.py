@@ -17,8 +17,9 @@ from lmbench.data.pixels import PixelStore
 from lmbench.features import Extractor
 from lmbench.heads.base import Subset
 from lmbench.heads.softargmax import SoftargmaxConditioned
-from lmbench.metrics.base import Predictions
-from lmbench.metrics.scoring import iod, matching_error
+from lmbench.metrics.base import Metric, Predictions
+from lmbench.metrics.scoring import matching_error
+from lmbench.plugins import Plugins
 from lmbench.seeds import generator_for
 from lmbench.specs import Preprocessing
 from lmbench.tasks.matching import match_pairs
@@ -34,9 +35,11 @@ def probe_network(
     seed: int,
     device: torch.device,
     alone: str | None,
+    plugins: Plugins,
 ) -> dict[str, float]:
     """``probe_matching_px`` (different images), ``probe_n10_iod`` (mean over draws) and ``probe_<layer>_iod``.
 
+    A dataset that is judged by another metric first has that one's name in place of ``iod``.
     Half of ``settings.images`` training images fits, the other half judges; the same ones at every call.
     """
     fit, judge = _halves(dataset, settings, seed)
@@ -47,13 +50,17 @@ def probe_network(
             for n, p in (("fit", fit), ("judge", judge[1]))
         ]
         subsets = draw_subsets(len(fit), [min(settings.annotations, len(fit))], settings.draws, seed)
-        figures[f"probe_n{settings.annotations}_iod"] = _regression(
-            frozen, fit, judge[1], dataset, subsets, settings, seed
+        name = dataset.spec.metrics[0]
+        metric = plugins.find("metric", name).spec.load()
+        figures[f"probe_n{settings.annotations}_{name}"] = _regression(
+            frozen, fit, judge[1], dataset, subsets, settings, seed, metric
         )
         if alone is not None and alone in extractor.layers:
             single = [f.only(alone) for f in frozen]
             whole = [Subset("all", 0, torch.arange(len(fit)))]
-            figures[f"probe_{alone}_iod"] = _regression(single, fit, judge[1], dataset, whole, settings, seed)
+            figures[f"probe_{alone}_{name}"] = _regression(
+                single, fit, judge[1], dataset, whole, settings, seed, metric
+            )
     return figures
 
 
@@ -85,6 +92,7 @@ def _regression(
     subsets: Sequence[Subset],
     settings: ProbeConfig,
     seed: int,
+    metric: Metric,
 ) -> float:
     head = SoftargmaxConditioned(steps=settings.steps)
     landmarks, visible = torch.from_numpy(np.array(fit.landmarks)), torch.from_numpy(np.array(fit.visible))
@@ -98,5 +106,7 @@ def _regression(
         image_size=judge.size,
         eyes=dataset.spec.eyes,
         normaliser_annotated=dataset.spec.hidden_annotated,
+        landmark_names=dataset.spec.landmark_names,
+        source_scale=judge.source_scale,
     )
-    return float(iod(predictions).aggregate.mean())
+    return float(metric(predictions).aggregate.mean())

@@ -56,7 +56,7 @@ ANIMALS = [
         "CUB's 35 species of Passeroidea that Cheng et al. 2021 evaluate on: 15 parts",
         "load",
         {"train": 1241, "val": 382, "test": 383},
-        ("pck_5pct", "pck_cub_truncated"),
+        ("pck_cub_truncated", "pck_5pct"),
         (
             (
                 "split: split/{train,val,test}.txt of the ContrastLandmark repository where they lie in the folder, else "
