@@ -372,6 +372,18 @@ def test_a_run_of_other_tasks_and_annotations_serves_where_its_numbers_are_the_s
     assert lab.rows()[0]["measured"]
 
 
+def test_with_no_run_the_table_holds_what_records_have_and_nothing_is_computed(lab):
+    lab(FIRST)
+    before = list(lab.ran)
+    code, out, _ = lab("sparse2017/supp_table2", "--no-run", maps=FACES)  # some of its numbers stand in FIRST's record
+    assert lab.ran == before
+    assert code == 4 and "not measured yet (--no-run)" in out
+    file = lab.folder / "out" / "reproduce" / "sparse2017_supp_table2_smoke.csv"
+    rows = list(csv.DictReader(file.open(encoding="utf-8")))
+    assert {r["measured"] for r in rows if r["reason"] == "not measured yet (--no-run)"} == {""}
+    assert {r["run_method"] for r in rows if r["measured"]} == {"supervised"}
+
+
 def test_after_a_failure_the_other_runs_go_on(lab):
     lab.broken = {"supervised"}
     code, out, err = lab(FIRST)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--plan", "only_plan", is_flag=True, help="Show the runs and what is missing; compute nothing.")
+@click.option("--no-run", is_flag=True, help="Make the table of the records that are there; run nothing.")
 @click.option("--list", "as_list", is_flag=True, help="List the tables.")
 @click.option("--coverage", "as_coverage", is_flag=True, help="Say how many printed numbers have a run behind them.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -52,6 +53,7 @@ def reproduce(
     backbones: Any,
     seed: int,
     only_plan: bool,
+    no_run: bool,
     as_list: bool,
     as_coverage: bool,
     as_json: bool,
@@ -82,11 +84,14 @@ def reproduce(
 
     from lmbench.reproduction import running  # imports torch: every mistake above is told before
 
-    prospects = running.look(plan, plugins, runs, out / "records", device)
+    prospects = running.look(plan, plugins, runs, out / "records", device, partly=no_run)
     if only_plan:
         show_plan(plan, prospects, as_json)
         return 0
-    running.carry_out(plan, prospects)
+    if no_run:
+        running.leave_undone(plan, prospects)
+    else:
+        running.carry_out(plan, prospects)
     records = running.records_of(plan, prospects)
     rows = table.rows_of(plan, records)
     show_rows(rows, plan, as_json, file if records else None)

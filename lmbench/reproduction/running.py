@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from lmbench.records import RECORD, find_records, read_record
 from lmbench.reproduction.planning import FITTED, PlannedRun, TablePlan
 from lmbench.reproduction.targets import Gap
 from lmbench.training.loop import resolve_device
+
+Enough = Callable[[Iterable[bool]], bool]
 
 UNRELATED = {"tasks", "probe", "encode_batch"}
 """Settings that say which numbers a run makes, or how fast, and change none of them."""
@@ -42,21 +44,25 @@ class Prospect:
         return ", ".join([*done, f"judge by {' and '.join(self.run.config.tasks)}"])
 
 
-def look(plan: TablePlan, plugins: Plugins, runs: Path, kept: Path, device: str = "auto") -> list[Prospect]:
+def look(
+    plan: TablePlan, plugins: Plugins, runs: Path, kept: Path, device: str = "auto", partly: bool = False
+) -> list[Prospect]:
     """What each run of a plan needs, without doing it; cells that turn out impossible move to the plan's gaps.
 
-    Records are looked for below ``runs`` and in the folder ``kept`` (copies beside the leaderboards). ``plan`` is changed.
+    Records are looked for below ``runs`` and in the folder ``kept`` (copies beside the leaderboards). ``partly``: one that
+    has some of a run's numbers is taken as well. ``plan`` is changed.
     """
+    enough = any if partly else all
     resolve_device(device)  # a mistake of the command line is told at once
     opened: dict[str, OpenDataset] = {}
     records = [*_records(find_records(runs)), *_records(sorted(kept.glob("*.json")))]
     prospects = []
     for run in plan.runs:
         try:
-            prospect = _prospect(run, plan, plugins, runs, records, opened, device)
+            prospect = _prospect(run, plan, plugins, runs, records, opened, device, enough)
         except DataError as error:  # the folder is there, and not whole
             run.absent = Gap("missing", said(error))
-            prospect = _from_records_alone(run, plan, records)
+            prospect = _from_records_alone(run, plan, records, enough)
         except Exception as error:  # one run that cannot be prepared does not take the other rows along
             plan.gaps |= dict.fromkeys(run.targets, Gap("failed", said(error)))
             continue
@@ -90,6 +96,14 @@ def carry_out(plan: TablePlan, prospects: list[Prospect]) -> None:
                 plan.gaps[cell] = Gap("failed", reason)
 
 
+def leave_undone(plan: TablePlan, prospects: list[Prospect]) -> None:
+    """Runs nothing: the cells that no record has get that as their reason. ``plan`` is changed."""
+    for prospect in prospects:
+        for cell, target in prospect.run.targets.items():
+            if prospect.record is None or target.find(prospect.record) is None:
+                plan.gaps[cell] = Gap("missing", "not measured yet (--no-run)")
+
+
 def records_of(plan: TablePlan, prospects: list[Prospect]) -> dict[int, dict[str, Any]]:
     """The record behind each cell that was measured."""
     return {
@@ -115,10 +129,11 @@ def _prospect(
     records: list[dict[str, Any]],
     opened: dict[str, OpenDataset],
     device: str,
+    enough: Enough,
 ) -> Prospect:
     config = run.config
     if run.absent is not None:
-        return _from_records_alone(run, plan, records)
+        return _from_records_alone(run, plan, records, enough)
     everything = _with_numbers(config, lambda n: False)
     target_data = runner.prepare(everything, plugins, plan.request.data_root, runs, device, opened).target
     size = min(len(target_data.splits["train"]), config.train_images or 10**9)
@@ -132,7 +147,7 @@ def _prospect(
     run.config = config = _with_numbers(config, lambda n: n <= size)
     job = runner.prepare(config, plugins, plan.request.data_root, runs, device, opened)
     what = runner.plan(job)
-    record = next((r for r in records if _serves(r, run, job)), None)
+    record = _best(records, run, enough, job)
     if what["finished"]:
         finished = read_record(job.folder / RECORD)
         # One of other data is left to the runner, which refuses to go on beside it and says what to do.
@@ -151,9 +166,9 @@ def _mark_shared(prospects: list[Prospect]) -> None:
                 trained.add(action["key"])
 
 
-def _from_records_alone(run: PlannedRun, plan: TablePlan, records: list[dict[str, Any]]) -> Prospect:
+def _from_records_alone(run: PlannedRun, plan: TablePlan, records: list[dict[str, Any]], enough: Enough) -> Prospect:
     """A record of a run whose data is not here; without one, its cells get the reason."""
-    record = next((r for r in records if _serves(r, run)), None)
+    record = _best(records, run, enough)
     if record is None:
         assert run.absent is not None
         plan.gaps |= dict.fromkeys(run.targets, run.absent)
@@ -163,7 +178,15 @@ def _from_records_alone(run: PlannedRun, plan: TablePlan, records: list[dict[str
     return Prospect(run, None, record)
 
 
-def _serves(record: Mapping[str, Any], run: PlannedRun, job: runner.Job | None = None) -> bool:
+def _best(
+    records: list[dict[str, Any]], run: PlannedRun, enough: Enough, job: runner.Job | None = None
+) -> dict[str, Any] | None:
+    """The record with most of a run's numbers among those that have ``enough`` of them (all, or any), if there is one."""
+    serving = [r for r in records if _serves(r, run, enough, job)]
+    return max(serving, key=lambda r: sum(t.find(r) is not None for t in run.targets.values()), default=None)
+
+
+def _serves(record: Mapping[str, Any], run: PlannedRun, enough: Enough, job: runner.Job | None = None) -> bool:
     """Whether a record, of whatever selection of tasks and annotations, has this run's numbers, from the job's data."""
     if job is not None:
         keys = [s["key"] for s in record["stages"]]
@@ -172,7 +195,7 @@ def _serves(record: Mapping[str, Any], run: PlannedRun, job: runner.Job | None =
     return (
         record["status"] == "ok"
         and _comparable(record["config"], run) == _comparable(run.config.model_dump(mode="json"), run)
-        and all(target.find(record) is not None for target in run.targets.values())
+        and enough(target.find(record) is not None for target in run.targets.values())
     )
 
 
