@@ -13,6 +13,7 @@ from lmbench.errors import DataError, StaleError
 from lmbench.measuring import Measured, measured
 from lmbench.metrics.aggregates import interval
 from lmbench.metrics.base import Predictions
+from lmbench.metrics.pixels import Confusions, read_stored
 from lmbench.plugins import Plugins
 from lmbench.records import PREDICTIONS, RECORD, read_record
 
@@ -58,10 +59,10 @@ class Run:
     def name(self) -> str:
         return str(self.record["run"])
 
-    def predictions(self) -> Iterator[Predictions]:
-        """Every stored prediction. Raises DataError where one is gone."""
+    def predictions(self) -> Iterator[Predictions | Confusions]:
+        """All that its tasks stored. Raises DataError where one is gone."""
         for entry in self.record["predictions"]:
-            found = Predictions.read(self.folder / PREDICTIONS, Path(entry).stem)
+            found = read_stored(self.folder / PREDICTIONS, Path(entry).stem)
             if found is None:
                 raise DataError(
                     f"{self.folder / entry} is not there: a comparison resamples the stored predictions. "
@@ -106,11 +107,11 @@ def compare(
     return found
 
 
-def _name(predictions: Predictions) -> tuple[Any, ...]:
+def _name(predictions: Predictions | Confusions) -> tuple[Any, ...]:
     return predictions.task, predictions.subset, predictions.n_annotations
 
 
-def _key(number: Measured, predictions: Predictions) -> Key:
+def _key(number: Measured, predictions: Predictions | Confusions) -> Key:
     return predictions.task, number.metric.name, number.subset, predictions.n_annotations
 
 
@@ -148,7 +149,7 @@ def _same_data(a: Run, b: Run) -> None:
             )
 
 
-def _same_protocol(a: Predictions, b: Predictions, across_heads: bool) -> None:
+def _same_protocol(a: Predictions | Confusions, b: Predictions | Confusions, across_heads: bool) -> None:
     """Raises StaleError naming the first setting in which two predictions differ that should be judged alike."""
     row = " ".join(str(part) for part in _name(a) if part is not None)
     one_head = a.settings.get("head") == b.settings.get("head")
@@ -166,7 +167,9 @@ def _same_protocol(a: Predictions, b: Predictions, across_heads: bool) -> None:
                 "Measure one of them anew with the settings of the other, or compare the other task alone (--tasks)."
             )
     # Landmarks that a method discovered are judged at its own places; everything else has one truth.
-    arrays = ("image_ids", "visible") if a.subset == "backward" else ("image_ids", "visible", "target")
+    arrays = ["image_ids"]
+    if isinstance(a, Predictions):
+        arrays += ["visible"] if a.subset == "backward" else ["visible", "target"]
     for name in arrays:
         first, second = getattr(a, name), getattr(b, name)
         if name == "visible" and a.subset == "backward":

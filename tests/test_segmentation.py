@@ -214,3 +214,7 @@ def test_a_run_on_helen_gives_a_row_for_every_number_of_images(tmp_path, monkeyp
     assert rows == [("pixel_accuracy", 2, 2, "percent", 3), ("pixel_accuracy", "all", None, "percent", 3)]
     assert all(0 <= m["value"] <= 100 for m in record["metrics"])
     assert (tmp_path / "runs" / record["run"] / Path(record["predictions"][0])).is_file()
+    run = str(tmp_path / "runs" / record["run"])
+    assert run_cli(["compare", run, run, "--json"]) == 0  # per image, as the numbers of landmarks are
+    compared = json.loads(capsys.readouterr().out)
+    assert '"pixel_accuracy"' in json.dumps(compared)

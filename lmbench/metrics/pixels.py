@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lmbench.errors import DataError
-from lmbench.metrics.base import MetricResult
+from lmbench.metrics.base import MetricResult, Predictions
 from lmbench.store import replacing, write_json
 
 
@@ -73,6 +73,13 @@ class Confusions:
             return cls(counts=frame["pixels"].to_numpy().reshape(shape), image_ids=ids, **note)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path} is damaged ({error}); delete it, its classifier is fitted again.") from None
+
+
+def read_stored(folder: Path, name: str) -> Predictions | Confusions | None:
+    """What a task stored under that name, of either kind, or None. Raises DataError where it is damaged."""
+    note = folder / f"{name}.json"
+    of_pixels = note.is_file() and '"classes"' in note.read_text(encoding="utf-8")
+    return Confusions.read(folder, name) if of_pixels else Predictions.read(folder, name)
 
 
 def pixel_accuracy(confusions: Confusions) -> MetricResult:
