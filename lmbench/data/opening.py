@@ -93,6 +93,8 @@ def open_prepared(name: str, entry: Entry[DatasetSpec], folder: Path) -> OpenDat
                 "is left as it is. Prepare one of them below another --data-root."
             )
         splits = {split: load_split(folder / split) for split in note["counts"]}
+        for split, remark in note.get("remarks", {}).items():
+            splits[split].info.description = remark
     except StaleError:
         raise
     except (OSError, KeyError, ValueError, LmbenchError) as error:

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-import struct
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import datasets
 import numpy as np
-import scipy.io
 
 from lmbench.data.schema import Incomplete
 from lmbench.errors import DataError
-
-# What scipy.io raises for bytes that are no MATLAB file, or half of one.
-UNREADABLE = (
-    ValueError, TypeError, LookupError, OSError, NotImplementedError, EOFError, MemoryError, struct.error, zlib.error,
-    scipy.io.matlab.MatReadError,
-)  # fmt: skip
 
 
 def read_text(path: Path, dataset: str, get: str) -> str:
@@ -81,20 +71,6 @@ def _is_finite(word: str) -> bool:
         return math.isfinite(float(word))
     except ValueError:
         return False
-
-
-def read_mat(path: Path, variable: str, dataset: str, get: str, *, simplify: bool = False) -> Any:
-    """A variable of a MATLAB file; ``simplify``: structs as dictionaries. Raises DataError: missing, damaged, another."""
-    if not path.is_file():
-        raise DataError(f"{dataset}: {path} is missing. {get}")
-    try:
-        content = scipy.io.loadmat(path, simplify_cells=simplify)
-    except UNREADABLE as error:
-        raise DataError(f"{dataset}: {path} is no MATLAB file that can be read ({error}); fetch it again.") from None
-    if variable not in content:
-        found = ", ".join(k for k in content if not k.startswith("__")) or "nothing"
-        raise DataError(f"{dataset}: {path} holds {found}; the variable {variable!r} is expected.")
-    return content[variable]
 
 
 def hashed(name: str) -> int:

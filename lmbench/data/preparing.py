@@ -140,6 +140,7 @@ def _fill(entry: Entry[DatasetSpec], splits: Mapping[str, datasets.Dataset], dra
         "origin": origin,
         "fingerprint": fingerprint(spec.name, spec, written),
         "counts": {s: len(d) for s, d in written.items()},
+        "remarks": {s: d.info.description for s, d in splits.items() if d.info.description},
     }
     write_json(draft / NOTE, note)
     (draft / PLAN).unlink()

@@ -13,8 +13,8 @@ from pathlib import Path
 import datasets
 import numpy as np
 
+from lmbench.data.listed import Listed, listed_splits, read_lines, require
 from lmbench.datasets import mtfl
-from lmbench.datasets.listed import Listed, listed_splits, read_lines, require
 from lmbench.errors import DataError
 
 NAMED = ("image_file", "crop_file", "set")

@@ -11,8 +11,8 @@ from pathlib import Path
 import datasets
 import numpy as np
 
-from lmbench.datasets.listed import Listed, listed_splits, read_lines, require
-from lmbench.datasets.matlab import read_mat
+from lmbench.data.listed import Listed, listed_splits, read_lines, require
+from lmbench.data.matlab import read_mat
 from lmbench.errors import DataError
 
 POINTS = 5

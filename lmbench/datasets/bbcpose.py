@@ -14,7 +14,8 @@ import datasets
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from lmbench.data.originals import complete, read_mat
+from lmbench.data.matlab import read_mat
+from lmbench.data.originals import complete
 from lmbench.data.schema import landmark_dataset
 from lmbench.errors import DataError
 
@@ -69,7 +70,7 @@ def _load(
     labelled: bool,
 ) -> dict[str, datasets.Dataset]:
     path = next((root / p for p in PLACES if (root / p).is_file()), root / PLACES[0])
-    annotations = read_mat(path, "bbcpose", dataset, GET, simplify=True)
+    (annotations,) = read_mat(path, "bbcpose", plain=True, advice=GET)
     splits, expected = {}, []
     for split, numbers in videos.items():
         files, points, boxes, identity = [], [], [], []

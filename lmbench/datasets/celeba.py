@@ -14,7 +14,7 @@ from pathlib import Path
 import datasets
 import numpy as np
 
-from lmbench.datasets.listed import Listed, listed_splits, read_lines, require
+from lmbench.data.listed import Listed, listed_splits, read_lines, require
 from lmbench.errors import DataError
 
 POINTS = 5  # left eye, right eye, nose, left and right mouth corner; x and y in turn

@@ -7,7 +7,8 @@ from pathlib import Path
 import datasets
 import numpy as np
 
-from lmbench.data.originals import hashed, read_mat, require_visible, square_boxes
+from lmbench.data.matlab import read_mat
+from lmbench.data.originals import hashed, require_visible, square_boxes
 from lmbench.data.schema import landmark_dataset
 from lmbench.errors import DataError
 
@@ -23,7 +24,7 @@ def load(root: Path) -> dict[str, datasets.Dataset]:
     An invisible joint has no position in ``joints.mat`` (zero, or far outside). Raises DataError: another matrix, no
     image, or images that are named otherwise.
     """
-    joints = read_mat(root / "joints.mat", "joints", "lspet", GET)
+    (joints,) = read_mat(root / "joints.mat", "joints", advice=GET)
     if not isinstance(joints, np.ndarray) or joints.ndim != 3 or joints.shape[:2] != (JOINTS, 3):
         found = getattr(joints, "shape", type(joints).__name__)
         raise DataError(f"lspet: joints of {root / 'joints.mat'} has shape {found}; ({JOINTS}, 3, images) is expected.")

@@ -9,8 +9,8 @@ from pathlib import Path
 import datasets
 import numpy as np
 
+from lmbench.data.listed import Listed, listed_splits
 from lmbench.datasets.celeba import ADVICE, POINTS, WILD, Lists, aligned_splits
-from lmbench.datasets.listed import Listed, listed_splits
 from lmbench.errors import UsageError
 
 WILD_FACTORS = (1.1, 1.2)  # LEAD, Supp. A: height and width of the box grow by 10 to 20 percent

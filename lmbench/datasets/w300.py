@@ -13,9 +13,9 @@ from pathlib import Path
 import datasets
 import numpy as np
 
+from lmbench.data.listed import Listed, listed_splits
+from lmbench.data.matlab import read_mat
 from lmbench.data.schema import Incomplete
-from lmbench.datasets.listed import Listed, listed_splits
-from lmbench.datasets.matlab import read_mat
 from lmbench.errors import DataError
 
 POINTS = 68

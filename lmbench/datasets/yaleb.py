@@ -11,7 +11,7 @@ from pathlib import Path
 import datasets
 import numpy as np
 
-from lmbench.datasets.listed import Listed, listed_splits
+from lmbench.data.listed import Listed, listed_splits
 from lmbench.errors import DataError
 
 BOX = (0, 12, 168, 168)  # the central square; Thewlis et al. 2017 do not say theirs

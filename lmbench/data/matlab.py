@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,26 @@ from scipy.io.matlab import MatReadError
 from lmbench.errors import DataError
 
 # What SciPy lets through on files that are cut off or none of MATLAB's, besides its own error.
-UNREADABLE = (MatReadError, ValueError, TypeError, LookupError, OSError, NotImplementedError, EOFError, zlib.error)
+UNREADABLE = (
+    MatReadError,
+    ValueError,
+    TypeError,
+    LookupError,
+    OSError,
+    NotImplementedError,
+    EOFError,
+    struct.error,
+    zlib.error,
+)
 
 
-def read_mat(path: Path, *names: str, plain: bool = False) -> list[Any]:
+def read_mat(path: Path, *names: str, plain: bool = False, advice: str = "") -> list[Any]:
     """The named variables. ``plain``: structs as dicts, cells as lists, dimensions of one dropped.
 
-    Raises DataError: another format, damaged, or a variable is absent.
+    Raises DataError: not there (``advice`` says what to do), another format, damaged, or a variable is absent.
     """
+    if not path.is_file():
+        raise DataError(f"{path} is missing. {advice}".rstrip())
     try:
         content: dict[str, Any] = loadmat(path, simplify_cells=plain)
     except UNREADABLE as error:
