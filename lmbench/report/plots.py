@@ -59,6 +59,30 @@ def draw_accuracy(rows: Sequence[dict[str, Any]], path: Path) -> None:
     _save(figure, path)
 
 
+def draw_scale(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Writes one panel a metric of a record's rows of the task scale: value and its interval against the factor.
+
+    The dotted line is the scale of the training images.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    names = list(dict.fromkeys(row["metric"] for row in rows))
+    figure, axes = pyplot.subplots(1, len(names), figsize=(5.2 * len(names), 3.6), squeeze=False)
+    for axis, name in zip(axes[0], names, strict=True):
+        own = sorted((row for row in rows if row["metric"] == name), key=lambda row: float(row["subset"]))
+        factors, values = [float(row["subset"]) for row in own], [row["value"] for row in own]
+        low, high = zip(*(row["ci95"] for row in own), strict=True)
+        axis.fill_between(factors, low, high, alpha=0.2)
+        axis.plot(factors, values, marker="o", markersize=4)
+        axis.axvline(1, color="grey", linestyle=":")
+        axis.set(xlabel="zoom-out factor", ylabel=f"{name}, {own[0]['unit']}", ylim=(0, None))
+        axis.grid(alpha=0.3)
+    _save(figure, path)
+
+
 def _save(figure: Any, path: Path) -> None:
     from matplotlib import pyplot
 

@@ -36,4 +36,13 @@ TASKS = [
         metrics=("pixel_accuracy",),
         needs=("network", "masks"),
     ),
+    TaskSpec(
+        name="scale",
+        summary="the regression's head, fitted once, on test images zoomed by several factors",
+        target="lmbench.tasks.scale:run",
+        paper="Karmali et al. 2022 (LEAD), Fig. 9",
+        metrics=("iod",),
+        measured_as="regression",
+        needs=("landmarks",),
+    ),
 ]
