@@ -340,6 +340,7 @@ def _draw(
     """Pictures beside the record; a picture that fails is no reason to lose a measurement."""
     from lmbench.report.pictures import draw_overlay
     from lmbench.report.plots import draw_accuracy, draw_curve, draw_scale
+    from lmbench.report.weights import draw_regressor
 
     drawings = [partial(draw_curve, [a.entry() for a in artifacts], folder / "curve.png")] if artifacts else []
     curves = [row for row in metrics if row["metric"] == "acc_curve"]
@@ -352,6 +353,7 @@ def _draw(
     if regression is not None:
         test = job.target.pixels("test").first(job.config.test_images)
         drawings.append(partial(draw_overlay, regression, test, folder / "overlay.png"))
+        drawings.append(partial(draw_regressor, folder, regression, test))
     for draw in drawings:
         try:
             draw()

@@ -39,7 +39,7 @@ def draw_curve(stages: Sequence[dict[str, Any]], path: Path) -> None:
             if row == 0:
                 axis.set_title(f"{stage['name']} ({stage['backbone']})")
         axes[len(panels) - 1][column].set_xlabel("epoch")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_accuracy(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -56,7 +56,7 @@ def draw_accuracy(rows: Sequence[dict[str, Any]], path: Path) -> None:
     axis.set(xlabel="d, px of a 128x128 image", ylabel="Acc(d), percent", ylim=(0, 100))
     axis.grid(alpha=0.3)
     axis.legend()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_scale(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -80,10 +80,11 @@ def draw_scale(rows: Sequence[dict[str, Any]], path: Path) -> None:
         axis.axvline(1, color="grey", linestyle=":")
         axis.set(xlabel="zoom-out factor", ylabel=f"{name}, {own[0]['unit']}", ylim=(0, None))
         axis.grid(alpha=0.3)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _save(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path) -> None:
+    """Writes a figure as PNG, atomically, and closes it."""
     from matplotlib import pyplot
 
     figure.tight_layout()
