@@ -148,6 +148,19 @@ class ScaleConfig(Model):
         return factors
 
 
+class PartsConfig(Model):
+    """``k`` parts by each method of ``by``, found in all cells of the first ``images`` test images together.
+
+    Maps are read on a grid of ``size`` cells a side: all layers of the variant joined, or one ``layer``.
+    """
+
+    by: tuple[Literal["nmf", "kmeans"], ...] = ("nmf", "kmeans")
+    k: int = Field(6, ge=2)
+    images: int = Field(24, ge=1)
+    size: int = Field(24, ge=2)
+    layer: str = ""
+
+
 class ProbeConfig(Model):
     """The learning curve: every ``every`` epochs (0: never) on ``images`` training images that are never the test's."""
 
@@ -177,6 +190,7 @@ class RunConfig(Model):
     equivariance: EquivarianceConfig = EquivarianceConfig()
     segmentation: SegmentationConfig = SegmentationConfig()
     scale: ScaleConfig = ScaleConfig()
+    parts: PartsConfig = PartsConfig()
     probe: ProbeConfig = ProbeConfig()
     test_images: int | None = Field(None, ge=2)
     train_images: int | None = Field(None, ge=1)

@@ -42,3 +42,8 @@ class TaskContext:
     heads_folder: Path
     scratch: Path
     fitted: dict[str, FittedHeads] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder, for pictures."""
+        return self.heads_folder.parent

@@ -45,4 +45,12 @@ TASKS = [
         measured_as="regression",
         needs=("landmarks",),
     ),
+    TaskSpec(
+        name="parts",
+        summary="pictures of the parts into which NMF and k-means divide frozen maps of test images; no number",
+        target="lmbench.tasks.parts:run",
+        paper="Cheng et al. 2021, Fig. 5; Karmali et al. 2022 (LEAD), supplement, sec. C",
+        pictures=True,
+        needs=("network",),
+    ),
 ]
