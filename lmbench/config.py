@@ -12,7 +12,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import ConfigDict, Field
@@ -135,6 +135,32 @@ class SegmentationConfig(Model):
     lr: float = Field(0.01, gt=0)
 
 
+class ScaleConfig(Model):
+    """``factors``: the side of a test image's box is multiplied by each; above 1 the object looks smaller (zoom-out)."""
+
+    factors: tuple[Annotated[float, Field(ge=0.25, le=4)], ...] = (0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
+
+    @pydantic.field_validator("factors")
+    @classmethod
+    def _named_apart(cls, factors: tuple[float, ...]) -> tuple[float, ...]:
+        if not factors or len({f"{f:g}" for f in factors}) < len(factors):
+            raise ValueError("one or more different factors are needed")
+        return factors
+
+
+class PartsConfig(Model):
+    """``k`` parts by each method of ``by``, found in all cells of the first ``images`` test images together.
+
+    Maps are read on a grid of ``size`` cells a side: all layers of the variant joined, or one ``layer``.
+    """
+
+    by: tuple[Literal["nmf", "kmeans"], ...] = ("nmf", "kmeans")
+    k: int = Field(6, ge=2)
+    images: int = Field(24, ge=1)
+    size: int = Field(24, ge=2)
+    layer: str = ""
+
+
 class ProbeConfig(Model):
     """The learning curve: every ``every`` epochs (0: never) on ``images`` training images that are never the test's."""
 
@@ -163,6 +189,8 @@ class RunConfig(Model):
     matching: MatchingConfig = MatchingConfig()
     equivariance: EquivarianceConfig = EquivarianceConfig()
     segmentation: SegmentationConfig = SegmentationConfig()
+    scale: ScaleConfig = ScaleConfig()
+    parts: PartsConfig = PartsConfig()
     probe: ProbeConfig = ProbeConfig()
     test_images: int | None = Field(None, ge=2)
     train_images: int | None = Field(None, ge=1)

@@ -66,8 +66,9 @@ def check_measurable(predictions: Predictions, plugins: Plugins) -> None:
     """Raises DataError where a metric could not judge even perfect predictions: before hours are spent on real ones."""
     for name in predictions.metrics:
         spec: MetricSpec = plugins.find("metric", name).spec
-        if spec.task != predictions.task:
-            raise DataError(f"the metric {name} judges {spec.task}, not {predictions.task}.")
+        wanted = plugins.find("task", predictions.task).spec.measured_as or predictions.task
+        if spec.task != wanted:
+            raise DataError(f"the metric {name} judges {spec.task}, not {wanted}.")
         spec.load()(predictions)
 
 

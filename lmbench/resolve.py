@@ -184,7 +184,7 @@ def _check(plugins: Plugins, spec: MethodSpec, config: RunConfig) -> None:
     """Names every unknown component before anything is computed, and what does not fit together."""
     for task in config.tasks:
         _check_needs(plugins, task, spec, config)
-    if "regression" in config.tasks:
+    if {"regression", "scale"} & set(config.tasks):
         head = plugins.find("head", config.regression.head).spec
         unknown = set(config.regression.head_settings) - set(head.settings)
         if unknown:

@@ -32,6 +32,7 @@ from lmbench.store import explained, locked, write_json
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.probe import probe_network
 from lmbench.tasks.regression import judged_by
+from lmbench.tasks.scale import perfect_at_every_factor
 from lmbench.training.loop import resolve_device, resolve_precision
 from lmbench.training.objective import Objective
 from lmbench.training.stages import Artifact, ensure_stage, load_network, planned, stage_key
@@ -202,9 +203,12 @@ def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predic
 
 def check_judgeable(job: Job) -> None:
     """Raises DataError, before anything is trained, where the test split has an image that a metric cannot judge."""
-    if "regression" in job.config.tasks:
-        test = job.target.pixels("test").first(job.config.test_images)
-        perfect = judged_by(job.target.spec, test, np.array(test.landmarks)[None], job.config.regression.score)
+    config, spec = job.config, job.target.spec
+    if not {"regression", "scale"} & set(config.tasks):
+        return
+    test = job.target.pixels("test").first(config.test_images)
+    check_measurable(judged_by(spec, test, np.array(test.landmarks)[None], config.regression.score), job.plugins)
+    for perfect in perfect_at_every_factor(spec, config, test) if "scale" in config.tasks else ():
         check_measurable(perfect, job.plugins)
 
 
@@ -223,7 +227,7 @@ def describe(
     used += [("backbone", config.read.backbone)] if config.read.backbone != "none" else []
     used += [("objective", s.objective) for s in config.stages.values()]
     used += [("dataset", config.pretrain_on)] if config.pretrain_on else []
-    used += [("head", config.regression.head)] if "regression" in config.tasks else []
+    used += [("head", config.regression.head)] if {"regression", "scale"} & set(config.tasks) else []
     used += [("metric", row["metric"]) for row in metrics]
     components = [job.plugins.find(kind, name).identity() for kind, name in dict.fromkeys(used)]
     preprocessing = job.target.spec.preprocessing
@@ -336,17 +340,21 @@ def _draw(
 ) -> None:
     """Pictures beside the record; a picture that fails is no reason to lose a measurement."""
     from lmbench.report.pictures import draw_overlay
-    from lmbench.report.plots import draw_accuracy, draw_curve
+    from lmbench.report.plots import draw_accuracy, draw_curve, draw_scale
+    from lmbench.report.weights import draw_regressor
 
     drawings = [partial(draw_curve, [a.entry() for a in artifacts], folder / "curve.png")] if artifacts else []
     curves = [row for row in metrics if row["metric"] == "acc_curve"]
     drawings += [partial(draw_accuracy, curves, folder / "accuracy.png")] if curves else []
+    zooms = [row for row in metrics if row["task"] == "scale"]
+    drawings += [partial(draw_scale, zooms, folder / "scale.png")] if zooms else []
     fitted = [p for p in evaluated if isinstance(p, Predictions) and p.task == "regression"]
     regression = next((p for p in fitted if p.subset is None and p.n_annotations == "all"), None)
     regression = regression or next(iter(fitted), None)
     if regression is not None:
         test = job.target.pixels("test").first(job.config.test_images)
         drawings.append(partial(draw_overlay, regression, test, folder / "overlay.png"))
+        drawings.append(partial(draw_regressor, folder, regression, test))
     for draw in drawings:
         try:
             draw()

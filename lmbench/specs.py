@@ -173,10 +173,13 @@ class TaskSpec(Spec):
     """An evaluation of frozen output: called with a ``TaskContext``, yields stored predictions.
 
     ``needs``: what method and dataset must have, told before anything is computed: a ``network``, annotated ``landmarks``,
-    ``masks`` (a class for every pixel).
+    ``masks`` (a class for every pixel). ``measured_as``: the task whose metrics measure this one's predictions, where it is
+    another. ``pictures``: it leaves pictures in the run's folder and no number, so it names no metric.
     """
 
     metrics: tuple[str, ...] = ()
+    measured_as: str = ""
+    pictures: bool = False
     needs: tuple[Literal["network", "landmarks", "masks"], ...] = ()
 
 

@@ -163,7 +163,8 @@ def show_record(record: dict[str, Any], runs: Path, known: bool) -> None:
             ]
         )
     click.echo(head)
-    show_table(["task", "part", "annotations", "metric", "value", "unit", "95 % over images"], rows)
+    columns = ["task", "part", "annotations", "metric", "value", "unit", "95 % over images"]
+    show_table(columns, rows, "no number: the pictures are beside the record")
     for stage in record["stages"]:
         click.echo(
             f"stage {stage['name']}: " + ("reused" if stage["reused"] else f"trained in {stage['seconds']:.0f} s")

@@ -14,6 +14,7 @@ from lmbench.data.pixels import PixelStore, open_pixels
 from lmbench.data.places import cache_root, default_data_root, prepared_folder
 from lmbench.data.preparing import NOTE, fingerprint, load_split, save_prepared
 from lmbench.data.schema import Incomplete
+from lmbench.data.zooming import zoomed
 from lmbench.errors import DataError, LmbenchError, StaleError
 from lmbench.plugins import Plugins, get_plugins
 from lmbench.registry import Entry, family_member
@@ -37,13 +38,19 @@ class OpenDataset:
     def spec(self) -> DatasetSpec:
         return self.entry.spec
 
-    def pixels(self, split: str, steps: Preprocessing | None = None) -> PixelStore:
-        """The pixel store of a split under its own preprocessing, or another size and crop. Raises DataError: no split."""
+    def pixels(self, split: str, steps: Preprocessing | None = None, zoom: float = 1.0) -> PixelStore:
+        """The pixel store of a split under its own preprocessing, or another size and crop. Raises DataError: no split.
+
+        ``zoom``: the side of every box is multiplied by it, about the box's centre; see `zoomed`.
+        """
         if split not in self.splits:
             raise DataError(f"{self.name} has no split {split!r}; it has {', '.join(self.splits)}.")
         own = self.spec.preprocessing
         steps = own if steps is None else replace(steps, fill=own.fill)
-        return open_pixels(self.splits[split], self.fingerprint, split, steps, cache_root())
+        if zoom == 1:
+            return open_pixels(self.splits[split], self.fingerprint, split, steps, cache_root())
+        name = f"{split}, boxes x {zoom:g}"
+        return open_pixels(zoomed(self.splits[split], zoom, split), self.fingerprint, name, steps, cache_root())
 
 
 def open_dataset(name: str, data_root: Path | None = None, plugins: Plugins | None = None) -> OpenDataset:

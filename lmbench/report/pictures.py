@@ -30,11 +30,11 @@ def contact_sheet(pixels: PixelStore, count: int, columns: int = 10) -> Image.Im
     """A grid of the first images with their landmarks, each landmark in its colour, invisible ones as grey rings."""
     tiles = []
     for i in range(min(count, len(pixels))):
-        tile, draw = _tile(pixels.images[i])
+        tile, draw = zoomed_tile(pixels.images[i])
         for k, (point, seen) in enumerate(zip(pixels.landmarks[i], pixels.visible[i], strict=True)):
-            _dot(draw, point, COLOURS[k % len(COLOURS)] if seen else HIDDEN, filled=bool(seen))
+            draw_dot(draw, point, COLOURS[k % len(COLOURS)] if seen else HIDDEN, filled=bool(seen))
         tiles.append(tile)
-    return _grid(tiles, columns)
+    return tile_grid(tiles, columns)
 
 
 def draw_overlay(predictions: Predictions, pixels: PixelStore, path: Path, count: int = 24) -> None:
@@ -49,16 +49,16 @@ def draw_overlay(predictions: Predictions, pixels: PixelStore, path: Path, count
     chosen = order[np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))]
     tiles = []
     for i in chosen:
-        tile, draw = _tile(pixels.images[i])
+        tile, draw = zoomed_tile(pixels.images[i])
         for found, true, visible in zip(
             predictions.predicted[0, i], predictions.target[i], predictions.visible[i], strict=True
         ):
             if visible:
                 draw.line([_at(true), _at(found)], fill=(255, 255, 255))
-                _dot(draw, true, TRUE)
-                _dot(draw, found, PREDICTED)
+                draw_dot(draw, true, TRUE)
+                draw_dot(draw, found, PREDICTED)
         tiles.append(tile)
-    save_png(_grid(tiles, 8), path)
+    save_png(tile_grid(tiles, 8), path)
 
 
 def draw_points(image: Image.Image, points: np.ndarray) -> Image.Image:
@@ -81,7 +81,7 @@ def side_by_side(images: list[Image.Image], height: int = 320) -> Image.Image:
     for tile in tiles:
         padded.append(Image.new("RGB", (width, height), (30, 30, 30)))
         padded[-1].paste(tile, ((width - tile.width) // 2, 0))
-    return _grid(padded, 6)
+    return tile_grid(padded, 6)
 
 
 def save_png(image: Image.Image, path: Path) -> None:
@@ -93,7 +93,8 @@ def save_png(image: Image.Image, path: Path) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def _tile(pixels: np.ndarray) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+def zoomed_tile(pixels: np.ndarray) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    """An image (H, W, 3) of a store at ``ZOOM`` times its size, and what draws on it."""
     image = Image.fromarray(np.asarray(pixels))
     tile = image.resize((image.width * ZOOM, image.height * ZOOM), Image.Resampling.BICUBIC)
     return tile, ImageDraw.Draw(tile)
@@ -104,13 +105,21 @@ def _at(point: np.ndarray) -> tuple[float, float]:
     return (float(point[0]) + 0.5) * ZOOM - 0.5, (float(point[1]) + 0.5) * ZOOM - 0.5
 
 
-def _dot(draw: ImageDraw.ImageDraw, point: np.ndarray, colour: tuple[int, int, int], filled: bool = True) -> None:
+def draw_dot(
+    draw: ImageDraw.ImageDraw,
+    point: np.ndarray,
+    colour: tuple[int, int, int],
+    filled: bool = True,
+    radius: float = 3,
+) -> None:
+    """A dot of ``radius`` pixels of the tile at a landmark in pixels of its image, or a ring."""
     x, y = _at(point)
-    box = (x - 3, y - 3, x + 3, y + 3)
+    box = (x - radius, y - radius, x + radius, y + radius)
     draw.ellipse(box, fill=colour if filled else None, outline=(0, 0, 0) if filled else colour)
 
 
-def _grid(tiles: list[Image.Image], columns: int) -> Image.Image:
+def tile_grid(tiles: list[Image.Image], columns: int) -> Image.Image:
+    """Tiles of one size in rows of ``columns``. Raises DataError where there is none."""
     if not tiles:
         raise DataError("there is no image to draw.")
     columns = min(columns, len(tiles))

@@ -39,7 +39,7 @@ def draw_curve(stages: Sequence[dict[str, Any]], path: Path) -> None:
             if row == 0:
                 axis.set_title(f"{stage['name']} ({stage['backbone']})")
         axes[len(panels) - 1][column].set_xlabel("epoch")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_accuracy(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -56,10 +56,35 @@ def draw_accuracy(rows: Sequence[dict[str, Any]], path: Path) -> None:
     axis.set(xlabel="d, px of a 128x128 image", ylabel="Acc(d), percent", ylim=(0, 100))
     axis.grid(alpha=0.3)
     axis.legend()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _save(figure: Any, path: Path) -> None:
+def draw_scale(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Writes one panel a metric of a record's rows of the task scale: value and its interval against the factor.
+
+    The dotted line is the scale of the training images.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    names = list(dict.fromkeys(row["metric"] for row in rows))
+    figure, axes = pyplot.subplots(1, len(names), figsize=(5.2 * len(names), 3.6), squeeze=False)
+    for axis, name in zip(axes[0], names, strict=True):
+        own = sorted((row for row in rows if row["metric"] == name), key=lambda row: float(row["subset"]))
+        factors, values = [float(row["subset"]) for row in own], [row["value"] for row in own]
+        low, high = zip(*(row["ci95"] for row in own), strict=True)
+        axis.fill_between(factors, low, high, alpha=0.2)
+        axis.plot(factors, values, marker="o", markersize=4)
+        axis.axvline(1, color="grey", linestyle=":")
+        axis.set(xlabel="zoom-out factor", ylabel=f"{name}, {own[0]['unit']}", ylim=(0, None))
+        axis.grid(alpha=0.3)
+    save_figure(figure, path)
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Writes a figure as PNG, atomically, and closes it."""
     from matplotlib import pyplot
 
     figure.tight_layout()

@@ -205,7 +205,7 @@ def _comparable(config: Mapping[str, Any], run: PlannedRun) -> dict[str, Any] | 
         whole = validate(config).model_dump(mode="json")
     except LmbenchError:
         return None
-    others = {"regression", "matching", "equivariance", "segmentation"} - set(run.config.tasks)
+    others = {"regression", "matching", "equivariance", "segmentation", "scale", "parts"} - set(run.config.tasks)
     kept = {k: v for k, v in whole.items() if k not in UNRELATED | others}
     unrelated = {"annotations", "layers_alone"}
     unrelated |= set() if any(isinstance(t.n_annotations, int) for t in run.targets.values()) else {"draws"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from lmbench.data.frozen import FrozenMaps
 from lmbench.data.opening import OpenDataset
 from lmbench.data.pixels import PixelStore
 from lmbench.features import Extractor
+from lmbench.heads.base import FittedHeads
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.pixels import Confusions
 from lmbench.plugins import Plugins
@@ -25,7 +26,7 @@ class TaskContext:
     ``extractor`` is ``None`` for a method without a network. ``frozen(split)`` computes the frozen maps of a split once.
     ``keep`` stores predictions; ``kept(name)`` says whether an interrupted run has stored them already (``kept(name,
     Confusions)`` for those of pixels).
-    ``scratch`` is a folder for what need not outlive the run.
+    ``scratch`` is a folder for what need not outlive the run. ``fitted``: heads that several tasks share, by name.
     """
 
     config: RunConfig
@@ -40,3 +41,9 @@ class TaskContext:
     kept: Callable[..., bool]
     heads_folder: Path
     scratch: Path
+    fitted: dict[str, FittedHeads] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder, for pictures."""
+        return self.heads_folder.parent

@@ -16,7 +16,7 @@ from lmbench.data.frozen import freeze_maps
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
 from lmbench.geometry.warps import SINGLE
-from lmbench.heads.base import Head, HeadInputs, Subset
+from lmbench.heads.base import FittedHeads, Head, HeadInputs, Subset
 from lmbench.metrics.base import Predictions
 from lmbench.registry import Entry
 from lmbench.seeds import generator_for
@@ -58,25 +58,56 @@ def make_head(entry: Entry[HeadSpec], settings: dict[str, Any]) -> Head:
 
 
 def _judge(context: TaskContext, entry: Entry[HeadSpec], subsets: Sequence[Subset], layer: str | None) -> None:
-    config, test = context.config, context.test
-    n = subsets[0].n
-    head = make_head(entry, dict(config.regression.head_settings))
-    predictions_name = "-".join(p for p in ("regression", layer, f"n{n}") if p)
-    if context.kept(predictions_name):
+    if context.kept(head_name(subsets, layer)):
         return
+    fitted = fitted_heads(context, entry, subsets, layer)
+    inputs = head_inputs(context, entry.spec, "test", layer)
+    context.keep(
+        replace(
+            judged_by(
+                context.dataset.spec, context.test, fitted.predict(inputs).numpy(), context.config.regression.score
+            ),
+            n_annotations=subsets[0].n,
+            subset=layer,
+            settings=head_protocol(context, entry, subsets, inputs),
+        )
+    )
+
+
+def head_name(subsets: Sequence[Subset], layer: str | None = None) -> str:
+    """What the heads of some subsets, and the regression's predictions by them, are called."""
+    return "-".join(p for p in ("regression", layer, f"n{subsets[0].n}") if p)
+
+
+def fitted_heads(
+    context: TaskContext, entry: Entry[HeadSpec], subsets: Sequence[Subset], layer: str | None = None
+) -> FittedHeads:
+    """The regression's heads, also kept in the run's folder; those of all annotations are fitted once for all tasks."""
+    config, n, name = context.config, subsets[0].n, head_name(subsets, layer)
+    if name in context.fitted:
+        return context.fitted[name]
+    head = make_head(entry, dict(config.regression.head_settings))
     generator = generator_for(config.seed, "head", entry.spec.name, layer or "", str(n))
     landmarks = torch.from_numpy(np.array(context.train.landmarks))
     visible = torch.from_numpy(np.array(context.train.visible))
-    inputs = _inputs(context, entry.spec, "train", layer)
+    inputs = head_inputs(context, entry.spec, "train", layer)
     members = subsets
     if config.regression.warped_copies:
         inputs, landmarks, visible, members = _with_warps(context, inputs, landmarks, visible, subsets, layer)
     fitted = head.fit(inputs, landmarks, visible, members, generator)
-    inputs = _inputs(context, entry.spec, "test", layer)
-    predicted = fitted.predict(inputs)
-    with replacing(context.heads_folder / f"{predictions_name}.safetensors") as draft:
+    with replacing(context.heads_folder / f"{name}.safetensors") as draft:
         state = {k: v.detach().cpu().contiguous() for k, v in fitted.state().items()}
         safetensors.torch.save_file(state, draft)
+    if n == "all" and layer is None:  # few-shot heads are many, and no other task asks for them
+        context.fitted[name] = fitted
+    return fitted
+
+
+def head_protocol(
+    context: TaskContext, entry: Entry[HeadSpec], subsets: Sequence[Subset], inputs: HeadInputs
+) -> dict[str, Any]:
+    """All that a number depends on besides the images: the head, what it reads, and the annotated images of each draw."""
+    config, n = context.config.regression, subsets[0].n
     read: dict[str, Any] = {}
     if context.extractor is not None:
         maps = inputs.batch(torch.zeros(1, dtype=torch.long))
@@ -87,21 +118,14 @@ def _judge(context: TaskContext, entry: Entry[HeadSpec], subsets: Sequence[Subse
             "dimension": maps.dim,
             "upsampling": "bilinear, align_corners=False, read at linspace(-1, 1)",
         }
-    context.keep(
-        replace(
-            judged_by(context.dataset.spec, test, predicted.numpy(), config.regression.score),
-            n_annotations=n,
-            subset=layer,
-            settings={
-                "head": f"{entry.qualified} {entry.version}",
-                **head.description(),
-                **read,
-                "warped_copies": config.regression.warped_copies,
-                "warp": vars(SINGLE) if config.regression.warped_copies else None,
-                "draw_indices": None if n == "all" else [s.indices.tolist() for s in subsets],
-            },
-        )
-    )
+    return {
+        "head": f"{entry.qualified} {entry.version}",
+        **make_head(entry, dict(config.head_settings)).description(),
+        **read,
+        "warped_copies": config.warped_copies,
+        "warp": vars(SINGLE) if config.warped_copies else None,
+        "draw_indices": None if n == "all" else [s.indices.tolist() for s in subsets],
+    }
 
 
 def judged_by(spec: DatasetSpec, test: PixelStore, predicted: np.ndarray, score: str) -> Predictions:
@@ -122,14 +146,17 @@ def judged_by(spec: DatasetSpec, test: PixelStore, predicted: np.ndarray, score:
     )
 
 
-def _inputs(context: TaskContext, head: HeadSpec, split: str, layer: str | None) -> HeadInputs:
+def head_inputs(context: TaskContext, head: HeadSpec, split: str, layer: str | None = None) -> HeadInputs:
+    """What a head of this kind is given for the images of a split, read by all layers or one alone."""
     if context.extractor is None:
-        pixels = context.train if split == "train" else context.test
-        if head.inputs == "images":
-            return ImageInputs(pixels, context.device)
-        return NoInputs(len(pixels), pixels.size, context.device)
+        return inputs_without_network(head, context.train if split == "train" else context.test, context.device)
     frozen = context.frozen(split).read(context.config.regression.size, context.config.read.normalise)
     return frozen.only(layer) if layer else frozen
+
+
+def inputs_without_network(head: HeadSpec, pixels: PixelStore, device: torch.device) -> HeadInputs:
+    """The images for a head that looks at them, else their number."""
+    return ImageInputs(pixels, device) if head.inputs == "images" else NoInputs(len(pixels), pixels.size, device)
 
 
 def _with_warps(

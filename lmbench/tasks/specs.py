@@ -36,4 +36,21 @@ TASKS = [
         metrics=("pixel_accuracy",),
         needs=("network", "masks"),
     ),
+    TaskSpec(
+        name="scale",
+        summary="the regression's head, fitted once, on test images zoomed by several factors",
+        target="lmbench.tasks.scale:run",
+        paper="Karmali et al. 2022 (LEAD), Fig. 9",
+        metrics=("iod",),
+        measured_as="regression",
+        needs=("landmarks",),
+    ),
+    TaskSpec(
+        name="parts",
+        summary="pictures of the parts into which NMF and k-means divide frozen maps of test images; no number",
+        target="lmbench.tasks.parts:run",
+        paper="Cheng et al. 2021, Fig. 5; Karmali et al. 2022 (LEAD), supplement, sec. C",
+        pictures=True,
+        needs=("network",),
+    ),
 ]

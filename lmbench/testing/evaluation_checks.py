@@ -178,11 +178,11 @@ def leaves_predictions_alone(spec: MetricSpec, plugins: Plugins) -> None:
 
 
 def metrics_exist(spec: TaskSpec, plugins: Plugins) -> None:
-    """The task names metrics, and each is registered for it."""
-    ensure(bool(spec.metrics), "the task names no metric")
+    """The task names metrics, unless it leaves pictures alone, and each is registered for it or for what it is measured as."""
+    ensure(bool(spec.metrics) != spec.pictures, "the task names no metric (or is one of pictures, and names one)")
     for name in spec.metrics:
         metric = plugins.find("metric", name).spec
-        ensure(metric.task == spec.name, f"metric {name!r} belongs to the task {metric.task!r}")
+        ensure(metric.task == (spec.measured_as or spec.name), f"metric {name!r} belongs to the task {metric.task!r}")
 
 
 HEAD: tuple[Callable[[Any, Plugins], None], ...] = (
