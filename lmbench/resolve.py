@@ -190,6 +190,9 @@ def _check(plugins: Plugins, spec: MethodSpec, config: RunConfig) -> None:
         if unknown:
             has = ", ".join(head.settings) or "none"
             raise UsageError(f"head {head.name!r} has no setting {sorted(unknown)[0]!r}; it has {has}.")
+    layer, layers = config.parts.layer, config.read.layers
+    if "parts" in config.tasks and layer and layer not in layers and layers != ("*",):
+        raise UsageError(f"parts.layer: the variant has no layer {layer!r}; it has {', '.join(layers)}.")
     if config.pretrain_on:
         plugins.find("dataset", config.pretrain_on)
     before: StageConfig | None = None
