@@ -35,9 +35,13 @@ SMALL_CONTRAST: Mapping[str, Any] = {
     "recolour": "both",
     "rivals": "image",
 }
-SMALL_LANDMARKS: Mapping[str, Any] = {"deformation": {"shift": 0.1, "zoom": (0.85, 1.2)}}
-# Wide heatmaps on the whole frame: with narrow ones, landmarks jump from one image to the next at this size of F.
-QUICK_LANDMARKS: Mapping[str, Any] = {**SMALL_LANDMARKS, "diversity": 0.05, "variance": 0.001, "patch": 2}
+# Wide heatmaps: with narrow ones, landmarks jump from one image to the next at this size of F.
+WIDE_LANDMARKS: Mapping[str, Any] = {
+    "deformation": {"shift": 0.1, "zoom": (0.85, 1.2)},
+    "diversity": 0.05,
+    "variance": 0.001,
+    "patch": 2,
+}
 ADAM: Mapping[str, Any] = {"name": "adam", "lr": 3e-3, "weight_decay": 0.0}
 GENTLE_ADAM: Mapping[str, Any] = {**ADAM, "lr": 1e-3}
 
@@ -81,12 +85,15 @@ PRESETS: dict[str, dict[str, Any]] = {
     "quick": preset(
         {"width": 8, "scale": 0.5},
         {"settings": {**SMALL_CONTRAST, "size": 64, "window": 2 / 3}, "training": small_training(8, 3, 96)},
-        {"settings": QUICK_LANDMARKS, "training": {**small_training(4, 2, 96), "optimiser": GENTLE_ADAM}},
+        {"settings": WIDE_LANDMARKS, "training": {**small_training(4, 2, 96), "optimiser": GENTLE_ADAM}},
     ),
     "small": preset(
         {"width": 16, "scale": 0.5},
         {"settings": {**SMALL_CONTRAST, "size": 96, "window": 0.5}, "training": small_training(8, 1, 128)},
-        {"settings": {**SMALL_LANDMARKS, "size": 96, "window": 0.5, "patch": 3}, "training": small_training(8, 1, 128)},
+        {
+            "settings": {**WIDE_LANDMARKS, "size": 96, "window": 0.5},
+            "training": {**small_training(8, 1, 128), "optimiser": GENTLE_ADAM},
+        },
     ),
     "paper": {},
 }
