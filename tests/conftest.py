@@ -1,12 +1,16 @@
-"""Fixtures that find the data which is not part of the repository."""
+"""Fixtures that tests share: the data which is not part of the repository, and pixel stores of small trees."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import datasets
 import pytest
 
+from lmbench.data.pixels import PixelStore, open_pixels
+from lmbench.plugins import get_plugins
 from lmbench.testing.golden import golden  # noqa: F401  (a fixture)
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,3 +31,16 @@ def _folder(variable: str, default: Path) -> Path:
 def test_data() -> Path:
     """The folder of real data sets (`$LMBENCH_TEST_DATA`, else ../shared/data)."""
     return _folder("LMBENCH_TEST_DATA", ROOT.parent / "shared" / "data")
+
+
+@pytest.fixture
+def pixels(tmp_path: Path) -> Callable[[str, datasets.Dataset], PixelStore]:
+    """The pixel store of a split under a dataset's own preprocessing."""
+
+    number = iter(range(99))
+
+    def build(name: str, dataset: datasets.Dataset) -> PixelStore:
+        steps = get_plugins().find("dataset", name).spec.preprocessing
+        return open_pixels(dataset, f"{name} {next(number)}", "split", steps, tmp_path / "cache")
+
+    return build

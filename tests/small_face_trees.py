@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import datasets
 import numpy as np
 from PIL import Image
 from scipy.io import savemat
 from small_trees import mtfl_tree, write_image
+
+from lmbench.data.schema import column
 
 PARTS = {1: 0, 2: 0, 3: 0, 4: 0, 5: 0, 6: 0, 7: 0, 8: 0, 9: 1, 10: 1, 11: 2, 12: 2}
 MAFL_TRAIN, MAFL_TEST = (9, 2, 5), (11, 3)  # unsorted, from all three parts, as the real lists
@@ -134,3 +137,7 @@ def yaleb_tree(root: Path) -> Path:
     (folder / "yaleB39" / "yaleB39_P00A+050E-40.pgm.bad").write_bytes(b"P5 damaged")
     assert Image.open(folder / "yaleB01" / "yaleB01_P00A+000E+00.pgm").size == (168, 192)
     return folder
+
+
+def ids_of(dataset: datasets.Dataset) -> list[str]:
+    return [str(i) for i in column(dataset, "source_id")]

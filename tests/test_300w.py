@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ from PIL import Image
 from scipy.io import savemat
 from small_face_trees import (
     face_68,
+    ids_of,
     pts_text,
     w300_tree,
 )
 
-from lmbench.data.pixels import PixelStore, open_pixels
 from lmbench.data.schema import Incomplete, column
 from lmbench.datasets import w300
 from lmbench.errors import DataError
@@ -31,23 +30,6 @@ Splits = dict[str, datasets.Dataset]
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LMBENCH_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-@pytest.fixture
-def pixels(tmp_path: Path) -> Callable[[str, datasets.Dataset], PixelStore]:
-    """The pixel store of a split under a dataset's own preprocessing."""
-
-    number = iter(range(99))
-
-    def build(name: str, dataset: datasets.Dataset) -> PixelStore:
-        steps = get_plugins().find("dataset", name).spec.preprocessing
-        return open_pixels(dataset, f"{name} {next(number)}", "split", steps, tmp_path / "cache")
-
-    return build
-
-
-def ids_of(dataset: datasets.Dataset) -> list[str]:
-    return [str(i) for i in column(dataset, "source_id")]
 
 
 def reference_canvas(points: np.ndarray, box: np.ndarray) -> np.ndarray:

@@ -17,13 +17,13 @@ from small_face_trees import (
     aflw_m_tree,
     aflw_r_tree,
     celeba_full_tree,
+    ids_of,
     jpg,
     yaleb_tree,
 )
 from small_trees import mtfl_tree, write_image
 
 from lmbench.data.opening import open_prepared, save_prepared
-from lmbench.data.pixels import PixelStore, open_pixels
 from lmbench.data.schema import Incomplete, column
 from lmbench.datasets import aflw_m, aflw_r, celeba, mafl, w300, yaleb
 from lmbench.datasets.celeba import Lists
@@ -37,23 +37,6 @@ Splits = dict[str, datasets.Dataset]
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LMBENCH_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-@pytest.fixture
-def pixels(tmp_path: Path) -> Callable[[str, datasets.Dataset], PixelStore]:
-    """The pixel store of a split under a dataset's own preprocessing."""
-
-    number = iter(range(99))
-
-    def build(name: str, dataset: datasets.Dataset) -> PixelStore:
-        steps = get_plugins().find("dataset", name).spec.preprocessing
-        return open_pixels(dataset, f"{name} {next(number)}", "split", steps, tmp_path / "cache")
-
-    return build
-
-
-def ids_of(dataset: datasets.Dataset) -> list[str]:
-    return [str(i) for i in column(dataset, "source_id")]
 
 
 # --- CelebA and MAFL ---
