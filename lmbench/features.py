@@ -71,6 +71,13 @@ class FeatureMaps:
         """The same maps read on another grid or with another normalisation."""
         return replace(self, size=(size, size) if isinstance(size, int) else size, normalise=normalise)
 
+    def coarse(self, cells: int) -> FeatureMaps:
+        """Maps of more than ``cells`` a side averaged down to that, others as they are, all read on such a grid at most."""
+        maps = tuple(
+            nn.functional.adaptive_avg_pool2d(m, (min(m.shape[2], cells), min(m.shape[3], cells))) for m in self.maps
+        )
+        return replace(self, maps=maps, size=(min(self.size[0], cells), min(self.size[1], cells)))
+
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> FeatureMaps:
         return replace(self, maps=tuple(m.to(device=device, dtype=dtype or m.dtype) for m in self.maps))
 

@@ -173,6 +173,14 @@ def test_maps_are_read_on_another_grid_without_being_touched():
         FeatureMaps((), (4, 4))
 
 
+def test_coarse_maps_are_averages_read_on_as_coarse_a_grid():
+    deep, shallow = torch.rand(2, 3, 3, 3), torch.rand(2, 1, 8, 12)
+    coarse = FeatureMaps((deep, shallow), (48, 3), "layer").coarse(4)
+    assert (coarse.size, coarse.normalise) == ((4, 3), "layer")
+    torch.testing.assert_close(coarse.maps[0], deep)
+    torch.testing.assert_close(coarse.maps[1], shallow.unflatten(2, (4, 2)).unflatten(4, (4, 3)).mean((3, 5)))
+
+
 class Network(nn.Module):
     def __init__(self):
         super().__init__()

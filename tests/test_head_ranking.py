@@ -14,7 +14,8 @@ from lmbench.data.frozen import freeze_maps
 from lmbench.data.opening import open_dataset
 from lmbench.features import Extractor
 from lmbench.heads.base import Subset
-from lmbench.heads.softargmax import SoftargmaxConditioned, SoftargmaxLinear
+from lmbench.heads.conditioned import SoftargmaxConditioned
+from lmbench.heads.reference import SoftargmaxLinear
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.scoring import iod
 from lmbench.plugins import get_plugins

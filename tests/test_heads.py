@@ -11,9 +11,11 @@ import torch
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.features import FeatureMaps
 from lmbench.geometry.coordinates import normalise_points
+from lmbench.heads import conditioned
 from lmbench.heads.base import Subset, TensorInputs, mean_shape
+from lmbench.heads.conditioned import SoftargmaxConditioned
 from lmbench.heads.linear import LeastSquares, MeanShape, Ridge
-from lmbench.heads.softargmax import SCHEDULES, SoftargmaxConditioned, SoftargmaxLinear
+from lmbench.heads.reference import SCHEDULES, SoftargmaxLinear
 
 SIDE = 64
 POINTS = 3
@@ -120,6 +122,51 @@ def test_only_the_subset_is_looked_at():
     torch.testing.assert_close(
         fit(SoftargmaxConditioned(steps=4), inputs, other, subset).predict(inputs), expected, rtol=0, atol=0
     )
+
+
+def large_bumps(images, seed):
+    """(inputs, landmarks): the bumps on maps of 24 x 24 cells that are read on 48 x 48."""
+    inputs, landmarks = bumps(images, seed)
+    whole = inputs.batch(torch.arange(images))
+    maps = tuple(torch.nn.functional.interpolate(m, (24, 24), mode="bilinear", align_corners=False) for m in whole.maps)
+    return TensorInputs(SIDE, FeatureMaps(maps, (48, 48))), landmarks
+
+
+def test_few_shots_on_coarse_maps_find_what_they_find_on_the_whole_grid():
+    (train, landmarks), (test, truth) = large_bumps(12, 0), large_bumps(24, 1)
+    draw = [Subset(12, 0, torch.arange(12))]
+    coarse = fit(SoftargmaxConditioned(few_shot_steps=60), train, landmarks, draw).predict(test)[0]
+    whole = fit(SoftargmaxConditioned(steps=60, few_shot=0), train, landmarks, draw).predict(test)[0]
+    floor = distance(fit(MeanShape(), train, landmarks, draw).predict(test)[0], truth)
+    assert distance(whole, truth) < 0.7 * floor
+    assert distance(coarse, whole) < 0.1 * floor
+
+
+def test_a_point_of_a_coarse_grid_keeps_its_place_on_the_output_grid():
+    """Without a step, the head is its start: the average of its points, brought from 12 to 48 cells."""
+    inputs, landmarks = large_bumps(12, 0)
+    few = fit(SoftargmaxConditioned(few_shot_steps=1, lr=0.0), inputs, landmarks, [Subset(12, 0, torch.arange(12))])
+    start = torch.eye(2).repeat(1, 50) / 50
+    torch.testing.assert_close(few.state()["linear"][0, 0], start * (47 / 48) / (11 / 12))
+
+
+@pytest.mark.parametrize(("n", "few"), [(1, True), (12, True), (13, False), ("all", False)])
+def test_draws_of_few_images_take_the_few_shot_recipe(n, few, monkeypatch):
+    inputs, landmarks = bumps(16, 0)
+    plans = []
+    monkeypatch.setattr(conditioned, "fit_groups", lambda *a: plans.append(a[6]))
+    head = SoftargmaxConditioned(few_shot=12)
+    subset = Subset(n, 0, torch.arange(16 if n == "all" else n))
+    fit(head, inputs, landmarks, [subset])
+    plan = plans[0]([subset])
+    assert (plan.steps, plan.batch_size, plan.cells) == ((150, 10, 12) if few else (300, 32, None))
+
+
+def test_few_shots_without_a_step_or_on_one_cell_are_refused():
+    with pytest.raises(UsageError, match="few_shot_cells=1"):
+        SoftargmaxConditioned(few_shot_cells=1)
+    with pytest.raises(UsageError, match="few_shot_steps=0"):
+        SoftargmaxConditioned(few_shot_steps=0)
 
 
 @pytest.mark.parametrize("name", HEADS)

@@ -8,7 +8,7 @@ HEADS = [
     HeadSpec(
         name="softargmax_linear",
         summary="50 virtual points per landmark by a 1x1 filter and a soft-argmax, then a linear map; as DVE and Cheng fit it",
-        target="lmbench.heads.softargmax:SoftargmaxLinear",
+        target="lmbench.heads.reference:SoftargmaxLinear",
         paper="Thewlis et al. 2019 (DVE); Cheng et al. 2021",
         year=2019,
         settings={"recipe": "cl_faces", "epochs": None, "batch_size": 32, "points": 50},
@@ -16,7 +16,7 @@ HEADS = [
     HeadSpec(
         name="softargmax_conditioned",
         summary="the same head on standardised channels, with small weights and a lower multiplier: a twentieth of the steps",
-        target="lmbench.heads.softargmax:SoftargmaxConditioned",
+        target="lmbench.heads.conditioned:SoftargmaxConditioned",
         paper="lmbench; see docs/protocol.md",
         year=2026,
         settings={
@@ -26,6 +26,10 @@ HEADS = [
             "multiplier": 10.0,
             "weight_decay": 0.0,
             "points": 50,
+            "few_shot": 100,
+            "few_shot_steps": 150,
+            "few_shot_batch": 10,
+            "few_shot_cells": 12,
         },
     ),
     HeadSpec(

@@ -16,7 +16,7 @@ from lmbench.data.opening import OpenDataset
 from lmbench.data.pixels import PixelStore
 from lmbench.features import Extractor
 from lmbench.heads.base import Subset
-from lmbench.heads.softargmax import SoftargmaxConditioned
+from lmbench.heads.conditioned import SoftargmaxConditioned
 from lmbench.metrics.base import Metric, Predictions
 from lmbench.metrics.scoring import matching_error
 from lmbench.plugins import Plugins

@@ -53,7 +53,7 @@ PRESETS: dict[str, Mapping[str, Any]] = {
         {"reconstruction": "pixel", "size": 32, "std": 0.2},
         {"epochs": 2, "batch_size": 8, "images": 32, "frame": 40, "schedule": "constant"},
     ),
-    "quick": preset(SMALL_NETWORK, {**SMALL_SETTINGS, "window": 1.0}, {**SMALL_TRAINING, "frame": 48}),
+    "quick": preset(SMALL_NETWORK, {**SMALL_SETTINGS, "window": 1.0}, {**SMALL_TRAINING, "frame": 48, "epochs": 15}),
     "small": preset(SMALL_NETWORK, {**SMALL_SETTINGS, "window": 0.7}, SMALL_TRAINING),  # 0.7: the test crops, 96 of 136
     "paper": {**preset({"side": 128}, {}, {}), "regression": REGRESSION},  # the core's `paper` names a head for maps
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmbench.api import BackboneSpec, MapSpec, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
-from lmbench_twostep.presets import PAPER_TRAINING, PRESETS, STEP1_DEFORMATION, STEP2_DEFORMATION, without_step1
+from lmbench_twostep.presets import PAPER_TRAINING, PRESETS, STEP1_DEFORMATION, STEP2_DEFORMATION, ablation
 
 LMBENCH_API = 1
 
@@ -114,7 +114,7 @@ END_TO_END = MethodSpec(
     ),
     variants=tuple(_variant(k, ("landmarks",)) for k in LANDMARKS),
     default_variant="k30",
-    presets={name: without_step1(preset) for name, preset in PRESETS.items()},
+    presets=ablation(PRESETS),
     choices=CHOICES,
 )
 

@@ -63,6 +63,14 @@ def without_step1(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, "stages": stages} if given else {}
 
 
+def ablation(presets: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The presets of ``end_to_end``; its one step of `quick` has the epochs that ``twostep`` has in both."""
+    found = {name: without_step1(given) for name, given in presets.items()}
+    landmarks = found["quick"]["stages"]["landmarks"]
+    found["quick"]["stages"]["landmarks"] = {**landmarks, "training": {**landmarks["training"], "epochs": 5}}
+    return found
+
+
 def small_training(batch_size: int, epochs: int, frame: int) -> dict[str, Any]:
     return {
         "epochs": epochs,
