@@ -164,7 +164,7 @@ SUPERVISED = MethodSpec(
     ),
     presets={
         "smoke": _supervised("resnet18", steps=4, batch_size=8, side=32, grid=8),
-        "quick": _supervised("resnet18", steps=120, batch_size=32, side=48, grid=12),
+        "quick": _supervised("resnet18", steps=400, batch_size=32, side=48, grid=12),
         "small": _supervised("resnet18", steps=500, batch_size=32, side=64, grid=24),
         "paper": _supervised("resnet50", steps=15000, batch_size=32, grid=48),
     },
