@@ -218,3 +218,26 @@ def test_a_run_on_helen_gives_a_row_for_every_number_of_images(tmp_path, monkeyp
     assert run_cli(["compare", run, run, "--json"]) == 0  # per image, as the numbers of landmarks are
     compared = json.loads(capsys.readouterr().out)
     assert '"pixel_accuracy"' in json.dumps(compared)
+
+
+def test_verify_tells_how_many_images_have_each_class_and_names_a_wrong_mask(tmp_path, capsys):
+    root = tmp_path / "data"
+    folder = helen_tree(root)
+    run_cli(["data", "verify", "helen", "--data-root", str(root)])
+    assert "background in 4, skin in 4, left_brow in 0" in capsys.readouterr().out
+    for part in range(11):
+        write_part(folder, "102_1", part, (20, 30))
+    assert run_cli(["data", "verify", "helen", "--data-root", str(root)]) == 5
+    assert "the mask of 102_1 has (20, 30) pixels, its image [40 30]" in capsys.readouterr().out
+
+
+def test_show_paints_the_classes_below_the_images(tmp_path):
+    root, out = tmp_path / "data", tmp_path / "sheet.png"
+    helen_tree(root)
+    assert run_cli(["data", "show", "helen", "--data-root", str(root), "-n", "2", "-o", str(out)]) == 0
+    with Image.open(out) as sheet:
+        side = get_plugins().find("dataset", "helen").spec.preprocessing.size * 2
+        assert sheet.size == (2 * side, 2 * side)
+        left, nose = (np.asarray(sheet.convert("RGB"))[:, int(at * side)] for at in (0.1, 0.6))
+    assert np.abs(left[:side].astype(int) - left[side:]).mean() < 1  # background stays as it is
+    assert np.abs(nose[:side].astype(int) - nose[side:]).mean() > 20

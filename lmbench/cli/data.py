@@ -141,13 +141,14 @@ def verify(context: click.Context, name: str, data_root: Path | None, as_json: b
 @click.option("--force", is_flag=True, help="Replace the picture where it exists.")
 @DATA_ROOT
 def show(name: str, split: str | None, count: int, out: Path, force: bool, data_root: Path | None) -> None:
-    """Draw the first images of a split with their landmarks (grey rings: invisible ones) on one sheet."""
+    """Draw the first images of a split with their landmarks (grey rings: invisible ones) or above their masks."""
     if out.suffix.lower() != ".png":
         raise UsageError(f"-o {out}: pictures are written as .png; choose such a name.")
     if out.exists() and not force:
         raise UsageError(f"{out} exists already: choose another name, or pass --force to replace it.")
 
     from lmbench.data.opening import open_dataset
+    from lmbench.report.parts import draw_masks
     from lmbench.report.pictures import contact_sheet, save_png
 
     opened = open_dataset(name, data_root)
@@ -155,5 +156,8 @@ def show(name: str, split: str | None, count: int, out: Path, force: bool, data_
     if split not in opened.splits:
         raise UsageError(f"{name} has no split {split!r}; it has {', '.join(opened.splits)}.")
     pixels = opened.pixels(split)
-    save_png(contact_sheet(pixels, count), out)
+    if opened.spec.classes:
+        draw_masks(pixels.first(min(count, len(pixels))), opened.splits[split], opened.spec, out)
+    else:
+        save_png(contact_sheet(pixels, count), out)
     click.echo(f"{out}: {min(count, len(pixels))} of {len(pixels)} {split} images of {name}")

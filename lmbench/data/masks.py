@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from typing import Any
 
 import datasets
 import numpy as np
@@ -11,6 +13,19 @@ from PIL import Image
 from lmbench.data.schema import column
 from lmbench.errors import DataError
 from lmbench.specs import Preprocessing
+
+
+def decode_mask(row: Mapping[str, Any], classes: int) -> Image.Image:
+    """The classes of an image's pixels, before preprocessing. Raises DataError: damaged, or a label that is no class."""
+    name = row["source_id"]
+    try:
+        mask = Image.open(io.BytesIO(row["mask"]["bytes"])).convert("L")
+    except (OSError, SyntaxError, ValueError, TypeError) as error:
+        raise DataError(f"the mask of {name} cannot be read ({error}); prepare the dataset again.") from None
+    largest = int(np.asarray(mask).max())
+    if largest >= classes:
+        raise DataError(f"the mask of {name} has the label {largest}; there are {classes} classes.")
+    return mask
 
 
 def read_masks(dataset: datasets.Dataset, steps: Preprocessing, classes: int, count: int) -> np.ndarray:
@@ -23,17 +38,11 @@ def read_masks(dataset: datasets.Dataset, steps: Preprocessing, classes: int, co
     plain = dataset.with_format(None)
     masks = np.empty((count, steps.size, steps.size), np.uint8)
     for i in range(count):
-        name = plain[i]["source_id"]
-        try:
-            mask = Image.open(io.BytesIO(plain[i]["mask"]["bytes"])).convert("L")
-        except (OSError, SyntaxError, ValueError, TypeError) as error:
-            raise DataError(f"the mask of {name} cannot be read ({error}); prepare the dataset again.") from None
+        mask = decode_mask(plain[i], classes)
         if boxes[i][2] > 0:
             left, top, width, height = (round(float(v)) for v in boxes[i])
             mask = mask.crop((left, top, left + width, top + height))
         labels = np.asarray(mask.resize((steps.resize, steps.resize), Image.Resampling.NEAREST))
         end = steps.resize - steps.crop
         masks[i] = labels[steps.crop : end, steps.crop : end]
-        if masks[i].max() >= classes:
-            raise DataError(f"the mask of {name} has the label {masks[i].max()}; there are {classes} classes.")
     return masks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import datasets
 import numpy as np
 
 from lmbench import progress
+from lmbench.data.masks import decode_mask
 from lmbench.data.opening import load_splits, open_prepared
 from lmbench.data.pixels import decode
 from lmbench.data.places import default_data_root, prepared_folder
@@ -140,6 +141,8 @@ def _contents(
         checks += [_landmarks(splits, images)]
         if spec.eyes is not None:
             checks.append(_eye_distance(splits, spec.eyes))
+    if spec.classes:
+        checks.append(_masks(spec.classes, splits, images))
     checks.append(_shared("ids", {s: list(column(d, "source_id")) for s, d in splits.items()}))
     if all((column(d, "identity") >= 0).any() for d in splits.values()):
         checks.append(_identities(splits))
@@ -189,6 +192,28 @@ def _landmarks(splits: Mapping[str, datasets.Dataset], images: Mapping[str, Spli
             f"outside their image" + _none_visible(visible)
         )
     return Check("landmarks", ok, "; ".join(parts))
+
+
+def _masks(classes: Sequence[str], splits: Mapping[str, datasets.Dataset], images: Mapping[str, SplitImages]) -> Check:
+    """Every mask has its image's size and no label beyond the classes; in how many images each class is seen is told."""
+    problems, parts = [], []
+    for split, dataset in splits.items():
+        seen = np.zeros(len(classes), int)
+        for i, row in enumerate(dataset.with_format(None).select_columns(["mask", "source_id"])):
+            try:
+                mask = decode_mask(row, len(classes))
+            except DataError as error:
+                problems.append(str(error))
+                continue
+            if mask.size != tuple(images[split].sizes[i]):
+                problems.append(
+                    f"the mask of {row['source_id']} has {mask.size} pixels, its image {images[split].sizes[i]}"
+                )
+            seen += np.bincount(np.asarray(mask).ravel(), minlength=len(classes)) > 0
+        parts.append(f"{split} {', '.join(f'{name} in {n}' for name, n in zip(classes, seen, strict=True))}")
+    if problems:
+        return Check("masks", False, f"{len(problems)} are wrong; first: {problems[0]}")
+    return Check("masks", True, "; ".join(parts))
 
 
 def _none_visible(visible: np.ndarray) -> str:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import colorsys
 from pathlib import Path
 
+import datasets
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from lmbench.data.masks import read_masks
 from lmbench.data.pixels import PixelStore
 from lmbench.report.pictures import save_png, tile_grid, zoomed_tile
+from lmbench.specs import DatasetSpec
 
 OPACITY = 0.65  # of a part at its strongest
 COLUMNS = 8
@@ -37,6 +41,13 @@ def draw_parts(pixels: PixelStore, strengths: Tensor, path: Path) -> None:
         tile.paste(Image.fromarray(painted.round().astype(np.uint8)), (0, plain.height))
         tiles.append(tile)
     save_png(tile_grid(tiles, COLUMNS), path)
+
+
+def draw_masks(pixels: PixelStore, dataset: datasets.Dataset, spec: DatasetSpec, path: Path) -> None:
+    """Writes the images of a store, the first of ``dataset``, above themselves in the colours of their classes but the first."""
+    count = len(spec.classes)
+    masks = torch.from_numpy(read_masks(dataset, spec.preprocessing, count, len(pixels)))
+    draw_parts(pixels, functional.one_hot(masks.long(), count).movedim(-1, 1)[:, 1:].float(), path)
 
 
 def part_colours(k: int) -> np.ndarray:
