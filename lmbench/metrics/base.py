@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from lmbench.errors import DataError
 from lmbench.metrics.aggregates import mean_of_scored, resample
-from lmbench.store import replacing, write_json
+from lmbench.metrics.stored import is_stored, reading, stored_name, write_stored
 
 COLUMNS_OF_ARRAYS = {"source_scale": ["scale_x", "scale_y"], "normaliser": ["normaliser"]}
 
@@ -52,8 +48,7 @@ class Predictions:
     @property
     def name(self) -> str:
         """A file name of its own within the run."""
-        parts = [self.task, self.subset, None if self.n_annotations is None else f"n{self.n_annotations}"]
-        return "-".join(p for p in parts if p)
+        return stored_name(self.task, self.subset, self.n_annotations)
 
     def write(self, folder: Path) -> Path:
         """Writes ``<name>.parquet`` (one row a draw, image and landmark) and its protocol as JSON; returns the table's path."""
@@ -74,23 +69,14 @@ class Predictions:
         for name, columns in COLUMNS_OF_ARRAYS.items():
             if (array := getattr(self, name)) is not None:
                 frame[columns] = array.reshape(images, len(columns))[image]
-        path = folder / f"{self.name}.parquet"
-        with replacing(path) as draft:
-            pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), draft, compression="zstd")
-        note = {k: v for k, v in vars(self).items() if not isinstance(v, np.ndarray)}
-        write_json(folder / f"{self.name}.json", {**note, "shape": [draws, images, landmarks]})
-        return path
+        return write_stored(folder, self.name, frame, vars(self), (draws, images, landmarks))
 
     @classmethod
     def read(cls, folder: Path, name: str) -> Predictions | None:
         """The predictions of that name in a run's folder, or None. Raises DataError where they are damaged."""
-        path, note_path = folder / f"{name}.parquet", folder / f"{name}.json"
-        if not note_path.is_file():  # written last: without it the table may be of an interrupted write
+        if not is_stored(folder, name):
             return None
-        try:
-            note = json.loads(note_path.read_text(encoding="utf-8"))
-            shape = tuple(note.pop("shape"))
-            frame = pd.read_parquet(path)
+        with reading(folder, name) as (note, shape, frame):
             predicted = frame[["x", "y"]].to_numpy().reshape(*shape, 2)
             first = frame[frame["draw"] == 0]
             note["eyes"] = tuple(note["eyes"]) if note["eyes"] else None
@@ -106,8 +92,6 @@ class Predictions:
                 image_ids=first["image"].to_numpy().reshape(shape[1:])[:, 0],
                 **note,
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path} is damaged ({error}); delete it, its head is fitted again.") from None
 
 
 @dataclass(frozen=True)

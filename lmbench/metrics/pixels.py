@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lmbench.errors import DataError
 from lmbench.metrics.base import MetricResult, Predictions
-from lmbench.store import replacing, write_json
+from lmbench.metrics.stored import is_stored, reading, stored_name, write_stored
 
 
 @dataclass(frozen=True)
@@ -36,8 +33,7 @@ class Confusions:
     @property
     def name(self) -> str:
         """A file name of its own within the run."""
-        parts = [self.task, self.subset, None if self.n_annotations is None else f"n{self.n_annotations}"]
-        return "-".join(p for p in parts if p)
+        return stored_name(self.task, self.subset, self.n_annotations)
 
     def write(self, folder: Path) -> Path:
         """Writes ``<name>.parquet`` (one row a draw, image and pair of classes) and its protocol as JSON."""
@@ -51,28 +47,17 @@ class Confusions:
                 "pixels": self.counts.ravel().astype(np.int64),
             }
         )
-        path = folder / f"{self.name}.parquet"
-        with replacing(path) as draft:
-            pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), draft, compression="zstd")
-        note = {k: v for k, v in vars(self).items() if not isinstance(v, np.ndarray)}
-        write_json(folder / f"{self.name}.json", {**note, "shape": list(self.counts.shape)})
-        return path
+        return write_stored(folder, self.name, frame, vars(self), self.counts.shape)
 
     @classmethod
     def read(cls, folder: Path, name: str) -> Confusions | None:
         """The result of that name in a run's folder, or None. Raises DataError where it is damaged."""
-        path, note_path = folder / f"{name}.parquet", folder / f"{name}.json"
-        if not note_path.is_file():  # written last: without it the table may be of an interrupted write
+        if not is_stored(folder, name):
             return None
-        try:
-            note = json.loads(note_path.read_text(encoding="utf-8"))
-            shape = tuple(note.pop("shape"))
+        with reading(folder, name) as (note, shape, frame):
             note["classes"] = tuple(note["classes"])
-            frame = pd.read_parquet(path)
             ids = frame["image"].to_numpy().reshape(shape)[0, :, 0, 0]
             return cls(counts=frame["pixels"].to_numpy().reshape(shape), image_ids=ids, **note)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path} is damaged ({error}); delete it, its classifier is fitted again.") from None
 
 
 def read_stored(folder: Path, name: str) -> Predictions | Confusions | None:

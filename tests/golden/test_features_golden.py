@@ -9,17 +9,11 @@ import pytest
 import torch
 
 from lmbench.features import FeatureMaps
+from lmbench.testing.golden import relative_error
 
 pytestmark = pytest.mark.golden
 
 PRECISIONS = [pytest.param(torch.float64, 1e-10, id="float64"), pytest.param(torch.float32, 1e-5, id="float32")]
-
-
-def relative(found, expected):
-    """The largest error, relative to the largest absolute value of the expected array."""
-    expected = np.asarray(expected)
-    assert tuple(found.shape) == expected.shape
-    return np.abs(found.detach().double().numpy() - expected).max() / np.abs(expected).max()
 
 
 def hypercolumns(case, dtype):
@@ -40,13 +34,13 @@ def hypercolumns(case, dtype):
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 def test_a_materialised_hypercolumn_is_the_references(golden, dtype, tolerance):
     for name, maps, expected in hypercolumns(golden("hypercolumn"), dtype):
-        assert relative(maps.materialise(), expected) <= tolerance, name
+        assert relative_error(maps.materialise(), expected) <= tolerance, name
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 def test_unit_filters_read_the_references_channels_one_by_one(golden, dtype, tolerance):
     for name, maps, expected in hypercolumns(golden("hypercolumn"), dtype):
-        assert relative(maps.project(torch.eye(maps.dim, dtype=dtype)), expected) <= tolerance, name
+        assert relative_error(maps.project(torch.eye(maps.dim, dtype=dtype)), expected) <= tolerance, name
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
@@ -56,7 +50,7 @@ def test_a_filter_sees_the_references_hypercolumn_without_building_it(golden, dt
         filters, bias = rng.standard_normal((7, maps.dim)), rng.standard_normal(7)
         found = maps.project(torch.as_tensor(filters, dtype=dtype), torch.as_tensor(bias, dtype=dtype))
         wanted = np.einsum("kc,bchw->bkhw", filters, expected) + bias[:, None, None]
-        assert relative(found, wanted) <= tolerance, name
+        assert relative_error(found, wanted) <= tolerance, name
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
@@ -66,5 +60,6 @@ def test_descriptors_of_cells_are_the_references_columns(golden, dtype, toleranc
         y, x = np.mgrid[:height, :width].reshape(2, -1)
         cells = torch.as_tensor(np.stack((x, y), -1))[None].expand(len(expected), -1, -1)
         assert (
-            relative(maps.sample(cells), expected.reshape(*expected.shape[:2], -1).transpose(0, 2, 1)) <= tolerance
+            relative_error(maps.sample(cells), expected.reshape(*expected.shape[:2], -1).transpose(0, 2, 1))
+            <= tolerance
         ), name

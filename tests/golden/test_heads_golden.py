@@ -12,6 +12,7 @@ from lmbench.heads.base import Subset, TensorInputs
 from lmbench.heads.linear import LeastSquares, MeanShape, Ridge
 from lmbench.heads.softargmax import ALPHA, POINTS, FittedSoftargmax, head_forward, regression_loss
 from lmbench.metrics.iod import iod
+from lmbench.testing.golden import relative_error
 
 pytestmark = pytest.mark.golden
 
@@ -23,13 +24,6 @@ PRECISIONS = [
 
 SIDE = 100  # pixels; any side, for the golden points are fractions of it
 EYES = (0, 1)
-
-
-def relative(found, expected):
-    """The largest error, relative to the largest absolute value of the expected array."""
-    expected = np.asarray(expected)
-    assert tuple(found.shape) == expected.shape
-    return np.abs(found.detach().double().numpy() - expected).max() / np.abs(expected).max()
 
 
 def regressor(case, dtype):
@@ -57,10 +51,15 @@ def test_the_head_on_feature_maps_has_the_references_values_and_gradients(golden
     predicted = head_forward(maps.project(filters), linear, float(case["par_softargmax_mul"]))
     loss = regression_loss(predicted, target, torch.ones(target.shape[:2], dtype=torch.bool))
     loss.backward()
-    assert relative(predicted, case["out_pred"]) <= tolerance
-    assert relative(loss, case["out_loss"]) <= tolerance
-    assert relative(filters.grad.reshape(case["out_grad_conv"].shape), case["out_grad_conv"]) <= gradient_tolerance
-    assert relative(linear.grad.reshape(case["out_grad_linear"].shape), case["out_grad_linear"]) <= gradient_tolerance
+    assert relative_error(predicted, case["out_pred"]) <= tolerance
+    assert relative_error(loss, case["out_loss"]) <= tolerance
+    assert (
+        relative_error(filters.grad.reshape(case["out_grad_conv"].shape), case["out_grad_conv"]) <= gradient_tolerance
+    )
+    assert (
+        relative_error(linear.grad.reshape(case["out_grad_linear"].shape), case["out_grad_linear"])
+        <= gradient_tolerance
+    )
 
 
 @pytest.mark.parametrize(("dtype", "tolerance", "gradient_tolerance"), PRECISIONS)
@@ -73,7 +72,9 @@ def test_gradients_of_parts_of_a_batch_add_up_to_the_references(golden, dtype, t
         predicted = head_forward(some.project(filters), linear, float(case["par_softargmax_mul"]))
         seen = torch.ones(len(part), target.shape[1], dtype=torch.bool)
         (regression_loss(predicted, target[part], seen) * (len(part) / len(target))).backward()
-    assert relative(filters.grad.reshape(case["out_grad_conv"].shape), case["out_grad_conv"]) <= gradient_tolerance
+    assert (
+        relative_error(filters.grad.reshape(case["out_grad_conv"].shape), case["out_grad_conv"]) <= gradient_tolerance
+    )
 
 
 @pytest.mark.parametrize(("dtype", "tolerance", "gradient_tolerance"), PRECISIONS)
@@ -84,7 +85,7 @@ def test_a_fitted_head_predicts_the_references_points_in_pixels(golden, dtype, t
     offset = torch.zeros(1, len(linear), 2, dtype=dtype)
     fitted = FittedSoftargmax(filters[None], linear[None], offset, float(case["par_softargmax_mul"]))
     pixels = fitted.predict(TensorInputs(SIDE, maps))
-    assert relative(normalise_points(pixels[0], (SIDE, SIDE)), case["out_pred"]) <= tolerance
+    assert relative_error(normalise_points(pixels[0], (SIDE, SIDE)), case["out_pred"]) <= tolerance
 
 
 # The protocols of the papers in the words of our heads. Golden points are (y, x) fractions of the side, minus 0.5.
@@ -123,7 +124,7 @@ def test_every_protocol_of_the_golden_file_has_its_head(golden):
 def test_a_linear_head_predicts_what_the_papers_regressor_does(golden, protocol):
     case = golden("regressors")
     found = predicted_by(PROTOCOLS[protocol](float(case["par_ridge_alpha"])), case)
-    assert relative(found, case[f"out_pred_{protocol}"]) <= 1e-8
+    assert relative_error(found, case[f"out_pred_{protocol}"]) <= 1e-8
     np.testing.assert_allclose(iod(found, case["in_test_gt"], EYES), case[f"out_error_{protocol}"], rtol=1e-8)
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 from lmbench.geometry.heatmaps import soft_argmax
+from lmbench.testing.golden import relative_error
 
 pytestmark = pytest.mark.golden
-
-
-def relative(found, expected):
-    return np.abs(found.detach().numpy().astype(np.float64) - expected).max() / np.abs(expected).max()
 
 
 @pytest.mark.parametrize(
@@ -37,8 +33,8 @@ def test_the_regressor_of_the_references_comes_out_of_the_soft_argmax(golden, dt
     loss = functional.smooth_l1_loss(alpha * predicted, alpha * target)
     loss.backward()
 
-    assert relative(points, case["out_intermediate"]) <= tolerance
-    assert relative(predicted, case["out_pred"]) <= tolerance
-    assert relative(loss, case["out_loss"]) <= tolerance
-    assert relative(conv.grad, case["out_grad_conv"]) <= gradient_tolerance
-    assert relative(linear.grad, case["out_grad_linear"]) <= gradient_tolerance
+    assert relative_error(points, case["out_intermediate"]) <= tolerance
+    assert relative_error(predicted, case["out_pred"]) <= tolerance
+    assert relative_error(loss, case["out_loss"]) <= tolerance
+    assert relative_error(conv.grad, case["out_grad_conv"]) <= gradient_tolerance
+    assert relative_error(linear.grad, case["out_grad_linear"]) <= gradient_tolerance

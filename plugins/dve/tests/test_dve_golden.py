@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
+from lmbench.testing.golden import relative_error
 from lmbench_dve.correlation import dense_correlation_loss
 
 pytestmark = pytest.mark.golden
@@ -17,13 +17,6 @@ PRECISIONS = [
 ]
 EXCHANGE = [pytest.param(True, id="exchange"), pytest.param(False, id="plain")]
 NORMALISE = [pytest.param(True, id="normalised"), pytest.param(False, id="raw")]
-
-
-def relative(found, expected):
-    """The largest error, relative to the largest absolute value of the expected array."""
-    expected = np.asarray(expected)
-    assert tuple(found.shape) == expected.shape
-    return np.abs(found.detach().double().numpy() - expected).max() / np.abs(expected).max()
 
 
 def loss_of(case, features, exchange, normalise, power=0.5, block_pairs=None):
@@ -55,8 +48,8 @@ def test_loss_and_gradient_are_the_references_in_any_blocks(
     loss = loss_of(case, features, exchange, normalise, block_pairs=block_pairs)
     loss.backward()
     name = suffix(exchange, normalise)
-    assert relative(loss, case[f"out_loss_{name}"]) <= tolerance
-    assert relative(features.grad, case[f"out_grad_{name}"]) <= gradient_tolerances[normalise]
+    assert relative_error(loss, case[f"out_loss_{name}"]) <= tolerance
+    assert relative_error(features.grad, case[f"out_grad_{name}"]) <= gradient_tolerances[normalise]
 
 
 @pytest.mark.parametrize("normalise", NORMALISE)
@@ -67,7 +60,7 @@ def test_the_distance_may_have_another_power(golden, dtype, tolerance, gradient_
     case = golden("dve_loss")
     features = torch.as_tensor(case["in_feats"], dtype=dtype)
     loss = loss_of(case, features, exchange, normalise, power=1.0)
-    assert relative(loss, case[f"out_loss_{suffix(exchange, normalise)}_pow1"]) <= tolerance
+    assert relative_error(loss, case[f"out_loss_{suffix(exchange, normalise)}_pow1"]) <= tolerance
 
 
 @pytest.mark.parametrize("normalise", NORMALISE)
@@ -75,4 +68,4 @@ def test_float32_agrees_with_the_published_code_unpatched(golden, normalise):
     case = golden("dve_loss")
     features = torch.as_tensor(case["in_feats"], dtype=torch.float64)
     loss = loss_of(case, features, True, normalise)
-    assert relative(loss, case[f"ref_loss_asis_{suffix(True, normalise)}"]) <= 1e-6
+    assert relative_error(loss, case[f"ref_loss_asis_{suffix(True, normalise)}"]) <= 1e-6

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
+from lmbench.testing.golden import leaves, relative_error
 from lmbench_lead.byol import regression_loss, symmetric_loss
 from lmbench_lead.distillation import correspondence, distillation_loss
 
@@ -18,28 +18,17 @@ PRECISIONS = [
 ]
 
 
-def relative(found, expected):
-    """The largest error, relative to the largest absolute value of the expected array."""
-    expected = np.asarray(expected)
-    assert tuple(found.shape) == expected.shape
-    return np.abs(found.detach().double().numpy() - expected).max() / np.abs(expected).max()
-
-
-def inputs(case, dtype, *names):
-    return [torch.as_tensor(case[f"in_{name}"], dtype=dtype).requires_grad_(True) for name in names]
-
-
 @pytest.mark.parametrize(("dtype", "tolerance", "gradient_tolerance"), PRECISIONS)
 def test_byols_loss_is_equation_1_both_ways_and_targets_get_no_gradient(golden, dtype, tolerance, gradient_tolerance):
     case = golden("lead_losses")
-    pred1, pred2, target1, target2 = inputs(case, dtype, "pred1", "pred2", "target1", "target2")
-    assert relative(regression_loss(pred1, target2), case["out_byol_12"]) <= tolerance
-    assert relative(regression_loss(pred2, target1), case["out_byol_21"]) <= tolerance
+    pred1, pred2, target1, target2 = leaves(case, dtype, "pred1", "pred2", "target1", "target2")
+    assert relative_error(regression_loss(pred1, target2), case["out_byol_12"]) <= tolerance
+    assert relative_error(regression_loss(pred2, target1), case["out_byol_21"]) <= tolerance
     loss = symmetric_loss(pred1, pred2, target1, target2)
     loss.backward()
-    assert relative(loss, case["out_byol_symmetric_mean"]) <= tolerance
-    assert relative(pred1.grad, case["out_grad_pred1"]) <= gradient_tolerance
-    assert relative(pred2.grad, case["out_grad_pred2"]) <= gradient_tolerance
+    assert relative_error(loss, case["out_byol_symmetric_mean"]) <= tolerance
+    assert relative_error(pred1.grad, case["out_grad_pred1"]) <= gradient_tolerance
+    assert relative_error(pred2.grad, case["out_grad_pred2"]) <= gradient_tolerance
     assert target1.grad is None and target2.grad is None
 
 
@@ -48,10 +37,10 @@ def test_correspondences_of_teacher_and_student_are_equation_2(golden, dtype, to
     del gradient_tolerance
     case = golden("lead_losses")
     temperature = float(case["par_tau"])
-    f_i, f_j, h_i, h_j = inputs(case, dtype, "F_i", "F_j", "H_i", "H_j")
+    f_i, f_j, h_i, h_j = leaves(case, dtype, "F_i", "F_j", "H_i", "H_j")
     teacher, student = correspondence(h_i, h_j, temperature).exp(), correspondence(f_i, f_j, temperature).exp()
-    assert relative(teacher, case["out_p"]) <= tolerance
-    assert relative(student, case["out_q"]) <= tolerance
+    assert relative_error(teacher, case["out_p"]) <= tolerance
+    assert relative_error(student, case["out_q"]) <= tolerance
 
 
 @pytest.mark.parametrize(("dtype", "tolerance", "gradient_tolerance"), PRECISIONS)
@@ -60,13 +49,13 @@ def test_distillation_is_the_plain_sum_of_equation_3_and_the_teacher_gets_no_gra
 ):
     case = golden("lead_losses")
     temperature = float(case["par_tau"])
-    f_i, f_j, h_i, h_j = inputs(case, dtype, "F_i", "F_j", "H_i", "H_j")
+    f_i, f_j, h_i, h_j = leaves(case, dtype, "F_i", "F_j", "H_i", "H_j")
     teacher, student = correspondence(h_i, h_j, temperature), correspondence(f_i, f_j, temperature)
     loss = distillation_loss(student, teacher)
-    assert relative(loss, case["out_LD_sum"]) <= tolerance
-    assert relative(loss.mean() / student.shape[1], case["out_LD_per_location_mean"]) <= tolerance
+    assert relative_error(loss, case["out_LD_sum"]) <= tolerance
+    assert relative_error(loss.mean() / student.shape[1], case["out_LD_per_location_mean"]) <= tolerance
     loss.mean().backward()
-    assert relative(loss.mean(), case["out_LD_sum_mean"]) <= tolerance
-    assert relative(f_i.grad, case["out_grad_F_i"]) <= gradient_tolerance
-    assert relative(f_j.grad, case["out_grad_F_j"]) <= gradient_tolerance
+    assert relative_error(loss.mean(), case["out_LD_sum_mean"]) <= tolerance
+    assert relative_error(f_i.grad, case["out_grad_F_i"]) <= gradient_tolerance
+    assert relative_error(f_j.grad, case["out_grad_F_j"]) <= gradient_tolerance
     assert h_i.grad is None and h_j.grad is None

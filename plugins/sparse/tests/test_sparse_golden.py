@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
+from lmbench.testing.golden import relative_error
 from lmbench_sparse.alignment import alignment_loss, diversity_loss, probabilities
 
 pytestmark = pytest.mark.golden
@@ -17,13 +17,6 @@ PRECISIONS = [
 ]
 
 
-def relative(found, expected):
-    """The largest error, relative to the largest absolute value of the expected array."""
-    expected = np.asarray(expected)
-    assert tuple(found.shape) == expected.shape
-    return np.abs(found.detach().double().numpy() - expected).max() / np.abs(expected).max()
-
-
 def inputs(case, dtype, *names):
     return [torch.as_tensor(case[name], dtype=dtype) for name in names]
 
@@ -33,7 +26,7 @@ def test_scores_become_probabilities_over_all_positions(golden, dtype, tolerance
     case = golden("sparse_losses")
     for view in "ab":
         (scores,) = inputs(case, dtype, f"in_logits_{view}")
-        assert relative(probabilities(scores), case[f"in_prob_{view}"]) <= tolerance
+        assert relative_error(probabilities(scores), case[f"in_prob_{view}"]) <= tolerance
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
@@ -42,12 +35,12 @@ def test_alignment_is_the_double_sum_of_equation_6(golden, dtype, tolerance):
     scores, warped, grid = inputs(case, dtype, "in_logits_a", "in_logits_b", "in_grid")
     scores.requires_grad_(True), warped.requires_grad_(True)
     loss = alignment_loss(probabilities(scores), probabilities(warped), grid)
-    assert relative(loss, case["out_align"]) <= tolerance
-    assert relative(loss, case["out_align_factorised"]) <= tolerance
-    assert relative(loss.mean(), case["out_align_mean"]) <= tolerance
+    assert relative_error(loss, case["out_align"]) <= tolerance
+    assert relative_error(loss, case["out_align_factorised"]) <= tolerance
+    assert relative_error(loss.mean(), case["out_align_mean"]) <= tolerance
     loss.mean().backward()
-    assert relative(scores.grad, case["out_grad_align_a"]) <= tolerance
-    assert relative(warped.grad, case["out_grad_align_b"]) <= tolerance
+    assert relative_error(scores.grad, case["out_grad_align_a"]) <= tolerance
+    assert relative_error(warped.grad, case["out_grad_align_b"]) <= tolerance
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
@@ -55,17 +48,17 @@ def test_diversity_is_equation_8_on_sums_over_blocks_that_do_not_overlap(golden,
     case = golden("sparse_losses")
     (scores,) = inputs(case, dtype, "in_logits_a")
     scores.requires_grad_(True)
-    assert relative(diversity_loss(probabilities(scores), 1), case["out_div_eq8"]) <= tolerance
+    assert relative_error(diversity_loss(probabilities(scores), 1), case["out_div_eq8"]) <= tolerance
     loss = diversity_loss(probabilities(scores), int(case["par_pool"]))
-    assert relative(loss, case["out_div_pool5"]) <= tolerance
+    assert relative_error(loss, case["out_div_pool5"]) <= tolerance
     loss.mean().backward()
-    assert relative(scores.grad, case["out_grad_div_pool5"]) <= tolerance
+    assert relative_error(scores.grad, case["out_grad_div_pool5"]) <= tolerance
 
 
 def test_a_port_of_the_method_has_the_same_alignment_and_the_same_diversity_without_pooling(golden):
     case = golden("sparse_losses")
     scores, warped, grid = inputs(case, torch.float32, "port_in_logits_a", "port_in_logits_b", "port_in_grid")
     alignment = alignment_loss(probabilities(scores), probabilities(warped), grid).mean()
-    assert relative(alignment, case["port_align"]) <= 1e-4
-    assert relative(alignment, case["port_align_brute"]) <= 1e-4
-    assert relative(diversity_loss(probabilities(scores), 1).mean(), case["port_div_eq8"]) <= 1e-4
+    assert relative_error(alignment, case["port_align"]) <= 1e-4
+    assert relative_error(alignment, case["port_align_brute"]) <= 1e-4
+    assert relative_error(diversity_loss(probabilities(scores), 1).mean(), case["port_div_eq8"]) <= 1e-4

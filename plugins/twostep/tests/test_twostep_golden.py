@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
 from lmbench.api import denormalise_points, soft_argmax
+from lmbench.testing.golden import leaves, relative_error
 from lmbench_twostep.contrast import contrastive_loss, pixel_log_probabilities
 from lmbench_twostep.landmarks import diversity_loss, equivariance_loss, heatmap_variances, spatial_softmax
 
@@ -19,17 +19,6 @@ PRECISIONS = [
 ]
 
 
-def relative(found, expected):
-    """The largest error, relative to the largest absolute value of the expected array."""
-    expected = np.asarray(expected)
-    assert tuple(found.shape) == expected.shape
-    return np.abs(found.detach().double().numpy() - expected).max() / np.abs(expected).max()
-
-
-def inputs(case, dtype, *names):
-    return [torch.as_tensor(case[f"in_{name}"], dtype=dtype).requires_grad_(True) for name in names]
-
-
 def landmarks(heatmaps):
     return denormalise_points(soft_argmax(heatmaps), tuple(heatmaps.shape[2:]))
 
@@ -37,55 +26,55 @@ def landmarks(heatmaps):
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 def test_the_contrastive_loss_is_equation_7(golden, dtype, tolerance):
     case = golden("twostep_losses")
-    f, g = inputs(case, dtype, "f", "f_prime")
+    f, g = leaves(case, dtype, "f", "f_prime")
     log_p, log_q = pixel_log_probabilities(f, g, float(case["par_tau"]))
-    assert relative(log_p, case["out_log_p"]) <= tolerance
-    assert relative(log_q, case["out_log_p_prime"]) <= tolerance
+    assert relative_error(log_p, case["out_log_p"]) <= tolerance
+    assert relative_error(log_q, case["out_log_p_prime"]) <= tolerance
     loss = contrastive_loss(f, g, float(case["par_tau"]))
     loss.backward()
-    assert relative(loss, case["out_contrastive"]) <= tolerance
-    assert relative(f.grad, case["out_grad_f"]) <= tolerance
-    assert relative(g.grad, case["out_grad_f_prime"]) <= tolerance
+    assert relative_error(loss, case["out_contrastive"]) <= tolerance
+    assert relative_error(f.grad, case["out_grad_f"]) <= tolerance
+    assert relative_error(g.grad, case["out_grad_f_prime"]) <= tolerance
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 def test_the_diversity_loss_is_equation_3_on_pixels_and_on_patches(golden, dtype, tolerance):
     case = golden("twostep_losses")
-    (heatmaps,) = inputs(case, dtype, "heatmaps")
-    assert relative(diversity_loss(spatial_softmax(heatmaps), 1), case["out_div_pixel"]) <= tolerance
+    (heatmaps,) = leaves(case, dtype, "heatmaps")
+    assert relative_error(diversity_loss(spatial_softmax(heatmaps), 1), case["out_div_pixel"]) <= tolerance
     loss = diversity_loss(spatial_softmax(heatmaps), int(case["par_patch"]))
     loss.mean().backward()
-    assert relative(loss, case["out_div_patch"]) <= tolerance
-    assert relative(heatmaps.grad, case["out_grad_div_patch"]) <= tolerance
+    assert relative_error(loss, case["out_div_patch"]) <= tolerance
+    assert relative_error(heatmaps.grad, case["out_grad_div_patch"]) <= tolerance
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 def test_the_equivariance_loss_is_equation_2_on_soft_argmax_points(golden, dtype, tolerance):
     case = golden("twostep_losses")
-    first, second = inputs(case, dtype, "heatmaps", "heatmaps_prime")
+    first, second = leaves(case, dtype, "heatmaps", "heatmaps_prime")
     found, deformed = landmarks(first), landmarks(second)
-    assert relative(found, case["out_landmarks"]) <= tolerance
-    assert relative(deformed, case["out_landmarks_prime"]) <= tolerance
+    assert relative_error(found, case["out_landmarks"]) <= tolerance
+    assert relative_error(deformed, case["out_landmarks_prime"]) <= tolerance
     moved = found @ torch.as_tensor(case["in_affine_A"], dtype=dtype).T + torch.as_tensor(
         case["in_affine_t"], dtype=dtype
     )
-    assert relative(moved, case["out_g_landmarks"]) <= tolerance
+    assert relative_error(moved, case["out_g_landmarks"]) <= tolerance
     loss = equivariance_loss(deformed, moved)
     loss.mean().backward()
-    assert relative(loss, case["out_eqv"]) <= tolerance
-    assert relative(loss.mean(), case["out_eqv_mean"]) <= tolerance
-    assert relative(first.grad, case["out_grad_eqv"]) <= tolerance
-    assert relative(second.grad, case["out_grad_eqv_prime"]) <= tolerance
+    assert relative_error(loss, case["out_eqv"]) <= tolerance
+    assert relative_error(loss.mean(), case["out_eqv_mean"]) <= tolerance
+    assert relative_error(first.grad, case["out_grad_eqv"]) <= tolerance
+    assert relative_error(second.grad, case["out_grad_eqv_prime"]) <= tolerance
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 def test_the_variance_is_the_trace_of_the_covariance_of_each_heatmap(golden, dtype, tolerance):
     case = golden("twostep_losses")
-    (heatmaps,) = inputs(case, dtype, "heatmaps")
+    (heatmaps,) = leaves(case, dtype, "heatmaps")
     traces = heatmap_variances(spatial_softmax(heatmaps))
-    assert relative(traces, case["out_trace_cov"]) <= tolerance
+    assert relative_error(traces, case["out_trace_cov"]) <= tolerance
     loss = traces.sum(1).mean()
     loss.backward()
-    assert relative(loss, case["out_variance_sum_over_K"]) <= tolerance
-    assert relative(traces.mean(), case["alt_variance_mean_over_K"]) <= tolerance
-    assert relative(heatmaps.grad, case["out_grad_variance"]) <= tolerance
+    assert relative_error(loss, case["out_variance_sum_over_K"]) <= tolerance
+    assert relative_error(traces.mean(), case["alt_variance_mean_over_K"]) <= tolerance
+    assert relative_error(heatmaps.grad, case["out_grad_variance"]) <= tolerance
