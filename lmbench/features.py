@@ -154,6 +154,8 @@ class FeatureMaps:
 
     def _upsample(self, responses: Sequence[Tensor]) -> Tensor:
         """The sum of the upsampled responses: columns of each map first, then all rows in one product."""
+        if len(responses) == 1 and responses[0].shape[-2:] == self.size:
+            return responses[0]
         widened = [r @ upsampling_matrix(r.shape[-1], self.size[1], r.dtype, r.device).T for r in responses]
         rows = torch.cat([upsampling_matrix(r.shape[-2], self.size[0], r.dtype, r.device) for r in responses], dim=1)
         return rows @ torch.cat(widened, dim=-2)

@@ -16,6 +16,7 @@ from lmbench.heads.base import Subset, TensorInputs, mean_shape
 from lmbench.heads.conditioned import SoftargmaxConditioned
 from lmbench.heads.linear import LeastSquares, MeanShape, Ridge
 from lmbench.heads.reference import SCHEDULES, SoftargmaxLinear
+from lmbench.heads.softargmax import FittedSoftargmax
 
 SIDE = 64
 POINTS = 3
@@ -135,19 +136,26 @@ def large_bumps(images, seed):
 def test_few_shots_on_coarse_maps_find_what_they_find_on_the_whole_grid():
     (train, landmarks), (test, truth) = large_bumps(12, 0), large_bumps(24, 1)
     draw = [Subset(12, 0, torch.arange(12))]
-    coarse = fit(SoftargmaxConditioned(few_shot_steps=60), train, landmarks, draw).predict(test)[0]
+    coarse = fit(SoftargmaxConditioned(few_shot_steps=60, few_shot_cells=12), train, landmarks, draw).predict(test)[0]
     whole = fit(SoftargmaxConditioned(steps=60, few_shot=0), train, landmarks, draw).predict(test)[0]
     floor = distance(fit(MeanShape(), train, landmarks, draw).predict(test)[0], truth)
     assert distance(whole, truth) < 0.7 * floor
     assert distance(coarse, whole) < 0.1 * floor
 
 
-def test_a_point_of_a_coarse_grid_keeps_its_place_on_the_output_grid():
-    """Without a step, the head is its start: the average of its points, brought from 12 to 48 cells."""
+def test_few_shot_heads_read_coarse_maps_when_they_predict_and_say_so_in_their_state():
     inputs, landmarks = large_bumps(12, 0)
-    few = fit(SoftargmaxConditioned(few_shot_steps=1, lr=0.0), inputs, landmarks, [Subset(12, 0, torch.arange(12))])
-    start = torch.eye(2).repeat(1, 50) / 50
-    torch.testing.assert_close(few.state()["linear"][0, 0], start * (47 / 48) / (11 / 12))
+    subsets = [Subset(6, 0, torch.arange(6)), everything(inputs)]
+    fitted = fit(SoftargmaxConditioned(steps=3, few_shot_steps=3, few_shot_cells=12), inputs, landmarks, subsets)
+    coarse = TensorInputs(SIDE, inputs.batch(torch.arange(12)).coarse(12))
+    state = fitted.state()
+    assert state["cells"].tolist() == [12, 0]
+    again = FittedSoftargmax.from_state(state).predict(inputs)
+    torch.testing.assert_close(again[0], fitted.predict(coarse)[0])
+    torch.testing.assert_close(again[1], fitted.predict(inputs)[1])
+    assert not torch.allclose(fitted.predict(coarse)[1], again[1])
+    del state["cells"]  # as heads of older runs are: they read maps as they come
+    assert FittedSoftargmax.from_state(state).cells == [0, 0]
 
 
 @pytest.mark.parametrize(("n", "few"), [(1, True), (12, True), (13, False), ("all", False)])
@@ -159,7 +167,7 @@ def test_draws_of_few_images_take_the_few_shot_recipe(n, few, monkeypatch):
     subset = Subset(n, 0, torch.arange(16 if n == "all" else n))
     fit(head, inputs, landmarks, [subset])
     plan = plans[0]([subset])
-    assert (plan.steps, plan.batch_size, plan.cells) == ((150, 10, 12) if few else (300, 32, None))
+    assert (plan.steps, plan.batch_size, plan.cells) == ((100, 10, 24) if few else (300, 32, 0))
 
 
 def test_few_shots_without_a_step_or_on_one_cell_are_refused():

@@ -39,9 +39,9 @@ class SoftargmaxConditioned:
         weight_decay: float = 0.0,
         points: int = POINTS,
         few_shot: int = 100,
-        few_shot_steps: int = 150,
+        few_shot_steps: int = 100,
         few_shot_batch: int = 10,
-        few_shot_cells: int = 12,
+        few_shot_cells: int = 24,
     ) -> None:
         check_points("softargmax_conditioned", points)
         if few_shot and min(few_shot_steps, few_shot_batch, few_shot_cells - 1) < 1:
@@ -106,7 +106,7 @@ class SoftargmaxConditioned:
                 batch_size=self.few_shot_batch if few else self.batch_size,
                 factor=lambda i: min((i + 1) / warm, (1 + math.cos(math.pi * i / steps)) / 2),
                 make=lambda p: torch.optim.AdamW(p, lr=self.lr, weight_decay=self.weight_decay),
-                cells=self.few_shot_cells if few else None,
+                cells=self.few_shot_cells if few else 0,
             )
 
         return fit_groups(inputs, landmarks, visible, subsets, generator, start, plan, self.multiplier, scale)

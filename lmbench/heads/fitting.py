@@ -26,14 +26,14 @@ GATHER_BATCH = 64
 class Plan:
     """Steps of ``batch_size`` images, factor of the learning rate at a step, and the optimiser of a list of parameters.
 
-    ``cells``: the largest side of the maps and of the grid they are fitted on; None: the grid they are read on.
+    ``cells``: the largest side of the maps and of the grid that the heads read; 0: those of the inputs.
     """
 
     steps: int
     batch_size: int
     factor: Callable[[int], float]
     make: Callable[[list[Tensor]], torch.optim.Optimizer]
-    cells: int | None = None
+    cells: int = 0
 
 
 def fit_groups(
@@ -56,14 +56,17 @@ def fit_groups(
     target = normalise_points(landmarks, (side, side)).to(device=inputs.device, dtype=torch.float32)
     seen = visible.to(device=inputs.device)
     fitted: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+    cells = [0] * len(subsets)
     for members in _by_size(subsets):
         group = [subsets[i] for i in members]
-        parameters = _fit_together(inputs, target, seen, group, generator, start(group), plan(group), multiplier, scale)
+        how = plan(group)
+        parameters = _fit_together(inputs, target, seen, group, generator, start(group), how, multiplier, scale)
         for position, index in enumerate(members):
             fitted[index] = (parameters[0][position], parameters[1][position], parameters[2][position])
+            cells[index] = how.cells
     ordered = [fitted[i] for i in range(len(subsets))]
     filters, linear, offset = (torch.stack([parts[k] for parts in ordered]) for k in range(3))
-    return FittedSoftargmax(filters, linear, offset, multiplier)
+    return FittedSoftargmax(filters, linear, offset, multiplier, cells)
 
 
 def _by_size(subsets: Sequence[Subset]) -> list[list[int]]:
@@ -86,20 +89,22 @@ def _fit_together(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(filters, linear, offset) of a group, the scale folded into the filters. Raises LmbenchError where the loss is NaN."""
     filters, linear, offset = initial
-    read_on = inputs.batch(group[0].indices[:1]).size
     images = [s.indices for s in group]
-    if plan.cells is not None:
+    if plan.cells:
         chosen, positions = torch.cat(images).unique(return_inverse=True)
         inputs, target, visible = _coarse(inputs, chosen, plan.cells), target[chosen], visible[chosen]
         images = list(positions.split([len(i) for i in images]))
-    fitted_on = inputs.batch(images[0][:1]).size
     filters.requires_grad_()
     linear.requires_grad_()
     optimiser = plan.make([filters, linear])
     base = optimiser.param_groups[0]["lr"]
     batches = [_batches(i, plan.batch_size, generator) for i in images]
     label = f"fitting {group[0].label.split(' draw')[0]}" + (f", {len(group)} draws" if len(group) > 1 else "")
-    at_once = max(1, CPU_CELLS // math.prod(fitted_on)) if inputs.device.type == "cpu" else plan.batch_size
+    at_once = (
+        max(1, CPU_CELLS // math.prod(inputs.batch(images[0][:1]).size))
+        if inputs.device.type == "cpu"
+        else plan.batch_size
+    )
     with progress.task(label, plan.steps, "steps") as bar, _flushing_denormals():
         for step in range(plan.steps):
             for parameter_group in optimiser.param_groups:
@@ -116,10 +121,7 @@ def _fit_together(
             optimiser.step()
             bar.advance(1, f"loss {total / len(group):.4f}")
     final = filters.detach() if scale is None else filters.detach() * scale
-    # Grids of s and t cells put the same place at linspace(-1, 1) x s/(s-1) and x t/(t-1): FeatureMaps' convention.
-    height, width = (1.0 if s == t else (1 - 1 / t) / (1 - 1 / s) for s, t in zip(fitted_on, read_on, strict=True))
-    ratio = torch.tensor([width, height]).to(linear)
-    return final, (linear.detach().unflatten(-1, (-1, 2)) * ratio).flatten(-2), offset
+    return final, linear.detach(), offset
 
 
 def _coarse(inputs: HeadInputs, indices: Tensor, cells: int) -> TensorInputs:

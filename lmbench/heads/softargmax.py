@@ -7,6 +7,8 @@ ContrastLandmarks do, `conditioned.py` in a twentieth of the steps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -23,10 +25,16 @@ PREDICT_BATCH = 64
 
 
 class FittedSoftargmax:
-    """S heads: ``filters`` (S, L*50, dim), ``linear`` (S, L, 2, 100), ``offset`` (S, L, 2) in normalised coordinates."""
+    """S heads: ``filters`` (S, L*50, dim), ``linear`` (S, L, 2, 100), ``offset`` (S, L, 2) in normalised coordinates.
 
-    def __init__(self, filters: Tensor, linear: Tensor, offset: Tensor, multiplier: float) -> None:
+    ``cells``: for each head, the largest side of the maps and of the grid it reads; 0 (or none given): as they come.
+    """
+
+    def __init__(
+        self, filters: Tensor, linear: Tensor, offset: Tensor, multiplier: float, cells: Sequence[int] = ()
+    ) -> None:
         self.filters, self.linear, self.offset, self.multiplier = filters, linear, offset, multiplier
+        self.cells = list(cells) or [0] * len(filters)
 
     @torch.no_grad()
     def predict(self, inputs: HeadInputs) -> Tensor:
@@ -34,10 +42,11 @@ class FittedSoftargmax:
         found = []
         for start in range(0, len(inputs), PREDICT_BATCH):
             maps = inputs.batch(torch.arange(start, min(start + PREDICT_BATCH, len(inputs))))
+            read = {c: maps.coarse(c) if c else maps for c in set(self.cells)}
             normalised = torch.stack(
                 [
-                    head_forward(maps.project(f), w, self.multiplier) + o
-                    for f, w, o in zip(self.filters, self.linear, self.offset, strict=True)
+                    head_forward(read[c].project(f), w, self.multiplier) + o
+                    for f, w, o, c in zip(self.filters, self.linear, self.offset, self.cells, strict=True)
                 ]
             )
             side = inputs.image_size
@@ -45,12 +54,18 @@ class FittedSoftargmax:
         return torch.cat(found, dim=1)
 
     def state(self) -> dict[str, Tensor]:
-        multiplier = torch.tensor(self.multiplier)
-        return {"filters": self.filters, "linear": self.linear, "offset": self.offset, "multiplier": multiplier}
+        return {
+            "filters": self.filters,
+            "linear": self.linear,
+            "offset": self.offset,
+            "multiplier": torch.tensor(self.multiplier),
+            "cells": torch.tensor(self.cells),
+        }
 
     @classmethod
     def from_state(cls, state: dict[str, Tensor]) -> FittedSoftargmax:
-        return cls(state["filters"], state["linear"], state["offset"], float(state["multiplier"]))
+        cells = state["cells"].tolist() if "cells" in state else ()  # heads of older runs read maps as they come
+        return cls(state["filters"], state["linear"], state["offset"], float(state["multiplier"]), cells)
 
 
 def head_forward(responses: Tensor, linear: Tensor, multiplier: float) -> Tensor:

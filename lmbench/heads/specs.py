@@ -27,9 +27,9 @@ HEADS = [
             "weight_decay": 0.0,
             "points": 50,
             "few_shot": 100,
-            "few_shot_steps": 150,
+            "few_shot_steps": 100,
             "few_shot_batch": 10,
-            "few_shot_cells": 12,
+            "few_shot_cells": 24,
         },
     ),
     HeadSpec(

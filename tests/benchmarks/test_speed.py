@@ -163,7 +163,7 @@ def test_sixty_few_shot_fits_of_the_conditioned_head_cost_at_most_twice_one_full
     generator = torch.Generator().manual_seed(0)
     made = tuple(torch.rand(400, c, s, s, generator=generator) for c, s in maps)
     inputs = TensorInputs(96, FeatureMaps(made, (CELLS, CELLS)))
-    head = SoftargmaxConditioned(steps=30, few_shot_steps=15)  # a tenth of either
+    head = SoftargmaxConditioned(steps=30, few_shot_steps=10)  # a tenth of either
     assert few_shot_ratio(head, inputs, record_property) <= 2
 
 
