@@ -26,8 +26,8 @@ class SoftargmaxConditioned:
     points per landmark.
 
     Draws of at most ``few_shot`` images take ``few_shot_steps`` steps of ``few_shot_batch`` images on maps of at most
-    ``few_shot_cells`` cells a side, which changes errors by less than their draws do (docs/protocol.md) and makes a curve
-    of many draws as cheap as one head of all annotations. ``few_shot=0``: all draws as the full set.
+    ``few_shot_cells`` cells a side, which they read so when they predict too. A curve of many draws is then as cheap as a
+    head of all annotations; what that changes is in docs/protocol.md. ``few_shot=0``: all draws as the full set.
     """
 
     def __init__(
