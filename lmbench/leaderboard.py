@@ -124,7 +124,7 @@ def measured_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
                 "higher_is_better": _flag(m["higher_is_better"]),
                 "source": f"records/{record['run']}.json",
                 "version": record["code"]["version"],
-                "note": _note(m["settings"]),
+                "note": _note(m["settings"], few_shot=m["n_annotations"] not in (None, "all")),
             }
         )
     return rows
@@ -202,16 +202,16 @@ def _group_order(key: tuple[str, ...]) -> tuple[Any, ...]:
     return (metric, part, number, kind, *rest)
 
 
-def _note(settings: dict[str, Any]) -> str:
+def _note(settings: dict[str, Any], few_shot: bool) -> str:
     """The protocol of a measured row in a few words; all of it stands in the record."""
-    names = ("head", "recipe", "reading", "pairs", "grid", "normalise")
+    names = ("head", "recipe", "few_shot", "reading", "pairs", "grid", "normalise")
     parts = []
     for name in names:
-        value = settings.get(name)
+        value = settings.get(name) if few_shot or name != "few_shot" else None
         if isinstance(value, list):
             value = "x".join(map(str, value))
         if value is not None and not isinstance(value, dict):
-            parts.append(f"{name} {value}")
+            parts.append(f"{name.replace('_', ' ')} {value}")
     return "; ".join(parts)
 
 

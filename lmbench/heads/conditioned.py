@@ -64,8 +64,8 @@ class SoftargmaxConditioned:
             "optimiser": f"adam, lr {self.lr}, cosine after 5 % warm-up, weight decay {self.weight_decay}",
             "steps": self.steps,
             "batch_size": self.batch_size,
-            "few_shot": f"draws of up to {self.few_shot}: {self.few_shot_steps} steps of {self.few_shot_batch}, "
-            f"maps and grid of at most {self.few_shot_cells} cells a side"
+            "few_shot": f"up to {self.few_shot} images: {self.few_shot_steps} steps of {self.few_shot_batch}, at most "
+            f"{self.few_shot_cells} cells a side"
             if self.few_shot
             else "as the full set",
         }
