@@ -67,7 +67,7 @@ def resolve_run(
             raise UsageError(
                 f"{key} = {tree[key]!r}: the command line says {value!r}; give it by --{key.replace('_', '-')}."
             )
-    tree = _with_head_settings(merge(tree, named), preset)
+    tree = _with_head_settings(plugins, merge(tree, named), preset)
     config = validate(_with_layers(plugins, _with_backbone(tree)))
     _check(plugins, spec, config)
     return config
@@ -88,7 +88,7 @@ PROTOCOL_OF_PRESET: dict[str, dict[str, Any]] = {
 
 # How long a head is fitted in a preset, by the head's name; its own defaults elsewhere.
 HEAD_OF_PRESET: dict[str, dict[str, dict[str, Any]]] = {
-    "smoke": {"softargmax_conditioned": {"steps": 8}, "softargmax_linear": {"epochs": 1}},
+    "smoke": {"softargmax_conditioned": {"steps": 8, "few_shot_steps": 8}, "softargmax_linear": {"epochs": 1}},
     "quick": {"softargmax_conditioned": {"steps": 300, "lr": 0.02}},  # fewer left synthfaces near its mean shape
 }
 
@@ -154,10 +154,14 @@ def _left_untrained(plugins: Plugins, stage: Mapping[str, Any]) -> Mapping[str, 
     return merge(stage, {"training": {"epochs": 0}})
 
 
-def _with_head_settings(tree: dict[str, Any], preset: str) -> dict[str, Any]:
-    """The tree with the preset's settings for the head that was chosen in the end, below whatever was set."""
+def _with_head_settings(plugins: Plugins, tree: dict[str, Any], preset: str) -> dict[str, Any]:
+    """The tree with every setting of its head: the head's own, what the preset changes of them, what was asked for.
+
+    All of them, so that a default that changes makes another configuration.
+    """
     head = tree.get("regression", {}).get("head", RegressionConfig().head)
-    default = HEAD_OF_PRESET.get(preset, {}).get(head, {})
+    own = dict(plugins.find("head", head).spec.settings)
+    default = merge(own, HEAD_OF_PRESET.get(preset, {}).get(head, {}))
     return merge({"regression": {"head_settings": default}}, tree)
 
 

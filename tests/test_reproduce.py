@@ -20,6 +20,7 @@ from lmbench.reproduction import table
 from lmbench.reproduction.coverage import coverage
 from lmbench.reproduction.planning import Request, parse_dataset_map, plan_table, resolve
 from lmbench.reproduction.published import find_table, read_cells, tables
+from lmbench.reproduction.running import head_of
 from lmbench.reproduction.targets import Gap, Target, is_ours, target_of
 from lmbench.specs import PRESETS, MethodSpec, PublishedRows
 
@@ -256,7 +257,8 @@ def record_of(config: RunConfig, name: str, value: float, fingerprint: str, keys
     """A record as of a run that found ``value`` everywhere."""
     rows = [
         {"task": "regression", "metric": "iod", "subset": None, "n_annotations": n, "value": value,
-         "std": None if n == "all" else 0.5, "draws": None if n == "all" else 5, "ci95": [19.0, 21.0]}
+         "std": None if n == "all" else 0.5, "draws": None if n == "all" else 5, "ci95": [19.0, 21.0],
+         "settings": head_of(config, get_plugins())}
         for n in config.regression.annotations
     ]  # fmt: skip
     empty = ("method", "variant", "dataset", "pretrain_on", "preset", "seed", "backbone", "config_sha256")
@@ -370,6 +372,21 @@ def test_a_run_of_other_tasks_and_annotations_serves_where_its_numbers_are_the_s
     lab(FIRST)
     assert [m for m in lab.ran if m == "supervised/connected"] == before
     assert lab.rows()[0]["measured"]
+
+
+@pytest.mark.parametrize(("changed", "reused"), [({}, 2), ({"warp": 9.0}, 1), ({"few_shot": "by another recipe"}, 2)])
+def test_a_number_of_another_head_than_todays_is_not_taken(changed, reused, lab, monkeypatch):
+    """Head settings have defaults, and a default may change with a version: the record says what it was."""
+    lab(FIRST)
+    for path in [*(lab.folder / "runs").glob("*/record.json"), *(lab.folder / "out" / "records").glob("*.json")]:
+        record = json.loads(path.read_text())
+        for row in record["metrics"]:
+            row["settings"] |= changed if "warp" in row["settings"] else {}
+        path.write_text(json.dumps(record))
+    for folder in (lab.folder / "runs").glob("supervised*"):
+        folder.rename(folder.with_name("elsewhere"))
+    _, out, _ = lab(FIRST, "--plan")
+    assert out.count("reuse ") == reused
 
 
 def test_with_no_run_the_table_holds_what_records_have_and_nothing_is_computed(lab):

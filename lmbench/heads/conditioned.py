@@ -41,6 +41,7 @@ class SoftargmaxConditioned:
         few_shot: int = 100,
         few_shot_steps: int = 100,
         few_shot_batch: int = 10,
+        few_shot_lr: float = 0.003,
         few_shot_cells: int = 24,
     ) -> None:
         check_points("softargmax_conditioned", points)
@@ -52,7 +53,7 @@ class SoftargmaxConditioned:
         self.steps, self.batch_size, self.lr, self.points = steps, batch_size, lr, points
         self.multiplier, self.weight_decay = multiplier, weight_decay
         self.few_shot, self.few_shot_steps = few_shot, few_shot_steps
-        self.few_shot_batch, self.few_shot_cells = few_shot_batch, few_shot_cells
+        self.few_shot_batch, self.few_shot_lr, self.few_shot_cells = few_shot_batch, few_shot_lr, few_shot_cells
 
     def description(self) -> dict[str, Any]:
         return {
@@ -64,8 +65,9 @@ class SoftargmaxConditioned:
             "optimiser": f"adam, lr {self.lr}, cosine after 5 % warm-up, weight decay {self.weight_decay}",
             "steps": self.steps,
             "batch_size": self.batch_size,
-            "few_shot": f"up to {self.few_shot} images: {self.few_shot_steps} steps of {self.few_shot_batch}, at most "
-            f"{self.few_shot_cells} cells a side"
+            "few_shot": f"draws of up to {self.few_shot}: {self.few_shot_steps} steps of {self.few_shot_batch}, "
+            f"maps and grid of at most {self.few_shot_cells} cells a side"
+            + ("" if self.few_shot_lr == self.lr else f", lr {self.few_shot_lr}")
             if self.few_shot
             else "as the full set",
         }
@@ -99,13 +101,13 @@ class SoftargmaxConditioned:
 
         def plan(group: Sequence[Subset]) -> Plan:
             few = group[0].n != "all" and len(group[0].indices) <= self.few_shot
-            steps = self.few_shot_steps if few else self.steps
+            steps, lr = (self.few_shot_steps, self.few_shot_lr) if few else (self.steps, self.lr)
             warm = max(1, steps // 20)
             return Plan(
                 steps=steps,
                 batch_size=self.few_shot_batch if few else self.batch_size,
                 factor=lambda i: min((i + 1) / warm, (1 + math.cos(math.pi * i / steps)) / 2),
-                make=lambda p: torch.optim.AdamW(p, lr=self.lr, weight_decay=self.weight_decay),
+                make=lambda p: torch.optim.AdamW(p, lr=lr, weight_decay=self.weight_decay),
                 cells=self.few_shot_cells if few else 0,
             )
 

@@ -29,6 +29,7 @@ HEADS = [
             "few_shot": 100,
             "few_shot_steps": 100,
             "few_shot_batch": 10,
+            "few_shot_lr": 0.003,
             "few_shot_cells": 24,
         },
     ),

@@ -53,6 +53,8 @@ class PlannedRun:
     """What each cell's run does otherwise than the paper."""
     absent: Gap | None = None
     """Data that is not here: the run cannot be done, but a record of it may be."""
+    head: dict[str, Any] = field(default_factory=dict)
+    """What its regression's head says of itself, as a record has it."""
 
     @property
     def title(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from lmbench.plugins import Plugins
 from lmbench.records import RECORD, find_records, read_record
 from lmbench.reproduction.planning import FITTED, PlannedRun, TablePlan
 from lmbench.reproduction.targets import Gap
+from lmbench.tasks.regression import make_head
 from lmbench.training.loop import resolve_device
 
 Enough = Callable[[Iterable[bool]], bool]
@@ -59,6 +61,7 @@ def look(
     prospects = []
     for run in plan.runs:
         try:
+            run.head = head_of(run.config, plugins)
             prospect = _prospect(run, plan, plugins, runs, records, opened, device, enough)
         except DataError as error:  # the folder is there, and not whole
             run.absent = Gap("missing", said(error))
@@ -195,6 +198,7 @@ def _serves(record: Mapping[str, Any], run: PlannedRun, enough: Enough, job: run
     return (
         record["status"] == "ok"
         and _comparable(record["config"], run) == _comparable(run.config.model_dump(mode="json"), run)
+        and all(_fitted_alike(target.find(record), run) for target in run.targets.values())
         and enough(target.find(record) is not None for target in run.targets.values())
     )
 
@@ -209,9 +213,28 @@ def _comparable(config: Mapping[str, Any], run: PlannedRun) -> dict[str, Any] | 
     kept = {k: v for k, v in whole.items() if k not in UNRELATED | others}
     unrelated = {"annotations", "layers_alone"}
     unrelated |= set() if any(isinstance(t.n_annotations, int) for t in run.targets.values()) else {"draws"}
+    if "regression" in kept:  # older records state what the head's own settings were under each number alone
+        kept["regression"]["head_settings"] = run.config.regression.head_settings | kept["regression"]["head_settings"]
     for task in FITTED & set(kept):
         kept[task] = {k: v for k, v in kept[task].items() if k not in unrelated}
     return kept
+
+
+def head_of(config: RunConfig, plugins: Plugins) -> dict[str, Any]:
+    """What the head of a configuration says of itself, as it stands behind a record's numbers."""
+    if "regression" not in config.tasks:
+        return {}
+    head = make_head(plugins.find("head", config.regression.head), dict(config.regression.head_settings))
+    described: dict[str, Any] = json.loads(json.dumps(head.description()))
+    return described
+
+
+def _fitted_alike(entry: Mapping[str, Any] | None, run: PlannedRun) -> bool:
+    """Whether the head behind a number, as its record describes it, is the head of a planned run."""
+    if entry is None or entry["task"] != "regression":
+        return True
+    few = isinstance(entry["n_annotations"], int)
+    return all(entry["settings"].get(k) == v for k, v in run.head.items() if few or k != "few_shot")
 
 
 def _with_numbers(config: RunConfig, wanted: Callable[[int], bool]) -> RunConfig:
