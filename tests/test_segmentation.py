@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from other_trees import cub_lists, cub_masks, cub_tree
 from PIL import Image
 from small_trees import write_image
 
@@ -17,11 +20,12 @@ from lmbench.config import SegmentationConfig
 from lmbench.data.masks import read_masks
 from lmbench.data.opening import open_dataset
 from lmbench.data.schema import landmark_dataset
+from lmbench.datasets import cub, cub_figure
 from lmbench.datasets.helen import load, read_ids, read_mask
 from lmbench.errors import DataError, UsageError
 from lmbench.features import FeatureMaps
 from lmbench.heads.base import TensorInputs
-from lmbench.metrics.pixels import Confusions, pixel_accuracy
+from lmbench.metrics.pixels import Confusions, figure_iou, pixel_accuracy
 from lmbench.plugins import get_plugins
 from lmbench.resolve import resolve_run
 from lmbench.specs import Preprocessing
@@ -191,6 +195,71 @@ def test_an_image_without_pixels_is_no_number():
         )
 
 
+@given(st.integers(0, 2**32 - 1))
+def test_the_overlap_of_figures_is_that_of_a_walk_over_the_pixels(seed):
+    chance = np.random.default_rng(seed)
+    classes, pixels = int(chance.integers(2, 5)), int(chance.integers(1, 30))
+    true, found = chance.integers(0, classes, (2, 3, pixels))
+    found[:, : pixels // 2] = true[:, : pixels // 2]
+    true[0] = found[0] = 0  # no figure at all, and none found
+    counts = np.zeros((1, 3, classes, classes), int)
+    expected = []
+    for i in range(3):
+        both = either = 0
+        for t, f in zip(true[i], found[i], strict=True):
+            counts[0, i, t, f] += 1
+            both += int(t > 0 and f > 0)
+            either += int(t > 0 or f > 0)
+        expected.append(100 * both / either if either else 100.0)
+    result = figure_iou(Confusions("segmentation", counts, np.array(["a", "b", "c"]), tuple("wxyz"[:classes])))
+    np.testing.assert_allclose(result.values[0, :, 0], expected)
+    assert float(result.aggregate[0]) == pytest.approx(np.mean(expected))
+
+
+def bird_tree(root, inside=False):
+    """CUB with masks and split lists below ``root``: its folder, the folder of the masks, the names of the birds."""
+    cub_tree(root)
+    folder = root / "CUB_200_2011"
+    benchmark = cub.read_metadata(folder, "cub")
+    names = [n for n, s in zip(benchmark.names, benchmark.species, strict=True) if s in cub.PASSEROIDEA]
+    cub_lists(folder, {"train": names[:-3], "val": names[-3:-2], "test": names[-2:]})
+    return folder, cub_masks(root, names, inside), names
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_figures_are_what_more_than_half_of_the_annotators_saw_in_the_splits_of_cub(tmp_path, inside):
+    folder, _, _ = bird_tree(tmp_path, inside)
+    splits, parts = cub_figure.load(folder), cub.load(folder)
+    assert {k: v["source_id"][:] for k, v in splits.items()} == {k: v["source_id"][:] for k, v in parts.items()}
+    mask = np.asarray(Image.open(io.BytesIO(splits["train"][0]["mask"]["bytes"])))
+    np.testing.assert_array_equal(mask, np.repeat([[1] * 30 + [0] * 30], 40, 0))
+
+
+def test_masks_of_birds_that_are_missing_damaged_or_empty_are_named(tmp_path):
+    folder, masks, names = bird_tree(tmp_path)
+    path = (masks / names[0]).with_suffix(".png")
+    path.write_bytes(png(np.full((40, 60), 127)))
+    with pytest.raises(DataError, match=f"{path.name} shows no bird"):
+        cub_figure.load(folder)
+    path.write_bytes(b"no image")
+    with pytest.raises(DataError, match=f"{path.name} cannot be read"):
+        cub_figure.load(folder)
+    path.unlink()
+    with pytest.raises(DataError, match=f"{path.name} is missing.*segmentations.tgz"):
+        cub_figure.load(folder)
+    masks.rename(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=r"segmentations is missing\. Unpack segmentations.tgz"):
+        cub_figure.load(folder)
+
+
+def test_verify_counts_figures_and_says_which_split_it_is(tmp_path, capsys):
+    bird_tree(tmp_path)
+    run_cli(["data", "verify", "cub_figure", "--data-root", str(tmp_path)])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "ground in 5, bird in 5" in said
+    assert cub.LISTS_OF_THE_PAPER in said
+
+
 def test_tasks_are_refused_where_the_dataset_has_not_what_they_need():
     plugins = get_plugins()
     with pytest.raises(UsageError, match=r"regression needs annotated landmarks.*--tasks segmentation"):
@@ -211,7 +280,11 @@ def test_a_run_on_helen_gives_a_row_for_every_number_of_images(tmp_path, monkeyp
     assert run_cli(arguments) == 0
     record = json.loads(capsys.readouterr().out)
     rows = [(m["metric"], m["n_annotations"], m["draws"], m["unit"], m["images"]) for m in record["metrics"]]
-    assert rows == [("pixel_accuracy", 2, 2, "percent", 3), ("pixel_accuracy", "all", None, "percent", 3)]
+    assert rows == [
+        (metric, n, draws, "percent", 3)
+        for n, draws in ((2, 2), ("all", None))
+        for metric in ("pixel_accuracy", "figure_iou")
+    ]
     assert all(0 <= m["value"] <= 100 for m in record["metrics"])
     assert (tmp_path / "runs" / record["run"] / Path(record["predictions"][0])).is_file()
     run = str(tmp_path / "runs" / record["run"])

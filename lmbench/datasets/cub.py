@@ -63,7 +63,12 @@ def load(root: Path) -> dict[str, datasets.Dataset]:
 
     Raises DataError naming file and line for damaged metadata, Incomplete where images are missing.
     """
-    birds = read_metadata(root, "cub")
+    return _splits(root, "cub", *benchmark_birds(root, "cub"))
+
+
+def benchmark_birds(root: Path, dataset: str) -> tuple[dict[str, Birds], str]:
+    """Cheng's 35 species by split, and whose split it is. Raises DataError naming file and line for damaged metadata."""
+    birds = read_metadata(root, dataset)
     birds = birds.select(np.flatnonzero(np.isin(birds.species, PASSEROIDEA)))
     lists = official_lists(root)
     remark = LISTS_OF_THE_PAPER if lists else OWN_SPLIT
@@ -72,9 +77,9 @@ def load(root: Path) -> dict[str, datasets.Dataset]:
     for split, names in lists.items():
         foreign = next((n for n in names if n not in known), None)
         if foreign:
-            raise DataError(f"cub: {foreign} of the split {split!r} is no image of the 35 species in images.txt.")
-    require_disjoint("cub", lists)
-    return _splits(root, "cub", {s: birds.select(rows(birds.names, names)) for s, names in lists.items()}, remark)
+            raise DataError(f"{dataset}: {foreign} of the split {split!r} is no image of the 35 species in images.txt.")
+    require_disjoint(dataset, lists)
+    return {split: birds.select(rows(birds.names, names)) for split, names in lists.items()}, remark
 
 
 def load_complete(root: Path) -> dict[str, datasets.Dataset]:

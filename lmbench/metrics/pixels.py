@@ -1,4 +1,4 @@
-"""Stored results of pixel classifiers, and their accuracy (higher is better)."""
+"""Stored results of pixel classifiers, their accuracy and the overlap of their figure (higher is better)."""
 
 from __future__ import annotations
 
@@ -69,9 +69,27 @@ def read_stored(folder: Path, name: str) -> Predictions | Confusions | None:
 
 def pixel_accuracy(confusions: Confusions) -> MetricResult:
     """The share of all pixels that got their class, percent. Raises DataError naming an image without pixels."""
+    pixels = _scored_pixels(confusions, "pixel_accuracy")
     right = np.trace(confusions.counts, axis1=2, axis2=3).astype(np.float64)
-    pixels = confusions.counts.sum((2, 3)).astype(np.float64)
+    return MetricResult(100 * (right / pixels)[:, :, None], 100 * right.sum(1) / pixels.sum(1))
+
+
+def figure_iou(confusions: Confusions) -> MetricResult:
+    """Intersection over union of the figure, which is every class but the first, percent: of an image, then their mean.
+
+    An image without any figure, found or true, scores 100. Raises DataError naming an image without pixels.
+    """
+    pixels = _scored_pixels(confusions, "figure_iou")
+    union = pixels - confusions.counts[..., 0, 0]
+    shared = confusions.counts[..., 1:, 1:].sum((2, 3)).astype(np.float64)
+    values = 100 * np.divide(shared, union, out=np.ones_like(union), where=union > 0)
+    return MetricResult(values[:, :, None], values.mean(1))
+
+
+def _scored_pixels(confusions: Confusions, metric: str) -> np.ndarray:
+    """(S, N): how many pixels an image has. Raises DataError naming one without any."""
+    pixels: np.ndarray = confusions.counts.sum((2, 3)).astype(np.float64)
     if not (pixels > 0).all():
         image = confusions.image_ids[int((pixels <= 0).any(0).argmax())]
-        raise DataError(f"pixel_accuracy: no pixel of image {image} is scored.")
-    return MetricResult(100 * (right / pixels)[:, :, None], 100 * right.sum(1) / pixels.sum(1))
+        raise DataError(f"{metric}: no pixel of image {image} is scored.")
+    return pixels

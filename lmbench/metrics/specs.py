@@ -95,6 +95,16 @@ METRICS = [
         of="pixels",
     ),
     MetricSpec(
+        name="figure_iou",
+        summary="intersection over union of what is not background, mean over images",
+        target="lmbench.metrics.pixels:figure_iou",
+        paper="Cheng et al. 2021, sec. 4.4 (their appendix defines theirs)",
+        task="segmentation",
+        unit="percent",
+        higher_is_better=True,
+        of="pixels",
+    ),
+    MetricSpec(
         name="acc_20px",
         summary="share of landmarks found within 20 px (of a 128x128 image) in a deformed copy of their image",
         target="lmbench.metrics.accuracy:acc_20px",

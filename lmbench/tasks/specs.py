@@ -33,7 +33,7 @@ TASKS = [
         summary="a linear classifier of pixels fitted on frozen maps with n labelled images",
         target="lmbench.tasks.segmentation:run",
         paper="Thewlis et al. 2017, supplement, sec. 5",
-        metrics=("pixel_accuracy",),
+        metrics=("pixel_accuracy", "figure_iou"),
         needs=("network", "masks"),
     ),
     TaskSpec(

@@ -83,6 +83,23 @@ ANIMALS = [
         ("about 30 images on each side; 001 to 003 are the ones of SCOPS and AutoLink",),
     ),
     DatasetSpec(
+        name="cub_figure",
+        summary="the birds of cub with figure and ground for every pixel, no landmarks",
+        target="lmbench.datasets.cub_figure:load",
+        paper="Wah et al. 2011; Cheng et al. 2021, sec. 4.4",
+        year=2011,
+        splits={"train": 1241, "val": 382, "test": 383},
+        preprocessing=PAPERS_BIRDS,
+        classes=("ground", "bird"),
+        folder="CUB_200_2011",
+        licence="images for non-commercial research and education only",
+        source="CUB_200_2011.tgz and segmentations.tgz (data.caltech.edu/records/65de6-vp158)",
+        notes=(
+            "split as cub's; masks are grey, and brighter than half is the bird",
+            "images are squashed to 96x96, masks with them to the nearest label",
+        ),
+    ),
+    DatasetSpec(
         name="inat_aves",
         summary="birds of iNaturalist 2017, unlabelled: what Cheng et al. 2021 and LEAD pretrain on",
         target="lmbench.datasets.inat_aves:load",

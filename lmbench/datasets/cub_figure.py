@@ -1,0 +1,68 @@
+"""CUB's 35 species with figure and ground for every pixel: the birds of ``cub``, its masks in place of its parts.
+
+A mask is a grey image, brighter where more annotators saw the bird; the figure is what is brighter than half.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import datasets
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from lmbench import progress
+from lmbench.data.originals import complete
+from lmbench.data.schema import landmark_dataset
+from lmbench.datasets.cub import GET, benchmark_birds
+from lmbench.errors import DataError
+
+FIGURE = 0.5 * 255
+GET_MASKS = (
+    "Unpack segmentations.tgz of CUB-200-2011, so that the folder segmentations lies beside CUB_200_2011 or in it."
+)
+
+
+def load(root: Path) -> dict[str, datasets.Dataset]:
+    """The images of ``cub`` in its splits, with masks of two classes. Raises DataError naming what is missing or damaged."""
+    lists, remark = benchmark_birds(root, "cub_figure")
+    folder = mask_folder(root)
+    splits, expected = {}, []
+    for split, birds in lists.items():
+        files = [root / "images" / name for name in birds.names]
+        expected += files
+        there = [i for i, file in enumerate(files) if file.is_file()]
+        names = [birds.names[i] for i in there]
+        masks = []
+        with progress.task(f"reading masks of cub_figure {split}", len(names)) as bar:
+            for name in names:
+                masks.append(read_mask(folder / Path(name).with_suffix(".png")))
+                bar.advance()
+        splits[split] = landmark_dataset([files[i] for i in there], names, masks=masks, where=f"cub_figure {split}")
+        splits[split].info.description = remark
+    return complete("cub_figure", expected, splits, GET)
+
+
+def mask_folder(root: Path) -> Path:
+    """The folder of the masks, in CUB_200_2011 or beside it. Raises DataError where there is none."""
+    for folder in (root / "segmentations", root.parent / "segmentations"):
+        if folder.is_dir():
+            return folder
+    raise DataError(f"cub_figure: {root / 'segmentations'} is missing. {GET_MASKS}")
+
+
+def read_mask(path: Path) -> bytes:
+    """Ground 0 and figure 1 as an encoded 8-bit PNG. Raises DataError: missing, no image, or nothing but ground."""
+    try:
+        with Image.open(path) as image:
+            figure = np.asarray(image.convert("L")) > FIGURE
+    except FileNotFoundError:
+        raise DataError(f"cub_figure: {path} is missing; every image has a mask. {GET_MASKS}") from None
+    except (UnidentifiedImageError, OSError) as error:
+        raise DataError(f"cub_figure: {path} cannot be read ({error}); fetch it again.") from None
+    if not figure.any():
+        raise DataError(f"cub_figure: {path} shows no bird: no pixel is brighter than half.")
+    buffer = io.BytesIO()
+    Image.fromarray(figure.astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
