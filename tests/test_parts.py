@@ -94,7 +94,7 @@ def test_a_part_has_one_colour_where_it_is(tmp_path):
     strengths[0, 0, :, 0] = 1  # the left half of the first image
     strengths[0, 2, :, 1] = 1
     strengths[1, 2] = 0.5  # faint in all of the second; part 1 is nowhere
-    draw_parts(store, strengths, tmp_path / "parts.png")
+    draw_parts(store, [strengths], tmp_path / "parts.png")
     picture = np.asarray(Image.open(tmp_path / "parts.png"), float)
     side = 8 * ZOOM
     assert picture.shape == (2 * side, 2 * side, 3)

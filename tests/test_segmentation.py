@@ -288,6 +288,8 @@ def test_a_run_on_helen_gives_a_row_for_every_number_of_images(tmp_path, monkeyp
     assert all(0 <= m["value"] <= 100 for m in record["metrics"])
     assert (tmp_path / "runs" / record["run"] / Path(record["predictions"][0])).is_file()
     run = str(tmp_path / "runs" / record["run"])
+    with Image.open(Path(run) / "segmentation.png") as picture:  # three images above true and given classes
+        assert picture.size == (3 * 256, 3 * 256)
     assert run_cli(["compare", run, run, "--json"]) == 0  # per image, as the numbers of landmarks are
     compared = json.loads(capsys.readouterr().out)
     assert '"pixel_accuracy"' in json.dumps(compared)

@@ -147,8 +147,11 @@ def show(name: str, split: str | None, count: int, out: Path, force: bool, data_
     if out.exists() and not force:
         raise UsageError(f"{out} exists already: choose another name, or pass --force to replace it.")
 
+    import torch
+
+    from lmbench.data.masks import read_masks
     from lmbench.data.opening import open_dataset
-    from lmbench.report.parts import draw_masks
+    from lmbench.report.parts import draw_classes
     from lmbench.report.pictures import contact_sheet, save_png
 
     opened = open_dataset(name, data_root)
@@ -157,7 +160,9 @@ def show(name: str, split: str | None, count: int, out: Path, force: bool, data_
         raise UsageError(f"{name} has no split {split!r}; it has {', '.join(opened.splits)}.")
     pixels = opened.pixels(split)
     if opened.spec.classes:
-        draw_masks(pixels.first(min(count, len(pixels))), opened.splits[split], opened.spec, out)
+        shown, classes = pixels.first(count), len(opened.spec.classes)
+        masks = read_masks(opened.splits[split], opened.spec.preprocessing, classes, len(shown))
+        draw_classes(shown, [torch.from_numpy(masks)], classes, out)
     else:
         save_png(contact_sheet(pixels, count), out)
     click.echo(f"{out}: {min(count, len(pixels))} of {len(pixels)} {split} images of {name}")

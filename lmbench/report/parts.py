@@ -3,51 +3,50 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 from pathlib import Path
 
-import datasets
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from lmbench.data.masks import read_masks
 from lmbench.data.pixels import PixelStore
 from lmbench.report.pictures import save_png, tile_grid, zoomed_tile
-from lmbench.specs import DatasetSpec
 
 OPACITY = 0.65  # of a part at its strongest
 COLUMNS = 8
 
 
-def draw_parts(pixels: PixelStore, strengths: Tensor, path: Path) -> None:
-    """Writes the images, each above itself in the colours of its parts.
+def draw_parts(pixels: PixelStore, strengths: Sequence[Tensor], path: Path) -> None:
+    """Writes the images, each above itself in the colours of its parts, once for every one of ``strengths``.
 
-    ``strengths`` (N, k, h, w), 0 to 1: a pixel has the colour of its strongest part, the stronger the more opaque. A part
-    has one colour in all images.
+    ``strengths``, each (N, k, h, w), 0 to 1: a pixel has the colour of its strongest part, the stronger the more opaque. A
+    part has one colour in all images.
     """
-    colours = part_colours(strengths.shape[1])
     tiles = []
-    for image, strength in zip(pixels.images, strengths, strict=True):
+    for i, image in enumerate(pixels.images):
         plain = zoomed_tile(image)[0]
-        full = functional.interpolate(
-            strength[None], (plain.height, plain.width), mode="bilinear", align_corners=False
-        )[0].numpy()
-        opacity = OPACITY * full.max(0)[..., None]
-        painted = np.asarray(plain) * (1 - opacity) + colours[full.argmax(0)] * opacity
-        tile = Image.new("RGB", (plain.width, 2 * plain.height))
+        tile = Image.new("RGB", (plain.width, (1 + len(strengths)) * plain.height))
         tile.paste(plain, (0, 0))
-        tile.paste(Image.fromarray(painted.round().astype(np.uint8)), (0, plain.height))
+        for row, strength in enumerate(strengths, 1):
+            tile.paste(_painted(plain, strength[i]), (0, row * plain.height))
         tiles.append(tile)
     save_png(tile_grid(tiles, COLUMNS), path)
 
 
-def draw_masks(pixels: PixelStore, dataset: datasets.Dataset, spec: DatasetSpec, path: Path) -> None:
-    """Writes the images of a store, the first of ``dataset``, above themselves in the colours of their classes but the first."""
-    count = len(spec.classes)
-    masks = torch.from_numpy(read_masks(dataset, spec.preprocessing, count, len(pixels)))
-    draw_parts(pixels, functional.one_hot(masks.long(), count).movedim(-1, 1)[:, 1:].float(), path)
+def draw_classes(pixels: PixelStore, masks: Sequence[Tensor], classes: int, path: Path) -> None:
+    """Writes the images, each above itself in the colours of its classes but the first, once for each of ``masks`` (N, H, W)."""
+    draw_parts(pixels, [functional.one_hot(m.long(), classes).movedim(-1, 1)[:, 1:].float() for m in masks], path)
+
+
+def _painted(plain: Image.Image, strength: Tensor) -> Image.Image:
+    """The image under the colours of its parts (k, h, w)."""
+    size = (plain.height, plain.width)
+    full = functional.interpolate(strength[None], size, mode="bilinear", align_corners=False)[0].numpy()
+    opacity = OPACITY * full.max(0)[..., None]
+    painted = np.asarray(plain) * (1 - opacity) + part_colours(len(strength))[full.argmax(0)] * opacity
+    return Image.fromarray(painted.round().astype(np.uint8))
 
 
 def part_colours(k: int) -> np.ndarray:

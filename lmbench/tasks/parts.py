@@ -43,7 +43,7 @@ def run(context: TaskContext) -> None:
         features = torch.cat([_cells(maps) for maps in batches])
         seed = int(torch.randint(2**31, (), generator=generator_for(context.config.seed, "parts", by)))
         progress.say(f"parts: {settings.k} by {by} of {features.shape[1]} channels in {len(shown)} images")
-        draw_parts(shown, find_parts(features, settings.k, by, (settings.size, settings.size), seed), path)
+        draw_parts(shown, [find_parts(features, settings.k, by, (settings.size, settings.size), seed)], path)
 
 
 def find_parts(features: Tensor, k: int, by: str, size: tuple[int, int], seed: int) -> Tensor:

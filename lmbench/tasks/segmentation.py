@@ -6,6 +6,8 @@ it reads whatever maps the variant reads; a filter a class is all there is to le
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,19 +15,23 @@ from torch.nn import functional
 
 from lmbench.config import SegmentationConfig
 from lmbench.data.draws import draw_subsets
-from lmbench.data.frozen import FrozenMaps
 from lmbench.data.masks import read_masks
 from lmbench.errors import UsageError
 from lmbench.heads.base import HeadInputs
 from lmbench.metrics.pixels import Confusions
+from lmbench.report.parts import draw_classes
 from lmbench.seeds import generator_for
 from lmbench.tasks.base import TaskContext
 
 PREDICTED_AT_ONCE = 8
+SHOWN = 16  # test images in the picture
 
 
 def run(context: TaskContext) -> None:
-    """Keeps the confusions of every number of labelled images, all draws together. Raises UsageError: no masks."""
+    """Keeps the confusions of every number of labelled images, all draws together; draws ``segmentation.png``.
+
+    Raises UsageError: no masks.
+    """
     config, data = context.config, context.dataset
     settings, classes = config.segmentation, data.spec.classes
     if context.extractor is None or not classes:
@@ -49,6 +55,10 @@ def run(context: TaskContext) -> None:
                 frozen[0], train, subset.indices, len(classes), mean, deviation, settings, generator
             )
             counts.append(confusion_counts(frozen[1], test, weights, bias))
+        if n == settings.annotations[-1]:
+            shown = context.test.first(SHOWN)
+            given = torch.cat(list(given_classes(frozen[1], len(shown), (steps.size, steps.size), weights, bias)))
+            draw_classes(shown, [test[: len(shown)], given], len(classes), context.folder / "segmentation.png")
         context.keep(
             Confusions(
                 task="segmentation",
@@ -106,13 +116,19 @@ def fit_classifier(
     return folded, offset.detach() - folded @ mean
 
 
-def confusion_counts(inputs: FrozenMaps, masks: Tensor, filters: Tensor, bias: Tensor) -> np.ndarray:
+def given_classes(
+    inputs: HeadInputs, count: int, size: tuple[int, int], filters: Tensor, bias: Tensor
+) -> Iterator[Tensor]:
+    """(B, H, W) classes of the first ``count`` images, a few at a time, the classifier read at ``size``."""
+    for indices in torch.arange(count).split(PREDICTED_AT_ONCE):
+        yield inputs.batch(indices).read(size, "none").project(filters, bias).argmax(1).cpu()
+
+
+def confusion_counts(inputs: HeadInputs, masks: Tensor, filters: Tensor, bias: Tensor) -> np.ndarray:
     """(N, C, C): pixels of ``masks`` (N, H, W) by true and by predicted class, the classifier read at their size."""
-    classes, counts = len(bias), []
-    for start in range(0, len(masks), PREDICTED_AT_ONCE):
-        true = masks[start : start + PREDICTED_AT_ONCE].long()
-        maps = inputs.batch(torch.arange(start, start + len(true))).read((true.shape[1], true.shape[2]), "none")
-        given = maps.project(filters, bias).argmax(1).cpu()
-        pairs = (true * classes + given).flatten(1)
-        counts.append(torch.stack([row.bincount(minlength=classes**2) for row in pairs]))
-    return torch.cat(counts).view(-1, classes, classes).numpy()
+    classes, size = len(bias), (masks.shape[1], masks.shape[2])
+    counts: list[Tensor] = []
+    given = given_classes(inputs, len(masks), size, filters, bias)
+    for true, found in zip(masks.split(PREDICTED_AT_ONCE), given, strict=True):
+        counts += [row.bincount(minlength=classes**2) for row in (true.long() * classes + found).flatten(1)]
+    return torch.stack(counts).view(-1, classes, classes).numpy()
