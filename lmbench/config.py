@@ -151,14 +151,16 @@ class ScaleConfig(Model):
 class PartsConfig(Model):
     """``k`` parts by each method of ``by``, found in all cells of the first ``images`` test images together.
 
-    Maps are read on a grid of ``size`` cells a side: all layers of the variant joined, or one ``layer``.
+    Maps are read on a grid of ``size`` cells a side: all layers of the variant joined, or one ``layer``. ``tsne`` embeds
+    ``points`` of the cells in a plane, in the colours of ``kmeans``.
     """
 
-    by: tuple[Literal["nmf", "kmeans"], ...] = ("nmf", "kmeans")
+    by: tuple[Literal["nmf", "kmeans", "tsne"], ...] = ("nmf", "kmeans", "tsne")
     k: int = Field(6, ge=2)
     images: int = Field(24, ge=1)
     size: int = Field(24, ge=2)
     layer: str = ""
+    points: int = Field(2000, ge=100)
 
 
 class ProbeConfig(Model):

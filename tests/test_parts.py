@@ -72,6 +72,18 @@ def test_the_same_seed_gives_the_same_parts():
         assert torch.equal(*(parts.find_parts(features, 3, by, SIZE, 7) for _ in range(2)))
 
 
+def test_cells_of_one_part_lie_beside_each_other_in_the_plane():
+    features, labels = planted(np.eye(3))
+    features = torch.nn.functional.normalize(features, dim=1)
+    places = parts.embed(features, seed=0)
+    assert places.shape == (len(features), 2)
+    distance = np.linalg.norm(places[:, None] - places[None], axis=-1) + 1e9 * np.eye(len(places))
+    nearest = labels.flatten()[distance.argmin(1)]
+    assert (nearest == labels.flatten()).mean() > 0.99
+    assert np.array_equal(places, parts.embed(features, seed=0))
+    assert parts.embed(features[:4], seed=0).shape == (4, 2)  # fewer than the perplexity asks for
+
+
 def test_what_cannot_be_divided_is_told():
     with pytest.raises(UsageError, match=r"4 cells .* 5 parts"):
         parts.find_parts(torch.rand(4, 2), 5, "kmeans", (2, 2), 0)
@@ -108,12 +120,13 @@ def test_a_part_has_one_colour_where_it_is(tmp_path):
 def test_a_run_of_pictures_has_no_number(tmp_path, capsys):
     arguments = [
         "run", "--method", "pixels", "--dataset", "synthfaces", "--preset", "smoke", "--tasks", "parts", "--json",
-        "--set", "parts.images=4", "--set", "parts.k=3", "--runs", str(tmp_path), "--device", "cpu",
+        "--set", "parts.images=4", "--set", "parts.k=3", "--set", "parts.points=100", "--runs", str(tmp_path), "--device", "cpu",
     ]  # fmt: skip
     assert run_cli(arguments) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["status"], record["metrics"], record["predictions"]) == ("ok", [], [])
     for name in ("parts-nmf.png", "parts-kmeans.png"):
         assert Image.open(tmp_path / record["run"] / name).size == (4 * 96 * ZOOM, 2 * 96 * ZOOM)
+    assert (tmp_path / record["run"] / "parts-tsne.png").is_file()
     assert run_cli([a for a in arguments if a != "--json"]) == 0
     assert "no number: the pictures are beside the record" in capsys.readouterr().out

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lmbench.store import write_atomically
 
 SHOWN_APART = ("epoch", "lr")
@@ -80,6 +82,19 @@ def draw_scale(rows: Sequence[dict[str, Any]], path: Path) -> None:
         axis.axvline(1, color="grey", linestyle=":")
         axis.set(xlabel="zoom-out factor", ylabel=f"{name}, {own[0]['unit']}", ylim=(0, None))
         axis.grid(alpha=0.3)
+    save_figure(figure, path)
+
+
+def draw_embedding(places: np.ndarray, parts: np.ndarray, colours: np.ndarray, path: Path) -> None:
+    """Writes cells embedded in a plane (N, 2), each in the colour (k, 3), 0 to 1, of its part (N,) (LEAD, Fig. 5)."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(5.2, 5.2))
+    axis.scatter(*places.T, c=colours[parts], s=5, linewidths=0)
+    axis.set(xticks=[], yticks=[], aspect="equal")
     save_figure(figure, path)
 
 

@@ -1,6 +1,7 @@
-"""Part discovery: frozen features of many images factorised or clustered together, cell by cell, and drawn.
+"""Part discovery: frozen features of many images factorised, clustered or embedded together, cell by cell, and drawn.
 
-Cheng et al. 2021, Fig. 5, and Karmali et al. 2022 (LEAD), supplement, sec. C, show such pictures and print no number.
+Cheng et al. 2021, Fig. 5, and Karmali et al. 2022 (LEAD), sec. 4.3 and supplement, sec. C and E, show such pictures and print
+no number.
 """
 
 from __future__ import annotations
@@ -13,37 +14,70 @@ from torch import Tensor
 
 from lmbench import progress
 from lmbench.errors import DataError, UsageError
-from lmbench.features import FeatureMaps
-from lmbench.report.parts import draw_parts
+from lmbench.features import Normalise
+from lmbench.report.parts import draw_parts, part_colours
+from lmbench.report.plots import draw_embedding
 from lmbench.seeds import generator_for
 from lmbench.tasks.base import TaskContext
 
 IMAGES_AT_ONCE = 8
 STARTS = 4  # of k-means; the best is kept
 ITERATIONS = 400  # of NMF
+PERPLEXITY = 30  # of t-SNE; the paper does not say its own
 
 
 def run(context: TaskContext) -> None:
-    """Draws ``parts-nmf.png`` and ``parts-kmeans.png`` into the run's folder where they are not there yet.
+    """Draws ``parts-nmf.png``, ``parts-kmeans.png`` and ``parts-tsne.png`` into the run's folder where they are not there yet.
 
     Raises UsageError: no network, an unknown layer, fewer cells than parts. DataError: features that are no numbers.
     """
     settings = context.config.parts
     if context.extractor is None:
         raise UsageError("parts needs a network; this method has none (use --tasks regression).")
-    for by in settings.by:
-        path = context.folder / f"parts-{by}.png"
-        if path.is_file():
-            continue
-        frozen = context.frozen("test").read(settings.size, "global" if by == "kmeans" else "none")
-        frozen = frozen.only(settings.layer) if settings.layer else frozen
-        shown = context.test.first(settings.images)
-        starts = range(0, len(shown), IMAGES_AT_ONCE)
-        batches = (frozen.batch(torch.arange(s, min(s + IMAGES_AT_ONCE, len(shown)))) for s in starts)
-        features = torch.cat([_cells(maps) for maps in batches])
-        seed = int(torch.randint(2**31, (), generator=generator_for(context.config.seed, "parts", by)))
-        progress.say(f"parts: {settings.k} by {by} of {features.shape[1]} channels in {len(shown)} images")
-        draw_parts(shown, [find_parts(features, settings.k, by, (settings.size, settings.size), seed)], path)
+    shown = context.test.first(settings.images)
+    paths = {by: context.folder / f"parts-{by}.png" for by in settings.by}
+    wanted = {by for by, path in paths.items() if not path.is_file()}
+    if "nmf" in wanted:
+        draw_parts(shown, [_divided(context, _features(context, "none"), "nmf")], paths["nmf"])
+    if not wanted & {"kmeans", "tsne"}:
+        return
+    features = _features(context, "global")
+    clusters = _divided(context, features, "kmeans")
+    if "kmeans" in wanted:
+        draw_parts(shown, [clusters], paths["kmeans"])
+    if "tsne" in wanted:
+        generator = generator_for(context.config.seed, "parts", "tsne")
+        chosen = torch.randperm(len(features), generator=generator)[: settings.points]
+        progress.say(f"parts: {len(chosen)} of {len(features)} cells by t-SNE")
+        places = embed(features[chosen], seed=int(torch.randint(2**31, (), generator=generator)))
+        labels = clusters.argmax(1).flatten()[chosen].numpy()
+        draw_embedding(places, labels, part_colours(settings.k) / 255, paths["tsne"])
+
+
+def _features(context: TaskContext, normalise: Normalise) -> Tensor:
+    """(cells, dim): the frozen features of the images that are shown, row by row."""
+    settings = context.config.parts
+    frozen = context.frozen("test").read(settings.size, normalise)
+    frozen = frozen.only(settings.layer) if settings.layer else frozen
+    batches = torch.arange(min(settings.images, len(frozen))).split(IMAGES_AT_ONCE)
+    return torch.cat([frozen.batch(b).materialise().permute(0, 2, 3, 1).flatten(0, 2).cpu() for b in batches])
+
+
+def _divided(context: TaskContext, features: Tensor, by: str) -> Tensor:
+    """(N, k, H, W): the parts of the features; see ``find_parts``."""
+    settings = context.config.parts
+    seed = int(torch.randint(2**31, (), generator=generator_for(context.config.seed, "parts", by)))
+    progress.say(f"parts: {settings.k} by {by} of {len(features)} cells with {features.shape[1]} channels")
+    return find_parts(features, settings.k, by, (settings.size, settings.size), seed)
+
+
+def embed(features: Tensor, seed: int) -> np.ndarray:
+    """(N, 2): features (N, dim) embedded in a plane by t-SNE, neighbours beside each other."""
+    from sklearn.manifold import TSNE
+
+    perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
+    places: np.ndarray = TSNE(2, perplexity=perplexity, random_state=seed).fit_transform(features.numpy())
+    return places
 
 
 def find_parts(features: Tensor, k: int, by: str, size: tuple[int, int], seed: int) -> Tensor:
@@ -79,8 +113,3 @@ def _clusters(features: np.ndarray, k: int, seed: int) -> np.ndarray:
 
     labels = KMeans(k, n_init=STARTS, random_state=seed).fit(features).labels_
     return np.eye(k, dtype=np.float32)[labels]
-
-
-def _cells(maps: FeatureMaps) -> Tensor:
-    """(B * H * W, dim): the descriptors of all cells, row by row."""
-    return maps.materialise().permute(0, 2, 3, 1).flatten(0, 2).cpu()
