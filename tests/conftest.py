@@ -1,13 +1,15 @@
-"""Fixtures that tests share: the data which is not part of the repository, and pixel stores of small trees."""
+"""Fixtures that tests share: data which is not part of the repository, pixel stores of small trees, throw-away plugins."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import datasets
 import pytest
+import torch
+from fake_plugins import make  # noqa: F401  (a fixture)
 
 from lmbench.data.pixels import PixelStore, open_pixels
 from lmbench.plugins import get_plugins
@@ -44,3 +46,11 @@ def pixels(tmp_path: Path) -> Callable[[str, datasets.Dataset], PixelStore]:
         return open_pixels(dataset, f"{name} {next(number)}", "split", steps, tmp_path / "cache")
 
     return build
+
+
+@pytest.fixture
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from lmbench.plugins import Candidate
 
 PluginMaker = Callable[..., Candidate]
+COUNTER = itertools.count()
 
 METHOD = """
 @hookimpl
@@ -47,3 +54,23 @@ def install(folder: Path, distribution: str, entry_points: str, version: str = "
     )
     (info / "entry_points.txt").write_text(textwrap.dedent(entry_points), encoding="utf-8")
     return info
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PluginMaker:
+    """A function that writes a plugin module and gives its candidate."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def make_plugin(source: str, distribution: str = "lmbench-test", api: str = "LMBENCH_API = 1\n") -> Candidate:
+        module = f"throwaway_plugin_{next(COUNTER)}"
+        write_module(tmp_path, module, source, api)
+        return Candidate(module, module, distribution, "1.0")
+
+    return make_plugin
+
+
+def lmbench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own with ``folder`` on its path, as if it were installed there."""
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    command = [sys.executable, "-m", "lmbench", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=120)

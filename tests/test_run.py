@@ -1,10 +1,8 @@
-"""`lmbench run` from end to end on the embedded faces: the record, what is reused, what survives a kill, what is refused."""
+"""`lmbench run` from end to end on the embedded faces: the record, what is reused, what survives a kill."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import json
 import os
 import signal
@@ -17,43 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from small_runs import SMALL, command, recorded, run_here
 
-from lmbench.cli.main import run_cli
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.scoring import iod, matching_error
 from lmbench.records import REQUIRED
 
 EYES = (0, 1)  # of synthfaces
-
-# The smallest run that has every part: a stage of several steps, few-shot draws, all annotations, both tasks.
-SMALL = {
-    "train_images": 16, "test_images": 8, "regression.size": 6, "regression.layers_alone": "()", "matching.pairs": 2,
-    "regression.head_settings.steps": 3, "stages.byol.training.epochs": 3, "stages.byol.training.images": 32,
-    "stages.byol.training.checkpoint_minutes": 0.02,
-}  # fmt: skip
-
-
-def command(runs: Path, *options: str, method: str = "lead", variant: str = "hypercolumn") -> list[str]:
-    """The arguments of a small run."""
-    fixed = ["run", "--method", method, "--variant", variant, "--dataset", "synthfaces", "--preset", "smoke"]
-    fixed += ["--runs", str(runs), "--annotations", "4,all", "--draws", "2", "--device", "cpu", "--precision", "fp32"]
-    settings = SMALL if method == "lead" else {k: v for k, v in SMALL.items() if k.endswith("_images")}
-    return [*fixed, *(part for k, v in settings.items() for part in ("--set", f"{k}={v}")), *options]
-
-
-def run_here(capsys, *arguments: str) -> tuple[int, str, str]:
-    """(exit code, stdout, stderr) of a command line in this process."""
-    capsys.readouterr()
-    code = run_cli(list(arguments))
-    out, err = capsys.readouterr()
-    return code, out, err
-
-
-def recorded(arguments: list[str]) -> dict:
-    """The record (or plan) that a command prints; for fixtures, which have no capsys of their scope."""
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        assert run_cli([*arguments, "--json"]) == 0
-    return json.loads(out.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -345,80 +313,3 @@ def test_a_stage_may_learn_from_the_unlabelled_images_of_the_target(tmp_path):
     )
     without = recorded(command(tmp_path, "--set", "stages.byol.data=target", *options[2:]))
     assert at_home["stages"][0]["key"] == without["stages"][0]["key"] != elsewhere["stages"][0]["key"]
-
-
-# What is refused, each before anything is computed.
-
-USAGE = [
-    (["--method", "laed"], "unknown method 'laed'. Did you mean 'lead'"),
-    (["--dataset", "synthface"], "unknown dataset 'synthface'. Did you mean 'synthfaces'"),
-    (["--preset", "smoek"], "unknown preset 'smoek' of lead; it has smoke, quick, small, paper. Did you mean 'smoke'"),
-    (["--variant", "hypercolum"], "Did you mean 'hypercolumn'"),
-    (["--tasks", "regresion"], "unknown task 'regresion'. Did you mean 'regression'"),
-    (["--pretrain-on", "synthface"], "unknown dataset 'synthface'. Did you mean 'synthfaces'"),
-    (["--vraiant", "x"], "No such option '--vraiant'"),
-    (["--set", "stages.byol.settings.view1.sice=3", "--dry-run"], "view1 has no field 'sice'"),
-    (["--annotations", "17"], "--annotations 17: synthfaces has 16 training images; ask for 1 to 16, or all."),
-    (["--annotations", "0"], "--annotations 0: synthfaces has 16 training images"),
-    (["--annotations", "few"], "--annotations 'few': expected numbers and all"),
-    (["--draws", "0"], "--draws"),
-    (["--config", "/nowhere.toml"], "--config /nowhere.toml: No such file or directory"),
-    (["--set", "stages.byol.training.epoch=3"], "stages.byol.training.epoch is no setting. Did you mean 'epochs'"),
-    (["--set", "stages.byol.settings.momentun=1"], "has no setting 'momentun'"),
-    (
-        ["--set", "read.backbone_settings.weigths=1"],
-        "backbone 'resnet18' has no setting 'weigths'; it has model, weights.",
-    ),
-    (
-        ["--set", "stages.byl.training.epochs=3"],
-        "lead has no stage 'byl'; it has byol, distillation, moco, nmf, projection. Did you mean 'byol'",
-    ),
-    (["--set", "regression.draws=0"], "regression.draws = 0: input should be greater than or equal to 1"),
-    (["--set", "regression.head=softargmax"], "unknown head 'softargmax'. Did you mean 'softargmax_linear'"),
-    (["--set", "regression.head_settings.step=1"], "head 'softargmax_conditioned' has no setting 'step'"),
-    (["--set", "stages.byol.backbone=resnet19"], "unknown backbone 'resnet19'. Did you mean"),
-    (["--set", "stages.byol.training.batch_size=1"], "byol needs batches of at least 2, not 1"),
-    (["--set", "stages=3"], "stages = 3: has settings of its own"),
-    (["--set", "stages.byol=3"], "stages.byol = 3: has settings of its own"),
-    (["--set", "read=3"], "read = 3: has settings of its own"),
-    (["--set", "regression=3"], "regression = 3: has settings of its own"),
-    (["--set", "seed=3"], "seed = 3: the command line says 0; give it by --seed"),
-    (["--set", "nonsense"], "--set 'nonsense': expected a.b=value"),
-]
-
-
-@pytest.mark.parametrize(("options", "message"), USAGE, ids=[" ".join(o) for o, _ in USAGE])
-def test_a_mistake_is_named_with_the_way_out_and_exits_2(capsys, tmp_path, options, message):
-    code, out, err = run_here(capsys, *command(tmp_path / "runs"), *options)
-    assert code == 2
-    assert message in err
-    assert out == "" and not (tmp_path / "runs").exists()
-
-
-def test_a_damaged_configuration_file_is_named_with_its_line(capsys, tmp_path):
-    (tmp_path / "c.toml").write_text("[regression]\ndraws = = 3\n")
-    code, _, err = run_here(capsys, *command(tmp_path / "runs"), "--config", str(tmp_path / "c.toml"))
-    assert code == 2
-    assert "c.toml: not valid TOML" in err and "line 2" in err
-
-
-def test_a_method_without_a_network_is_not_matched(capsys, tmp_path):
-    code, _, err = run_here(
-        capsys, *command(tmp_path, "--tasks", "regression,matching", method="mean_shape", variant="")
-    )
-    assert code == 2
-    assert "mean_shape has no network; it can be judged by --tasks regression alone." in err
-
-
-@pytest.mark.parametrize("below", ["runs", "runs/deeper"])
-def test_a_runs_folder_that_cannot_be_written_exits_1_and_says_why(capsys, tmp_path, below):
-    (tmp_path / "runs").write_text("a file")
-    code, _, err = run_here(capsys, *command(tmp_path / below, method="mean_shape", variant=""))
-    assert code == 1
-    assert str(tmp_path / below) in err and "a file stands where a folder is needed" in err
-
-
-def test_to_require_a_resumption_where_there_is_none_exits_3(capsys, tmp_path):
-    code, _, err = run_here(capsys, *command(tmp_path / "runs"), "--resume", "require")
-    assert code == 3
-    assert "there is no interrupted run" in err
