@@ -66,6 +66,12 @@ class Registry(Generic[S]):
             qualified = " or ".join(f"{e.owner}:{name}" for e in found)
             raise UsageError(f"{self.kind} {name!r} is brought by {len(found)} distributions: ask for {qualified}.")
         if not found:
+            family = next((f for f in self.names() if is_family(f) and name in (f[:-2], f[:-1])), None)
+            if family is not None:
+                summary = self._entries[family][0].spec.summary
+                raise UsageError(
+                    f"{self.kind} {family!r} is a family: name one of it in place of the star ({summary})."
+                )
             raise UsageError(
                 f"unknown {self.kind} {name!r}.{did_you_mean(name, self.names())} "
                 f"`lmbench list {self.kind}s` shows what there is."
