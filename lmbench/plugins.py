@@ -26,7 +26,7 @@ import pluggy
 
 from lmbench import __version__, hookspecs
 from lmbench.errors import LmbenchError, PluginError, UsageError, did_you_mean
-from lmbench.registry import Entry, Registry, family_member
+from lmbench.registry import Entry, Registry, family_member, is_family, no_member
 from lmbench.spec_fields import complaints
 from lmbench.specs import (
     API_VERSION,
@@ -98,8 +98,8 @@ class Plugins:
     def find(self, kind: str, name: str) -> Entry[Any]:
         """The entry of a component; a family's member comes with its own spec where the family describes its members.
 
-        Raises UsageError for an unknown or ambiguous name, telling of disabled plugins; what the member's files make it
-        raise.
+        Raises UsageError for an unknown or ambiguous name, telling of disabled plugins, and for a family itself; what the
+        member's files make it raise.
         """
         try:
             entry = self.registry(kind).get(name)
@@ -109,6 +109,8 @@ class Plugins:
                 hint = f" {', '.join(broken)} could not be loaded: see `lmbench plugin doctor`."
                 raise UsageError(str(error) + hint) from None
             raise
+        if is_family(name):
+            raise no_member(name, entry)
         if isinstance(entry.spec, DatasetSpec) and entry.spec.describe:
             return replace(entry, spec=entry.spec.member(family_member(entry.spec.name, name)))
         return entry

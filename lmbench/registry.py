@@ -68,10 +68,7 @@ class Registry(Generic[S]):
         if not found:
             family = next((f for f in self.names() if is_family(f) and name in (f[:-2], f[:-1])), None)
             if family is not None:
-                summary = self._entries[family][0].spec.summary
-                raise UsageError(
-                    f"{self.kind} {family!r} is a family: name one of it in place of the star ({summary})."
-                )
+                raise no_member(name, self._entries[family][0])
             raise UsageError(
                 f"unknown {self.kind} {name!r}.{did_you_mean(name, self.names())} "
                 f"`lmbench list {self.kind}s` shows what there is."
@@ -102,6 +99,14 @@ class Registry(Generic[S]):
 def is_family(name: str) -> bool:
     """Whether a name stands for a family (``timm/*``, ``images:*``)."""
     return name[-2:] in ("/*", ":*")
+
+
+def no_member(name: str, family: Entry[S]) -> UsageError:
+    """The error of a family's name where one of its members is wanted."""
+    kind, spec = family.spec.kind, family.spec
+    return UsageError(
+        f"unknown {kind} {name!r}: {spec.name} is a family; name one of it in place of the star ({spec.summary})."
+    )
 
 
 def is_member(family: str, name: str) -> bool:

@@ -112,7 +112,7 @@ def test_a_terminal_gets_a_table_with_every_name(
 def test_every_component_can_be_described(capsys: pytest.CaptureFixture[str], kind: str, name: str) -> None:
     text = out(capsys, "describe", kind, name)
     facts = json.loads(out(capsys, "describe", f"{kind}s", name, "--json"))
-    spec = get_plugins().find(kind, name).spec
+    spec = get_plugins().registry(kind).get(name).spec
     assert facts["name"] == spec.name
     assert facts["summary"] in text
     assert facts["settings"].keys() == dict(spec.settings).keys()
@@ -206,3 +206,11 @@ def test_components_of_one_name_are_listed_by_their_qualified_names(
     assert {"lmbench:ols", "lmbench-another_ols:ols"} <= set(names)
     assert "ols" not in names
     assert captured.err.startswith("warning: lmbench-broken_plugin could not be loaded")
+
+
+def test_a_family_can_be_described_and_not_used(capsys):
+    assert run_cli(["describe", "dataset", "folder:*"]) == 0
+    assert run_cli(["data", "verify", "folder:*"]) == 2
+    assert "folder:* is a family; name one of it in place of the star" in capsys.readouterr().err
+    assert run_cli(["run", "--method", "random", "--dataset", "synthfaces", "--set", "read.backbone=timm/*"]) == 2
+    assert "timm/* is a family" in capsys.readouterr().err

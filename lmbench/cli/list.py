@@ -82,7 +82,7 @@ def describe(kind: str, name: str, as_json: bool) -> None:
         info = find_plugin(plugins.infos, name)
         click.echo(to_json(info.to_json()) if as_json else as_text(info.to_json()))
         return
-    entry = plugins.find(kind, name)
+    entry = plugins.registry(kind).get(name) if is_family(name) else plugins.find(kind, name)
     facts = outline(entry, plugins.registry(kind).clashes()) | everything(entry.spec)
     click.echo(to_json(facts) if as_json else as_text(facts))
 
