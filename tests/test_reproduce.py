@@ -115,6 +115,15 @@ def test_a_plan_runs_and_writes_nothing(lab):
     assert [r["cells"] for r in plan["runs"]] == [3, 1] and plan["dataset_map"]["aflw_m"] == "synthfaces"
 
 
+def test_the_plan_of_a_table_whose_data_is_not_here_shows_its_runs_all_the_same(lab):
+    code, out, _ = lab("lead2022/table5", "--plan", maps="", preset="paper")
+    assert code == 0 and "aflw_m is not at" in out
+    assert "wait for data, stage byol, stage distillation, judge by regression" in out
+    _, out, _ = lab("lead2022/table5", "--plan", "--json", maps="", preset="paper")
+    runs = json.loads(out)["runs"]
+    assert len(runs) == 9 and sum(r["cells"] for r in runs) == 54 and {r["record"] for r in runs} == {None}
+
+
 def test_finished_runs_are_taken_and_not_done_again(lab):
     lab(FIRST)
     text = lab.file.read_bytes()

@@ -134,9 +134,10 @@ def show_coverage(as_json: bool, in_full: bool) -> None:
 def show_plan(plan: TablePlan, prospects: list[Prospect], as_json: bool) -> None:
     """The runs behind a table and what each needs; then why cells are left without one."""
     from lmbench.reproduction import table
+    from lmbench.reproduction.running import Prospect
 
     runs: list[dict[str, Any]] = []
-    for prospect in prospects:
+    for prospect in [*prospects, *map(Prospect, plan.waiting)]:
         config = prospect.run.config
         runs.append(
             {

@@ -69,6 +69,8 @@ class TablePlan:
     request: Request
     cells: list[Cell]
     runs: list[PlannedRun] = field(default_factory=list)
+    waiting: list[PlannedRun] = field(default_factory=list)
+    """Runs whose data is not here; their cells have gaps."""
     gaps: dict[int, Gap] = field(default_factory=dict)
     notes: dict[int, str] = field(default_factory=dict)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,13 @@ class Prospect:
 
     @property
     def action(self) -> str:
-        """In words: reuse of a record, or what its stages need."""
+        """In words: reuse of a record, or what its stages need; all of them where the data is not here."""
         if self.record is not None:
             return f"reuse {self.record['run']}"
-        if self.job is None:
-            return "nothing"
         words = {"reuse": "reuse", "continue": "go on with", "train": "train", "share": "share"}
         done = [f"{words[a['action']]} {a['stage']}" for a in self.actions]
+        if self.job is None:
+            done = ["wait for data", *(f"stage {name}" for name in self.run.config.stages)]
         return ", ".join([*done, f"judge by {' and '.join(self.run.config.tasks)}"])
 
 
@@ -175,6 +175,7 @@ def _from_records_alone(run: PlannedRun, plan: TablePlan, records: list[dict[str
     if record is None:
         assert run.absent is not None
         plan.gaps |= dict.fromkeys(run.targets, run.absent)
+        plan.waiting.append(replace(run))
         run.targets = {}
     said_so = "from the record alone, the data is not here"
     run.differs = {n: f"{told}; {said_so}".removeprefix("; ") for n, told in run.differs.items()}
