@@ -15,6 +15,13 @@ from lmbench.errors import DataError
 from lmbench.specs import Preprocessing
 
 
+def encode_mask(classes: np.ndarray) -> bytes:
+    """The classes (H, W) of an image's pixels as an encoded 8-bit PNG, as ``decode_mask`` reads it."""
+    buffer = io.BytesIO()
+    Image.fromarray(classes.astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def decode_mask(row: Mapping[str, Any], classes: int) -> Image.Image:
     """The classes of an image's pixels, before preprocessing. Raises DataError: damaged, or a label that is no class."""
     name = row["source_id"]

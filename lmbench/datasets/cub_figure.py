@@ -5,7 +5,6 @@ A mask is a grey image, brighter where more annotators saw the bird; the figure 
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import datasets
@@ -13,6 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from lmbench import progress
+from lmbench.data.masks import encode_mask
 from lmbench.data.originals import complete
 from lmbench.data.schema import landmark_dataset
 from lmbench.datasets.cub import GET, benchmark_birds
@@ -30,16 +30,16 @@ def load(root: Path) -> dict[str, datasets.Dataset]:
     folder = mask_folder(root)
     splits, expected = {}, []
     for split, birds in lists.items():
-        files = [root / "images" / name for name in birds.names]
-        expected += files
-        there = [i for i, file in enumerate(files) if file.is_file()]
-        names = [birds.names[i] for i in there]
+        expected += [root / "images" / name for name in birds.names]
+        names = [name for name in birds.names if (root / "images" / name).is_file()]
         masks = []
         with progress.task(f"reading masks of cub_figure {split}", len(names)) as bar:
             for name in names:
                 masks.append(read_mask(folder / Path(name).with_suffix(".png")))
                 bar.advance()
-        splits[split] = landmark_dataset([files[i] for i in there], names, masks=masks, where=f"cub_figure {split}")
+        splits[split] = landmark_dataset(
+            [root / "images" / name for name in names], names, masks=masks, where=f"cub_figure {split}"
+        )
         splits[split].info.description = remark
     return complete("cub_figure", expected, splits, GET)
 
@@ -63,6 +63,4 @@ def read_mask(path: Path) -> bytes:
         raise DataError(f"cub_figure: {path} cannot be read ({error}); fetch it again.") from None
     if not figure.any():
         raise DataError(f"cub_figure: {path} shows no bird: no pixel is brighter than half.")
-    buffer = io.BytesIO()
-    Image.fromarray(figure.astype(np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return encode_mask(figure)

@@ -6,7 +6,6 @@ where it is brighter than half.
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import datasets
@@ -14,6 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from lmbench import progress
+from lmbench.data.masks import encode_mask
 from lmbench.data.schema import landmark_dataset
 from lmbench.errors import DataError
 
@@ -67,9 +67,7 @@ def read_mask(folder: Path, name: str) -> bytes:
     values[0][values[0] <= FOREGROUND] = 0
     labels = np.where(values.max(0) > FOREGROUND, values.argmax(0), 0)
     labels[labels == HAIR] = 0
-    buffer = io.BytesIO()
-    Image.fromarray(labels.astype(np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return encode_mask(labels)
 
 
 def _split(root: Path, split: str, ids: list[str]) -> datasets.Dataset:

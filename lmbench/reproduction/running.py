@@ -175,7 +175,7 @@ def _from_records_alone(run: PlannedRun, plan: TablePlan, records: list[dict[str
     if record is None:
         assert run.absent is not None
         plan.gaps |= dict.fromkeys(run.targets, run.absent)
-        plan.waiting.append(replace(run))
+        plan.waiting.append(replace(run))  # with its cells, which this one loses
         run.targets = {}
     said_so = "from the record alone, the data is not here"
     run.differs = {n: f"{told}; {said_so}".removeprefix("; ") for n, told in run.differs.items()}
