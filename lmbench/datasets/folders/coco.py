@@ -122,4 +122,11 @@ def _sample(
         visible=values[:, 2] >= least,
         box=(left - first_pixel, top - first_pixel, width, height) if width > 0 and height > 0 else None,
         label=str(annotation["id"]),
+        size=_size(image),
     )
+
+
+def _size(image: dict[str, Any]) -> tuple[int, int] | None:
+    """Width and height where the file states both as whole numbers."""
+    width, height = image.get("width"), image.get("height")
+    return (width, height) if isinstance(width, int) and isinstance(height, int) and width > 0 < height else None

@@ -19,7 +19,7 @@ class Sample:
 
     ``points`` (L, 2) pixels, x before y, the first pixel's centre being 0; ``visible`` (L,). ``image`` is the path as
     the annotation has it, ``file`` the annotation. ``label`` tells the objects of an image apart. ``photo`` and ``id``
-    are known once the image is found.
+    are known once the image is found. ``size``: width and height of the image as the annotation states them.
     """
 
     image: str
@@ -31,6 +31,7 @@ class Sample:
     split: str = ""
     photo: Path = Path()
     id: str = ""
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
