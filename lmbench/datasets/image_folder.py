@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from lmbench.data.schema import landmark_dataset
+from lmbench.data.walking import walk
 from lmbench.errors import DataError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
@@ -23,9 +24,11 @@ def load(root: Path, argument: str) -> dict[str, datasets.Dataset]:
     folder = Path(argument).expanduser()
     if not folder.is_dir():
         raise DataError(f"images:{argument}: there is no such folder.")
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
+    walked = walk(folder)
+    files = [f for f in walked.files if f.suffix.lower() in SUFFIXES]
     if not files:
-        raise DataError(f"images:{argument}: no image file in it or below ({', '.join(sorted(SUFFIXES))}).")
+        said = f" ({walked.said()})" if walked.left_out else ""
+        raise DataError(f"images:{argument}: no image file in it or below ({', '.join(sorted(SUFFIXES))}){said}.")
     boxes = np.array([_central_square(f) for f in files], np.float32)
     return {
         "train": landmark_dataset(

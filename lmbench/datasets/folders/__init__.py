@@ -101,6 +101,7 @@ def _read(argument: str, place: str, images: int, state: tuple[Any, ...]) -> Mem
         framed,
         *_unseen(found, splits["train"]),
         *([f"{unused} of {len(photos)} images are not used"] if unused > 0 else []),
+        *filter(None, [photos.walked.said()]),
     )
     left_out = [n for n in found.notes if "left out" in n]
     if left_out:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from lmbench.data.walking import walk
 from lmbench.datasets.folders.samples import Sample
 from lmbench.datasets.image_folder import SUFFIXES
 from lmbench.errors import DataError
@@ -18,21 +19,14 @@ class Photos:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.walked = walk(folder)
         self.others: list[Path] = []
         self._by_name: dict[str, list[Path]] = defaultdict(list)
-        seen: set[str] = set()
-        for place, subfolders, files in os.walk(folder, followlinks=True):
-            here = os.path.realpath(place)
-            subfolders[:] = sorted(s for s in subfolders if not s.startswith(".")) if here not in seen else []
-            if here in seen:  # a link that leads back up
-                continue
-            seen.add(here)
-            for name in sorted(files):
-                path = Path(place) / name
-                if path.suffix.lower() in SUFFIXES:
-                    self._by_name[name].append(path)
-                elif not name.startswith(".") and path.is_file():
-                    self.others.append(path)
+        for path in self.walked.files:
+            if path.suffix.lower() in SUFFIXES:
+                self._by_name[path.name].append(path)
+            else:
+                self.others.append(path)
 
     def __len__(self) -> int:
         return sum(map(len, self._by_name.values()))
