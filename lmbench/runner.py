@@ -254,7 +254,12 @@ def describe(
             "fingerprint": job.target.fingerprint,
             "counts": {split: len(d) for split, d in job.target.splits.items()},
             "used": {"train": config.train_images, "test": config.test_images},
-            "preprocessing": {"resize": preprocessing.resize, "crop": preprocessing.crop, "size": preprocessing.size},
+            "preprocessing": {
+                "resize": preprocessing.resize,
+                "crop": preprocessing.crop,
+                "size": preprocessing.size,
+                **({"centres": preprocessing.centres} if preprocessing.centres != "papers" else {}),
+            },
             "pixels_sha256": {s: job.target.pixels(s).pixels_sha256 for s in ("train", "test")},
             "pretraining_fingerprint": job.source.fingerprint if job.source else None,
             "notes": list(job.target.spec.notes),

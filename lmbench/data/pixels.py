@@ -30,7 +30,7 @@ from lmbench.errors import DataError
 from lmbench.specs import Preprocessing
 from lmbench.store import building
 
-FORMAT = 2  # of the files of a store; another one is built anew
+FORMAT = 3  # of the files of a store; another one is built anew
 READ_AHEAD = 256
 ANNOTATIONS = ("landmarks", "visible", "identity", "source_ids", "source_scale")
 
@@ -117,8 +117,17 @@ def transform_points(points: np.ndarray, boxes: np.ndarray, sides: np.ndarray, s
 
     ``boxes`` (N, 4) as in the schema, ``sides`` (N, 2): width and height of the part that is resized.
     """
-    moved = (points.astype(np.float64) - boxes[:, None, :2]) * (steps.resize / sides[:, None, :]) - steps.crop
+    origin, half = boxes[:, None, :2], steps.half
+    scale = steps.resize / sides[:, None, :]
+    moved = (points.astype(np.float64) + half - origin) * scale - half - steps.crop
     return moved.astype(np.float32)
+
+
+def restore_points(points: np.ndarray, boxes: np.ndarray, sides: np.ndarray, steps: Preprocessing) -> np.ndarray:
+    """(N, L, 2) float64: landmarks in pixels of the source images; the inverse of `transform_points`."""
+    origin, half = boxes[:, None, :2], steps.half
+    scale = sides[:, None, :] / steps.resize
+    return np.asarray((points.astype(np.float64) + half + steps.crop) * scale - half + origin)
 
 
 def preprocess_image(
