@@ -131,30 +131,6 @@ def test_a_member_that_climbs_out_is_refused_by_name(
     assert not [f for f in (tmp_path / "data" / "prepared").iterdir() if f.is_dir()]
 
 
-@pytest.mark.parametrize("kind", ["symlink", "hardlink", "device", "through a link"])
-def test_a_link_that_leads_out_and_a_device_are_refused(tmp_path: Path, kind: str) -> None:
-    with tarfile.open(tmp_path / "a.tar", "w") as tarred:
-        link = tarfile.TarInfo("inner/link")
-        link.type = {"hardlink": tarfile.LNKTYPE, "device": tarfile.CHRTYPE}.get(kind, tarfile.SYMTYPE)
-        link.linkname = str(tmp_path)
-        tarred.addfile(link)
-    (tmp_path / "out").mkdir()
-    if kind == "through a link":
-        (tmp_path / "out" / "inner").mkdir()
-        (tmp_path / "out" / "inner" / "link").symlink_to(tmp_path)
-    with pytest.raises(DataError, match="the member 'inner/link' is refused"):
-        unpack(tmp_path / "a.tar", tmp_path / "out")
-
-
-def test_a_link_within_an_archive_is_kept(tmp_path: Path) -> None:
-    write_image(tmp_path / "in" / "a.png")
-    (tmp_path / "in" / "b.png").symlink_to("a.png")
-    archive = packed(tmp_path / "in", tmp_path / "a.tar")
-    for _ in range(2):
-        unpack(archive, tmp_path / "out")
-    assert (tmp_path / "out" / "b.png").read_bytes() == (tmp_path / "in" / "a.png").read_bytes()
-
-
 def test_what_was_unpacked_before_is_not_written_again(tmp_path: Path) -> None:
     for i in range(3):
         write_image(tmp_path / "in" / f"{i}.png", seed=i)
