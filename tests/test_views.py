@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import ks_2samp
 from torch.nn import functional
+from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms import functional as reference
 
 from lmbench.training.augment import ViewSettings, draw_views
@@ -69,7 +73,7 @@ def test_crops_have_the_area_and_aspect_asked_for_and_lie_in_the_window(low, win
     fraction = steps / window
     assert (fraction <= 1 + 1e-4).all()
     assert (fraction.prod(-1) <= 1 + 1e-4).all()
-    inside = (fraction < 1 - 1e-4).all(-1)  # neither side was cut at the window
+    inside = (fraction < 1 - 1e-4).all(-1)  # not the whole window, which is what is left after ten tries
     assert (fraction[inside].prod(-1) >= low - 1e-4).all()
     aspect = fraction[inside, 0] / fraction[inside, 1]
     assert (aspect >= 0.75 - 1e-3).all() and (aspect <= 4 / 3 + 1e-3).all()
@@ -77,6 +81,39 @@ def test_crops_have_the_area_and_aspect_asked_for_and_lie_in_the_window(low, win
     assert (centre - steps / 2 >= (1 - window) / 2 - 1e-3).all() and (
         centre + steps / 2 <= (1 + window) / 2 + 1e-3
     ).all()
+
+
+def drawn_sides(wanted, count):
+    """(count, 2): width and height of drawn crops as fractions of the window."""
+    views = draw_views(coordinates(64, count), replace(wanted, size=4), seeded(1))
+    spans = torch.stack((views[:, 0, 1, 2] - views[:, 0, 1, 1], views[:, 1, 2, 1] - views[:, 1, 1, 1]), -1) * 4
+    return spans / wanted.window
+
+
+@pytest.mark.parametrize(
+    ("scale", "ratio"),
+    [((0.08, 1.0), (3 / 4, 4 / 3)), ((0.85, 1.0), (0.9, 1.1)), ((0.9, 1.0), (0.5, 2.0)), ((0.6, 1.0), (1.2, 1.5))],
+)
+def test_crops_are_distributed_as_torchvisions_random_resized_crop(scale, ratio):
+    torch.manual_seed(0)
+    canvas = torch.empty(1, 2000, 2000)  # so large that its whole pixels do not tell
+    count = 3000
+    boxes = [RandomResizedCrop.get_params(canvas, list(scale), list(ratio)) for _ in range(count)]
+    expected = np.array([(width, height) for _, _, height, width in boxes]) / 2000
+    found = drawn_sides(replace(PLAIN, scale=scale, ratio=ratio, window=0.8), count).numpy()
+    for name, of in {
+        "width": lambda s: s[:, 0],
+        "height": lambda s: s[:, 1],
+        "area": lambda s: s.prod(1),
+        "aspect": lambda s: s[:, 0] / s[:, 1],
+    }.items():
+        gap = ks_2samp(of(found).round(3), of(expected).round(3)).statistic  # the whole window is exactly 1
+        assert gap < 0.045, f"{name}: {gap:.3f}"  # 1.36 sqrt(2 / 3000) = 0.035 is the 5 % level of one of them
+
+
+def test_a_crop_that_never_fits_is_the_largest_central_one():
+    whole = replace(PLAIN, scale=(1.0, 1.0), ratio=(1.2, 1.5))
+    torch.testing.assert_close(drawn_sides(whole, 5), torch.tensor([[1, 1 / 1.2]] * 5), rtol=0, atol=1e-3)
 
 
 def soft_colours(count=6):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lmbench.errors import UsageError, did_you_mean
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as torchvision's greyscale
+TRIES = 10  # of a crop that fits, as torchvision's RandomResizedCrop
 
 
 @dataclass(frozen=True)
@@ -69,17 +70,15 @@ def _uniform(count: int, low: float, high: float, generator: torch.Generator) ->
 
 def _crop_grid(count: int, settings: ViewSettings, generator: torch.Generator, frame: torch.Size) -> Tensor:
     """(B, size, size, 2): where each pixel of the view is read, in [-1, 1] with ``align_corners=False``."""
-    area = _uniform(count, *settings.scale, generator)
-    log_ratio = _uniform(count, math.log(settings.ratio[0]), math.log(settings.ratio[1]), generator)
-    width = (area * log_ratio.exp()).sqrt().clamp(max=1.0) * settings.window
-    height = (area / log_ratio.exp()).sqrt().clamp(max=1.0) * settings.window
+    aspect = frame[1] / frame[0]
+    sides = settings.window * _crop_sides(count, settings, generator)
+    width, height = sides.unbind(-1)
     free_x, free_y = settings.window - width, settings.window - height
     x = (2 * torch.rand(count, generator=generator) - 1) * free_x
     y = (2 * torch.rand(count, generator=generator) - 1) * free_y
     flip = torch.where(torch.rand(count, generator=generator) < settings.flip_p, -1.0, 1.0)
     angle = _uniform(count, -settings.rotation, settings.rotation, generator) * (math.pi / 180)
     cos, sin = angle.cos(), angle.sin()
-    aspect = frame[1] / frame[0]
     theta = torch.stack(
         [
             torch.stack([width * cos * flip, -height * sin / aspect, x], -1),
@@ -88,6 +87,21 @@ def _crop_grid(count: int, settings: ViewSettings, generator: torch.Generator, f
         1,
     )
     return nn.functional.affine_grid(theta, [count, 3, settings.size, settings.size], align_corners=False)
+
+
+def _crop_sides(count: int, settings: ViewSettings, generator: torch.Generator) -> Tensor:
+    """(B, 2): width and height of each crop as fractions of the window, drawn as torchvision's RandomResizedCrop does.
+
+    A crop that does not fit is drawn again, `TRIES` times at most; then it is the largest central one of an allowed ratio.
+    All tries are drawn at once, so that what is drawn next does not depend on how many were needed.
+    """
+    area = _uniform(count * TRIES, *settings.scale, generator)
+    ratio = _uniform(count * TRIES, math.log(settings.ratio[0]), math.log(settings.ratio[1]), generator).exp()
+    tries = torch.stack([(area * ratio).sqrt(), (area / ratio).sqrt()], -1).view(count, TRIES, 2)
+    fits = (tries <= 1).all(-1)
+    first = tries[torch.arange(count), fits.int().argmax(1)]  # the first that fits; any where none does
+    largest = min(1.0, settings.ratio[1]), min(1.0, 1 / settings.ratio[0])
+    return torch.where(fits.any(1)[:, None], first, torch.tensor(largest))
 
 
 def _recolour(views: Tensor, settings: ViewSettings, generator: torch.Generator) -> Tensor:
