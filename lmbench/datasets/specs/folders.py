@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lmbench.datasets.specs.faces import PAPERS_FACES
-from lmbench.specs import DatasetSpec
+from lmbench.specs import DatasetSpec, Framing
 
 FOLDERS = [
     DatasetSpec(
@@ -12,6 +12,7 @@ FOLDERS = [
         target="lmbench.datasets.image_folder:load",
         splits={"train": None},
         preprocessing=PAPERS_FACES,
+        framing=Framing(kind="central"),
         notes=("every image is cut to its central square",),
     ),
     DatasetSpec(
