@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from lmbench.errors import DataError, StaleError
-from lmbench.measuring import Measured, measured
-from lmbench.metrics.aggregates import interval
+from lmbench.measuring import Measured, interval_of, measured
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.pixels import Confusions, read_stored
 from lmbench.plugins import Plugins
@@ -25,7 +24,8 @@ Key = tuple[str, str, str | None, int | str | None]
 
 @dataclass(frozen=True)
 class Comparison:
-    """One number of both runs. ``difference`` is a - b, ``ci95`` its interval over resampled images.
+    """One number of both runs. ``difference`` is a - b, ``ci95`` its interval over resampled images, None where there
+    is one image or one draw.
 
     ``better_share``: in how many of the resamples A is better, ties counting half.
     """
@@ -37,15 +37,15 @@ class Comparison:
     a: float
     b: float
     difference: float
-    ci95: tuple[float, float]
-    better_share: float
+    ci95: tuple[float, float] | None
+    better_share: float | None
     unit: str
     higher_is_better: bool
     images: int
 
     def entry(self) -> dict[str, Any]:
         """As a JSON object."""
-        return {**asdict(self), "ci95": list(self.ci95)}
+        return {**asdict(self), "ci95": list(self.ci95) if self.ci95 else None}
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def compare(
             if key in theirs:
                 _as_recorded(a, key, number)
                 _as_recorded(b, key, theirs[key])
-                found.append(_compared(key, number, theirs[key]))
+                found.append(_compared(key, number, theirs[key], mine))
     if not found:
         raise StaleError(f"{a.name} and {b.name} share no number: they were judged by other tasks or annotations.")
     return found
@@ -115,20 +115,21 @@ def _key(number: Measured, predictions: Predictions | Confusions) -> Key:
     return predictions.task, number.metric.name, number.subset, predictions.n_annotations
 
 
-def _compared(key: Key, a: Measured, b: Measured) -> Comparison:
+def _compared(key: Key, a: Measured, b: Measured, predictions: Predictions | Confusions) -> Comparison:
     differences = a.samples - b.samples
     gains = differences if a.metric.higher_is_better else -differences
     gains = gains[~np.isnan(gains)]
+    bounds = interval_of(a, differences, predictions)
     values = float(a.result.aggregate.mean()), float(b.result.aggregate.mean())
     return Comparison(
         *key,
         *values,
         difference=values[0] - values[1],
-        ci95=interval(differences),
-        better_share=float(((gains > 0) + 0.5 * (gains == 0)).mean()),
+        ci95=bounds,
+        better_share=float(((gains > 0) + 0.5 * (gains == 0)).mean()) if bounds else None,
         unit=a.metric.unit,
         higher_is_better=a.metric.higher_is_better,
-        images=int((~np.isnan(a.result.values)).any((0, 2)).sum()),
+        images=a.images,
     )
 
 

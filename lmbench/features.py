@@ -213,6 +213,16 @@ class Extractor(nn.Module):
         self.normalise: Normalise = normalise
         self.eval()
 
+    @classmethod
+    def of(
+        cls, network: nn.Module, layers: Sequence[str], size: int | tuple[int, int], normalise: Normalise
+    ) -> Extractor:
+        """The extractor of a frozen network; ``("*",)``: all its maps, which a family's members tell when they are asked."""
+        if tuple(layers) == ("*",):
+            with torch.no_grad():
+                layers = tuple(reversed(network.eval()(torch.zeros(1, 3, 96, 96))))
+        return cls(network, layers, size, normalise)
+
     def train(self, mode: bool = True) -> Extractor:
         """Stays in eval mode: what is frozen keeps its statistics, whatever module it is put into."""
         del mode

@@ -31,6 +31,11 @@ class Measured:
     result: MetricResult
     samples: np.ndarray
 
+    @property
+    def images(self) -> int:
+        """How many images (or pairs of them) are scored."""
+        return int((~np.isnan(self.result.values)).any((0, 2)).sum())
+
 
 def measured(predictions: Predictions | Confusions, plugins: Plugins) -> Iterator[Measured]:
     """The numbers of all metrics of the predictions, the whole before its parts; a part that is never visible has none."""
@@ -72,9 +77,22 @@ def check_measurable(predictions: Predictions, plugins: Plugins) -> None:
         spec.load()(predictions)
 
 
+def interval_of(
+    found: Measured, samples: np.ndarray, predictions: Predictions | Confusions
+) -> tuple[float, float] | None:
+    """The 95 % interval of resampled numbers, or None where one image, one pair or one draw of several stands behind them:
+    drawn anew, one is always the same, and no interval of nothing is to be read as certainty.
+    """
+    one_draw = predictions.n_annotations not in (None, "all") and len(found.result.aggregate) < 2
+    if one_draw or found.images < 2 or np.isnan(samples).all():
+        return None
+    return interval(samples)
+
+
 def _row(found: Measured, predictions: Predictions | Confusions) -> dict[str, Any]:
     values, aggregate = found.result.values, found.result.aggregate
     draws = len(aggregate) if predictions.n_annotations not in (None, "all") else None
+    bounds = interval_of(found, found.samples, predictions)
     return {
         "task": predictions.task,
         "metric": found.metric.name,
@@ -83,8 +101,8 @@ def _row(found: Measured, predictions: Predictions | Confusions) -> dict[str, An
         "value": float(aggregate.mean()),
         "std": float(aggregate.std(ddof=1)) if draws and draws > 1 else None,
         "draws": draws,
-        "ci95": list(interval(found.samples)),
-        "images": int((~np.isnan(values)).any((0, 2)).sum()),
+        "ci95": list(bounds) if bounds else None,
+        "images": found.images,
         "points": int((~np.isnan(values[0])).sum()),
         "unit": found.metric.unit,
         "higher_is_better": found.metric.higher_is_better,

@@ -6,7 +6,7 @@ import copy
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -259,7 +259,10 @@ def describe(
                 "crop": preprocessing.crop,
                 "size": preprocessing.size,
                 **({"centres": preprocessing.centres} if preprocessing.centres != "papers" else {}),
+                **({"fill": preprocessing.fill} if preprocessing.fill else {}),
             },
+            "framing": asdict(job.target.spec.framing) if job.target.spec.framing else None,
+            "landmarks": list(job.target.spec.landmark_names),
             "pixels_sha256": {s: job.target.pixels(s).pixels_sha256 for s in ("train", "test")},
             "pretraining_fingerprint": job.source.fingerprint if job.source else None,
             "notes": list(job.target.spec.notes),
@@ -310,10 +313,7 @@ def _all_maps(job: Job, backbone: str) -> tuple[str, ...]:
 
 
 def _extractor(job: Job, network: torch.nn.Module, layers: tuple[str, ...]) -> Extractor:
-    if layers == ("*",):  # of a family, whose members tell their maps when they are asked
-        with torch.no_grad():
-            layers = tuple(reversed(network.eval()(torch.zeros(1, 3, 96, 96))))
-    return Extractor(network, layers, job.config.regression.size, job.config.read.normalise).to(job.device)
+    return Extractor.of(network, layers, job.config.regression.size, job.config.read.normalise).to(job.device)
 
 
 def _probe(job: Job, stage: StageConfig) -> Callable[[Objective, int], dict[str, float]] | None:

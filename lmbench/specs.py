@@ -116,6 +116,35 @@ class Preprocessing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Framing:
+    """Which part of a source image the preprocessing of a dataset is given: its box, and what that is made of.
+
+    ``kind``: the ``whole`` image; its ``central`` square; the whole image ``padded`` to a square; one ``fixed`` box of
+    images that are all ``image`` pixels large; a ``box`` of the object that the dataset states; or the extent of the
+    annotated ``landmarks``, which nobody has for a new image. Sides of the last two and of ``padded`` are multiplied by
+    ``factor`` about the box's centre; ``square``: its longer side is, and the frame is a square in whole pixels.
+    ``of`` says what the box holds. ``rule``: a lazy target for another way, called with boxes (N, 4) of the object and the
+    images' sizes (N, 2), returns frames (N, 4).
+    """
+
+    kind: Literal["whole", "central", "padded", "fixed", "box", "landmarks"]
+    of: str = ""
+    factor: float = 1.0
+    square: bool = False
+    box: tuple[float, float, float, float] | None = None
+    image: tuple[int, int] | None = None
+    rule: str = ""
+
+    @property
+    def from_labels(self) -> bool:
+        """Whether the frame of a new image must be told: it is made of what only annotated images have."""
+        return self.kind in ("box", "landmarks")
+
+
+WHOLE_IMAGE = Framing(kind="whole")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetSpec(Spec):
     """Images + landmarks + visibility + identity with named splits.
 
@@ -127,6 +156,8 @@ class DatasetSpec(Spec):
 
     splits: Mapping[str, int | None]
     preprocessing: Preprocessing
+    framing: Framing | None = None
+    """What the box of a sample is made of, so that `lmbench predict` frames new images alike; ``None``: not stated."""
     landmark_names: tuple[str, ...] = ()
     eyes: tuple[int, int] | None = None
     swap_pairs: tuple[tuple[int, int], ...] = ()

@@ -47,8 +47,8 @@ def compare(run_a: Path, run_b: Path, tasks: str, across_heads: bool, as_json: b
             f"{c.a:.2f}",
             f"{c.b:.2f}",
             f"{c.difference:+.2f}",
-            f"{c.ci95[0]:+.2f} .. {c.ci95[1]:+.2f}",
-            f"{100 * c.better_share:.1f} %",
+            f"{c.ci95[0]:+.2f} .. {c.ci95[1]:+.2f}" if c.ci95 else "-",
+            "-" if c.better_share is None else f"{100 * c.better_share:.1f} %",
         ]
         for c in found
     ]

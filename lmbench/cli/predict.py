@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmbench.cli.given_boxes import FILLING, regions_of
 from lmbench.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from lmbench.prediction import Prediction
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--box",
+    "boxes",
+    multiple=True,
+    metavar="LEFT,TOP,WIDTH,HEIGHT",
+    help="The object's box in pixels: one for all images, one for each in order, or several of one image.",
+)
+@click.option(
+    "--boxes",
+    "table",
+    default="",
+    metavar="FILE|whole|central",
+    help="Table of boxes (image,left,top,width,height); or: the object fills the whole image, or its central square.",
+)
 @click.option(
     "-o",
     "--output",
@@ -23,10 +42,20 @@ from lmbench.errors import DataError, UsageError
 @click.option("--force", is_flag=True, help="Replace an existing picture.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the landmarks as JSON instead of a table.")
-def predict(run: Path, images: tuple[Path, ...], output: Path | None, force: bool, device: str, as_json: bool) -> None:
+def predict(
+    run: Path,
+    images: tuple[Path, ...],
+    boxes: tuple[str, ...],
+    table: str,
+    output: Path | None,
+    force: bool,
+    device: str,
+    as_json: bool,
+) -> None:
     """Predict the landmarks of IMAGES with the frozen network and the heads of RUN (a folder with record.json).
 
-    Each image is cut to its central square and prepared as the run's dataset is; frame faces as that dataset does.
+    Images are framed as the run's own were: read whole, or cut to a square, where those were. Where the run's images were
+    cut by boxes or by their labels, say where the object is by --box or --boxes; the run's margin is added to it.
     """
     if output is not None and output.exists() and not force:
         raise UsageError(f"{output} exists; choose another name or pass --force.")
@@ -35,26 +64,49 @@ def predict(run: Path, images: tuple[Path, ...], output: Path | None, force: boo
     missing = [p for p in images if not p.is_file()]
     if missing:
         raise DataError(f"{missing[0]}: there is no such file.")
-    from lmbench.prediction import load_run, predict_image
+    regions = regions_of(images, boxes, table)
+    from lmbench.prediction import load_run
+    from lmbench.prediction import predict as predicted
 
     predictor = load_run(run, device)
-    found = [predict_image(predictor, path) for path in images]
-    if output is not None:
-        from lmbench.report.pictures import draw_points, save_png, side_by_side
-
-        save_png(side_by_side([draw_points(p.image, p.landmarks) for p in found]), output)
-        click.echo(f"{output}: {len(found)} images", err=True)
     names = predictor.landmark_names
+    rows: list[tuple[Prediction, dict[str, Any]]] = []
+    pictures: dict[Path, Any] = {}
+    filling: Any = table if table in FILLING else ""
+    for p in predicted(predictor, regions, filling):
+        rows.append((p, _entry(p, names)))
+        if output is not None:
+            from lmbench.report.pictures import draw_points
+
+            pictures[p.region.path] = draw_points(pictures.get(p.region.path, p.image), p.landmarks)
+    if output is not None:
+        from lmbench.report.pictures import save_png, side_by_side
+
+        save_png(side_by_side(list(pictures.values())), output)
+        click.echo(f"{output}: {len(pictures)} images", err=True)
     if as_json:
-        rows = [
-            {"image": str(p.path), "landmarks": dict(zip(names, p.landmarks.round(2).tolist(), strict=True))}
-            for p in found
-        ]
-        click.echo(json.dumps(rows, indent=1))
+        click.echo(json.dumps([entry for _, entry in rows], indent=1))
         return
     from lmbench.cli.table import show_table
 
+    several = any(p.region.label for p, _ in rows)
     show_table(
-        ["image", "landmark", "x", "y"],
-        [[p.path.name, n, f"{x:.1f}", f"{y:.1f}"] for p in found for n, (x, y) in zip(names, p.landmarks, strict=True)],
+        ["image", *(["object"] if several else []), "landmark", "x", "y"],
+        [
+            [p.region.path.name, *([p.region.label] if several else []), n, f"{x:.1f}", f"{y:.1f}"]
+            for p, _ in rows
+            for n, (x, y) in zip(names, p.landmarks, strict=True)
+        ],
     )
+    click.echo("framed by " + "; ".join(dict.fromkeys(p.framed for p, _ in rows)), err=True)
+
+
+def _entry(p: Prediction, names: tuple[str, ...]) -> dict[str, Any]:
+    """A prediction as JSON states it: landmarks in pixels of the image, the frame they were seen in, and why that one."""
+    return {
+        "image": str(p.region.path),
+        **({"object": p.region.label} if p.region.label else {}),
+        "landmarks": dict(zip(names, p.landmarks.round(4).tolist(), strict=True)),
+        "frame": [round(v, 4) for v in p.frame],
+        "framed_by": p.framed,
+    }

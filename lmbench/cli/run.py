@@ -149,7 +149,7 @@ def show_record(record: dict[str, Any], runs: Path, known: bool) -> None:
             if m["n_annotations"] is None
             else str(m["n_annotations"]) + (f" x {m['draws']} draws" if m["draws"] else "")
         )
-        interval = f"{m['ci95'][0]:.2f} .. {m['ci95'][1]:.2f}"
+        interval = f"{m['ci95'][0]:.2f} .. {m['ci95'][1]:.2f}" if m["ci95"] else "-"
         arrow = "↑" if m["higher_is_better"] else "↓"
         rows.append(
             [

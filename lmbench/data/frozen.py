@@ -99,12 +99,17 @@ def freeze_maps(
     return FrozenMaps(folder, extractor.layers, pixels.size, device, size, extractor.normalise)
 
 
+def halved(maps: Tensor) -> Tensor:
+    """Maps in the half precision that they are kept in; heads never see more of them, in a run or after it."""
+    limit = float(torch.finfo(torch.float16).max)
+    return maps.float().clamp(-limit, limit).half()
+
+
 def _encode(
     extractor: Extractor, pixels: PixelStore, draft: Path, device: torch.device, batch_size: int, label: str
 ) -> None:
     files: list[np.memmap[Any, np.dtype[Any]]] = []
     points: list[Tensor] = []
-    limit = float(torch.finfo(torch.float16).max)
     done = 0
     with progress.task(label, len(pixels)) as bar:
         for images in pixels.batches(batch_size, device):
@@ -115,7 +120,7 @@ def _encode(
                     for layer, m in zip(extractor.layers, maps.maps, strict=True)
                 ]
             for file, m in zip(files, maps.maps, strict=True):
-                file[done : done + len(images)] = m.float().clamp(-limit, limit).half().cpu().numpy()
+                file[done : done + len(images)] = halved(m).cpu().numpy()
             if extractor.discovers_landmarks:
                 points.append(extractor.landmarks(images).float().cpu())
             done += len(images)

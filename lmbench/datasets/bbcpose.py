@@ -55,6 +55,24 @@ def margin_boxes(joints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return _clipped(joints.min(1) - MARGIN, joints.max(1) + MARGIN, size)
 
 
+def frames_around(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(N, 4) `centre_boxes` of joints whose rectangles are ``boxes`` (N, 4), in images of ``sizes`` (N, 2)."""
+    return _around(boxes, sizes, centre_boxes)
+
+
+def training_frames(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """The same by `margin_boxes`."""
+    return _around(boxes, sizes, margin_boxes)
+
+
+def _around(
+    boxes: np.ndarray, sizes: np.ndarray, boxes_of: Callable[[np.ndarray, tuple[int, int]], np.ndarray]
+) -> np.ndarray:
+    corners = np.stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    frames = [boxes_of(c[None], (int(w), int(h))) for c, (w, h) in zip(corners, sizes, strict=True)]
+    return np.concatenate(frames)
+
+
 def _clipped(low: np.ndarray, high: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     low, high = np.maximum(np.round(low), 0), np.minimum(np.round(high), size)
     return np.concatenate([low, high - low], axis=1)

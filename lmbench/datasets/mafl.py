@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from lmbench.data.listed import Listed, listed_splits
 from lmbench.datasets.celeba import ADVICE, POINTS, WILD, Lists, aligned_splits
 from lmbench.errors import UsageError
+from lmbench.specs import Framing
 
 WILD_FACTORS = (1.1, 1.2)  # LEAD, Supp. A: height and width of the box grow by 10 to 20 percent
 SEEN_FACTORS = (1.0, 1.5)  # LEAD, sec. 4.4: zoom-out factors that the regressor is fitted on
@@ -35,6 +37,12 @@ def load_unaligned(root: Path, argument: str) -> dict[str, datasets.Dataset]:
     Raises UsageError (no such factors), DataError, Incomplete.
     """
     return _zoomed(f"mafl_unaligned:{argument}", root, SEEN_FACTORS, zoom_factors(argument))
+
+
+def describe_unaligned(argument: str) -> dict[str, Any]:
+    """The field of a member's DatasetSpec that its factors decide: the frame of a new image takes their middle."""
+    low, high = zoom_factors(argument)
+    return {"framing": Framing(kind="box", of="CelebA's box of the face", factor=(low + high) / 2)}
 
 
 def zoom_factors(argument: str) -> tuple[float, float]:

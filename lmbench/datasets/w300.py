@@ -73,6 +73,12 @@ def canvas_boxes(corners: np.ndarray) -> np.ndarray:
     return np.concatenate([(first + 1) / scale - 1, np.repeat(CANVAS / scale, 2, axis=1)], axis=1)
 
 
+def frames_around(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(N, 4) canvases of face boxes (N, 4): left, top, width, height, the first pixel being 0."""
+    del sizes
+    return canvas_boxes(np.concatenate([boxes[:, :2] + 1, boxes[:, :2] + boxes[:, 2:]], axis=1))
+
+
 def _split(root: Path, parts: dict[str, str]) -> Listed:
     files: list[Path] = []
     points: list[np.ndarray] = []

@@ -38,5 +38,12 @@ def _padded_square(path: Path) -> tuple[int, int, int, int]:
             width, height = image.size
     except (UnidentifiedImageError, OSError):
         raise DataError(f"zappos: {path} cannot be read as an image; fetch it again or remove it.") from None
-    side = round(max(width, height) * PADDED)
-    return (width - side) // 2, (height - side) // 2, side, side
+    left, top, side, _ = frames_around(np.array([[0, 0, width, height]]), np.array([[width, height]]))[0].tolist()
+    return int(left), int(top), int(side), int(side)
+
+
+def frames_around(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(N, 4) squares about boxes (N, 4), ``PADDED`` times their longer side."""
+    del sizes
+    side = np.round(boxes[:, 2:].max(1, keepdims=True) * PADDED)
+    return np.concatenate([boxes[:, :2] + (boxes[:, 2:] - side) // 2, side, side], axis=1)

@@ -76,8 +76,9 @@ def draw_scale(rows: Sequence[dict[str, Any]], path: Path) -> None:
     for axis, name in zip(axes[0], names, strict=True):
         own = sorted((row for row in rows if row["metric"] == name), key=lambda row: float(row["subset"]))
         factors, values = [float(row["subset"]) for row in own], [row["value"] for row in own]
-        low, high = zip(*(row["ci95"] for row in own), strict=True)
-        axis.fill_between(factors, low, high, alpha=0.2)
+        if all(row["ci95"] for row in own):
+            low, high = zip(*(row["ci95"] for row in own), strict=True)
+            axis.fill_between(factors, low, high, alpha=0.2)
         axis.plot(factors, values, marker="o", markersize=4)
         axis.axvline(1, color="grey", linestyle=":")
         axis.set(xlabel="zoom-out factor", ylabel=f"{name}, {own[0]['unit']}", ylim=(0, None))

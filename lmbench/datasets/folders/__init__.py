@@ -12,12 +12,13 @@ import numpy as np
 
 from lmbench import progress
 from lmbench.datasets.folders.finding import read_annotations
-from lmbench.datasets.folders.framing import frame_boxes
+from lmbench.datasets.folders.framing import frame_boxes, framing_of
 from lmbench.datasets.folders.options import Options, parse_options
 from lmbench.datasets.folders.photos import Photos
 from lmbench.datasets.folders.samples import Annotations, Sample, find_landmark, labelled_parts
 from lmbench.datasets.folders.splitting import split_samples
 from lmbench.errors import DataError
+from lmbench.specs import Framing
 
 if TYPE_CHECKING:
     import datasets
@@ -33,6 +34,7 @@ class Member:
     eyes: tuple[int, int] | None
     splits: dict[str, list[Sample]]
     boxes: dict[str, np.ndarray]
+    framing: Framing
     notes: tuple[str, ...]
 
 
@@ -48,6 +50,7 @@ def describe(argument: str) -> dict[str, Any]:
         "eyes": member.eyes,
         "metrics": metrics,
         "splits": {split: len(samples) for split, samples in member.splits.items()},
+        "framing": member.framing,
         "notes": member.notes,
     }
 
@@ -106,7 +109,7 @@ def _read(argument: str, place: str, images: int, state: tuple[Any, ...]) -> Mem
     left_out = [n for n in found.notes if "left out" in n]
     if left_out:
         progress.say(f"{where}: {'; '.join(left_out)}")
-    return Member(found.names, eyes, splits, boxes, notes)
+    return Member(found.names, eyes, splits, boxes, framing_of(crop, options.margin), notes)
 
 
 def _eyes(found: Annotations, options: Options, where: str) -> tuple[int, int] | None:

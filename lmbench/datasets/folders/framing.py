@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from lmbench.data.boxes import square_frames
 from lmbench.datasets.folders.samples import Sample
 from lmbench.datasets.specs.faces import PAPERS_FACES
 from lmbench.errors import DataError
+from lmbench.specs import Framing
 
 MARGINS = {"box": 0.1, "landmarks": 0.25, "image": 0.0}
 """On each side, in parts of the longer side."""
@@ -39,10 +41,19 @@ def frame_boxes(samples: Sequence[Sample], crop: str, margin: float | None, wher
     bad = np.flatnonzero(~(longer > 0))
     if len(bad):
         raise DataError(f"{where}: crop={crop}: {len(bad)} samples have none (first: {samples[bad[0]].id}). {way_out}")
-    side = np.maximum(np.round(longer * (1 + 2 * margin) * FRAME), 1)
-    corner = np.round(boxes[:, :2] + boxes[:, 2:] / 2 - side[:, None] / 2)
-    frames = np.concatenate([corner, side[:, None], side[:, None]], axis=1)
-    return frames, f"cut to a square around {said}, with a margin of {margin:g} of its longer side"
+    return square_frames(boxes, framing_of(crop, margin).factor), (
+        f"cut to a square around {said}, with a margin of {margin:g} of its longer side"
+    )
+
+
+def framing_of(crop: str, margin: float | None) -> Framing:
+    """What `frame_boxes` does, for images that come later."""
+    factor = (1 + 2 * (MARGINS[crop] if margin is None else margin)) * FRAME
+    if crop == "image":
+        return Framing(kind="padded", factor=factor, square=True)
+    if crop == "box":
+        return Framing(kind="box", of="the annotation's box", factor=factor, square=True)
+    return Framing(kind="landmarks", of="the bounding box of the labelled landmarks", factor=factor, square=True)
 
 
 def _around(points: np.ndarray) -> tuple[float, float, float, float]:

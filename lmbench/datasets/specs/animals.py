@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lmbench.specs import DatasetSpec, Preprocessing
+from lmbench.specs import WHOLE_IMAGE, DatasetSpec, Framing, Preprocessing
 
 PAPERS_BIRDS = Preprocessing(resize=96)  # Cheng et al. 2021, sec. 4.1: resized to 96x96 without any cropping
 CUB_PARTS = (
@@ -40,6 +40,7 @@ def _cub(
         year=2011,
         splits=splits,
         preprocessing=PAPERS_BIRDS,
+        framing=WHOLE_IMAGE,
         landmark_names=CUB_PARTS,
         swap_pairs=((6, 10), (7, 11), (8, 12)),
         metrics=metrics,
@@ -90,6 +91,7 @@ ANIMALS = [
         year=2011,
         splits={"train": 1241, "val": 382, "test": 383},
         preprocessing=PAPERS_BIRDS,
+        framing=WHOLE_IMAGE,
         classes=("ground", "bird"),
         folder="CUB_200_2011",
         licence="images for non-commercial research and education only",
@@ -107,6 +109,7 @@ ANIMALS = [
         year=2018,
         splits={"train": None},
         preprocessing=PAPERS_BIRDS,
+        framing=WHOLE_IMAGE,
         folder="inat2017",
         licence="for non-commercial research; every image has its own licence",
         source="train_val_images.tar.gz of iNaturalist 2017 (github.com/visipedia/inat_comp/tree/master/2017)",
@@ -123,6 +126,9 @@ ANIMALS = [
         year=2008,
         splits={"train": None, "test": None},
         preprocessing=Preprocessing(resize=100),  # Rahaman et al. 2021, sec. 6: 100x100
+        framing=Framing(
+            kind="landmarks", of="the nine annotated points (eyes, mouth, three of each ear)", factor=1.3, square=True
+        ),
         landmark_names=(
             "left_eye",
             "right_eye",

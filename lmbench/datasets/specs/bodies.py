@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lmbench.specs import DatasetSpec, Preprocessing
+from lmbench.specs import DatasetSpec, Framing, Preprocessing
 
 PAPERS_BODIES = Preprocessing(resize=128)  # Jakab et al. 2018 and Rahaman et al. 2021: loose crops at 128x128
 BBC_LICENCE = "for non-commercial research; frames belong to the BBC"
@@ -17,6 +17,9 @@ BODIES = [
         year=2013,
         splits={"train": 1000, "test": 1000},
         preprocessing=PAPERS_BODIES,
+        framing=Framing(
+            kind="landmarks", of="the seven annotated joints", rule="lmbench.datasets.bbcpose:frames_around"
+        ),
         landmark_names=(
             "head",
             "right_wrist",
@@ -46,6 +49,9 @@ BODIES = [
         year=2013,
         splits={"train": None},
         preprocessing=PAPERS_BODIES,
+        framing=Framing(
+            kind="landmarks", of="the seven tracked joints", rule="lmbench.datasets.bbcpose:training_frames"
+        ),
         folder="bbcpose",
         licence=BBC_LICENCE,
         source=BBC_SOURCE,
@@ -61,6 +67,7 @@ BODIES = [
         year=2011,
         splits={"train": None, "test": None},
         preprocessing=PAPERS_BODIES,
+        framing=Framing(kind="landmarks", of="the visible joints", factor=1.4, square=True),
         landmark_names=(
             "right_ankle",
             "right_knee",

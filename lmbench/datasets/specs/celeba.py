@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lmbench.datasets.specs.faces import FIVE_POINT_SWAPS, FIVE_POINTS, PAPERS_FACES
-from lmbench.specs import DatasetSpec
+from lmbench.specs import WHOLE_IMAGE, DatasetSpec, Framing
 
 LICENCE = "non-commercial research only"
 SOURCE = (
@@ -24,6 +24,7 @@ WILD = {
 }
 CROP = "178x178 from row 30 of the aligned 178x218; coordinates are taken as they are"
 MAFL_ORDER = "sorted by CelebA's file names, which fixes the pairs of matching; identities are left unknown for them"
+ALIGNED_SQUARE = Framing(kind="fixed", of="aligned CelebA", box=(0, 30, 178, 178), image=(178, 218))
 ZOOM_CHOICES = (
     "LEAD states neither random numbers nor crop: the factor is a hash of the file name, the box keeps its shape until it "
     "is squashed, parts outside the image are black, and the papers' 96 of 136 pixels are kept"
@@ -38,6 +39,7 @@ MAFL = DatasetSpec(
     year=2016,
     splits={"train": 19000, "test": 1000},
     preprocessing=PAPERS_FACES,
+    framing=ALIGNED_SQUARE,
     landmark_names=FIVE_POINTS,
     eyes=(0, 1),
     swap_pairs=FIVE_POINT_SWAPS,
@@ -87,6 +89,7 @@ CELEBA = [
         year=2015,
         splits={"train": 146501},
         preprocessing=PAPERS_FACES,
+        framing=WHOLE_IMAGE,
         folder="celeba",
         licence=LICENCE,
         source=SOURCE,
@@ -100,6 +103,7 @@ CELEBA = [
         summary="MAFL in the wild as LEAD cuts it: CelebA's box with both sides 10 to 20 percent longer",
         target="lmbench.datasets.mafl:load_wild",
         paper="Zhang et al. 2016; LEAD, Supp. Table 8",
+        framing=Framing(kind="box", of="CelebA's box of the face", factor=1.15),  # of 1.1 to 1.2
         year=2022,
         checksums=MAFL_LISTS | WILD,
         notes=(MAFL_ORDER, ZOOM_CHOICES),
@@ -110,6 +114,7 @@ CELEBA = [
         summary="MAFL in the wild, zoomed out 1 to 1.5 times to train, LOW-HIGH times to test: mafl_unaligned:1-2",
         target="lmbench.datasets.mafl:load_unaligned",
         paper="Zhang et al. 2016; LEAD, sec. 4.4",
+        describe="lmbench.datasets.mafl:describe_unaligned",
         year=2022,
         checksums=MAFL_LISTS | WILD,
         notes=("LEAD's Figure 9: factors up to 1.5 are seen in training, up to 2 are not", MAFL_ORDER, ZOOM_CHOICES),
@@ -122,6 +127,7 @@ CELEBA = [
         year=2015,
         splits={"train": 9961},
         preprocessing=PAPERS_FACES,
+        framing=Framing(kind="fixed", of="aligned CelebA at half size", box=(0, 15, 89, 89), image=(89, 109)),
         folder="celeba_half",
         licence=LICENCE,
         source=(

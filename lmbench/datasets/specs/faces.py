@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from lmbench.specs import DatasetSpec, Preprocessing
+from lmbench.specs import WHOLE_IMAGE, DatasetSpec, Framing, Preprocessing
 
 FIVE_POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 FIVE_POINT_SWAPS = ((0, 1), (3, 4))
 MTFL_SOURCE = "MTFL.zip of Zhang et al. 2014 (mmlab.ie.cuhk.edu.hk/projects/TCDCN.html)"
 MTFL_LICENCE = "for non-commercial research; images belong to their owners"
 MTFL_TESTING = "sha256:91e3ddbf2fe394728a2c4307de800b77f53bfb9dd1a67d32ff3916ff40f41476"
+TEST_CROPS = Framing(kind="whole", of="a loose crop of one face")
 PAPERS_FACES = Preprocessing(resize=136, crop=20)  # DVE, CL, LEAD: resize 136, centre crop 96
 
 
@@ -21,6 +22,7 @@ def _mtfl(name: str, summary: str, target: str, splits: dict[str, int | None], n
         year=2014,
         splits=splits,
         preprocessing=PAPERS_FACES,
+        framing=TEST_CROPS,
         landmark_names=FIVE_POINTS,
         eyes=(0, 1),
         swap_pairs=FIVE_POINT_SWAPS,
@@ -40,6 +42,7 @@ SYNTHFACES = DatasetSpec(
     year=2026,
     splits={"train": 2000, "test": 500},
     preprocessing=Preprocessing(resize=96),
+    framing=Framing(kind="whole", of="one drawn face"),
     landmark_names=(
         "left_eye",
         "right_eye",
@@ -73,6 +76,7 @@ AFLW_M = DatasetSpec(
     year=2017,
     splits={"train": 10122, "test": 2995},
     preprocessing=PAPERS_FACES,
+    framing=TEST_CROPS,
     landmark_names=FIVE_POINTS,
     eyes=(0, 1),
     swap_pairs=FIVE_POINT_SWAPS,
@@ -91,6 +95,7 @@ AFLW_R = DatasetSpec(
     year=2018,
     splits={"train": 10122, "test": 2991},
     preprocessing=PAPERS_FACES,
+    framing=TEST_CROPS,
     landmark_names=FIVE_POINTS,
     eyes=(0, 1),
     swap_pairs=FIVE_POINT_SWAPS,
@@ -124,6 +129,11 @@ W300 = DatasetSpec(
     year=2013,
     splits={"train": 3148, "test": 689},
     preprocessing=PAPERS_FACES,
+    framing=Framing(
+        kind="box",
+        of="the face box of 300-W (the extent of its 68 landmarks)",
+        rule="lmbench.datasets.w300:frames_around",
+    ),
     landmark_names=tuple(f"{part}_{i}" for part, count in PARTS_68.items() for i in range(count)),
     eyes=(36, 45),
     swap_pairs=LEFT_RIGHT_68,
@@ -147,6 +157,7 @@ YALEB = DatasetSpec(
     year=2005,
     splits={"train": 2414},
     preprocessing=PAPERS_FACES,
+    framing=Framing(kind="fixed", of="cropped Yale B", box=(0, 12, 168, 168), image=(168, 192)),
     folder="CroppedYale",
     licence="for research; publications cite both papers",
     source="CroppedYale.zip of the Extended Yale Face Database B (vision.ucsd.edu/~leekc/ExtYaleDatabase)",
@@ -196,6 +207,7 @@ FACES = [
         year=2013,
         splits={"train": None, "test": None},
         preprocessing=Preprocessing(resize=128),
+        framing=WHOLE_IMAGE,
         classes=(
             "background",
             "skin",

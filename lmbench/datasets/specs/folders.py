@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lmbench.datasets.specs.faces import PAPERS_FACES
-from lmbench.specs import DatasetSpec
+from lmbench.specs import DatasetSpec, Framing
 
 OWN_CROPS = replace(PAPERS_FACES, centres="kept")  # their frames are enlarged as often as reduced, and by all factors
 
@@ -16,6 +16,7 @@ FOLDERS = [
         target="lmbench.datasets.image_folder:load",
         splits={"train": None},
         preprocessing=OWN_CROPS,
+        framing=Framing(kind="central"),
         version="2",
         notes=("every image is cut to its central square",),
     ),

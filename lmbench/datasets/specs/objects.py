@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lmbench.specs import DatasetSpec, Preprocessing
+from lmbench.specs import DatasetSpec, Framing, Preprocessing
 
 OBJECTS = [
     DatasetSpec(
@@ -13,6 +13,7 @@ OBJECTS = [
         year=1998,
         splits={"train": None},
         preprocessing=Preprocessing(resize=45),  # Thewlis et al. 2017, supplement: 35x35 and 5 black px on each side
+        framing=Framing(kind="fixed", of="a digit of MNIST", box=(-4, -4, 36, 36), image=(28, 28)),
         folder="MNIST",
         licence="CC BY-SA 3.0",
         source="the four idx files of MNIST, packed or not (yann.lecun.com/exdb/mnist)",
@@ -29,6 +30,7 @@ OBJECTS = [
         year=2014,
         splits={"train": 49525},
         preprocessing=Preprocessing(resize=94, fill=255),  # Thewlis et al. 2017, supplement: 64x64 and 15 white px
+        framing=Framing(kind="padded", of="one shoe", rule="lmbench.datasets.zappos:frames_around"),
         folder="ut-zap50k-images",
         licence="for academic, non-commercial use only",
         source="ut-zap50k-images.zip (vision.cs.utexas.edu/projects/finegrained/utzap50k)",
