@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmbench.errors import LmbenchError, StaleError
+from lmbench.config import digest_of
+from lmbench.errors import DataError, LmbenchError, StaleError
 from lmbench.store import read_json, write_json
 
 SCHEMA = 1
 RECORD = "record.json"
+SEAL = "sha256"
 PREDICTIONS = "predictions"
 
 REQUIRED = (
@@ -32,24 +34,37 @@ def file_part(name: str) -> str:
 
 
 def write_record(folder: Path, record: dict[str, Any]) -> Path:
-    """Writes ``record.json`` once. Raises StaleError where one is there already: records are never overwritten."""
+    """Writes ``record.json`` once, with its own digest. Raises StaleError where one is there: records are never overwritten."""
     missing = [key for key in REQUIRED if key not in record]
     if missing:
         raise LmbenchError(f"record without {', '.join(missing)}")
     path = folder / RECORD
     if path.exists():
         raise StaleError(f"{path} exists; records are never overwritten.")
+    record[SEAL] = _seal_of(record)
     write_json(path, record)
     return path
 
 
+def _seal_of(record: dict[str, Any]) -> str:
+    return digest_of({k: v for k, v in record.items() if k != SEAL})
+
+
 def read_record(path: Path) -> dict[str, Any]:
-    """A record. Raises LmbenchError (damaged) or StaleError (another schema), naming the file."""
+    """A record. Raises LmbenchError (damaged) or StaleError (another schema), naming the file.
+
+    Records of earlier versions carry no digest of themselves and are taken as they are.
+    """
     record = read_json(path)
     if not isinstance(record, dict) or any(key not in record for key in REQUIRED):
         raise LmbenchError(f"{path} is no lmbench record.")
     if record["schema"] != SCHEMA:
         raise StaleError(f"{path} has schema {record['schema']}; this lmbench reads {SCHEMA}.")
+    if SEAL in record and record[SEAL] != _seal_of(record):
+        raise DataError(
+            f"{path} is damaged: it is not what was written (its SHA-256 differs). Take it from a copy, or measure anew "
+            "with --resume never."
+        )
     return record
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,28 +14,30 @@ from typing import Any
 import numpy as np
 import torch
 
-from lmbench import progress
+from lmbench import identity, progress
 from lmbench.backbones import build_backbone
-from lmbench.config import RunConfig, StageConfig
+from lmbench.config import RunConfig, StageConfig, digest_of
 from lmbench.data.frozen import FrozenMaps, freeze_maps
-from lmbench.data.opening import OpenDataset, open_dataset
-from lmbench.errors import LmbenchError, StaleError, UsageError
+from lmbench.data.opening import NotMade, OpenDataset, open_dataset
+from lmbench.data.places import cache_root
+from lmbench.errors import DataError, LmbenchError, StaleError, UsageError
 from lmbench.features import Extractor
+from lmbench.manifests import confirm, relying
 from lmbench.measuring import check_measurable, measure
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.pixels import Confusions
 from lmbench.plugins import Plugins
 from lmbench.provenance import code_state, environment
-from lmbench.records import PREDICTIONS, RECORD, SCHEMA, read_record, run_name, write_record
+from lmbench.records import PREDICTIONS, RECORD, SCHEMA, read_record, write_record
 from lmbench.seeds import initialising
-from lmbench.store import explained, locked, write_json
+from lmbench.store import clear_drafts, explained, locked, write_json
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.probe import probe_network
 from lmbench.tasks.regression import judged_by
 from lmbench.tasks.scale import perfect_at_every_factor
 from lmbench.training.loop import resolve_device, resolve_precision
 from lmbench.training.objective import Objective
-from lmbench.training.stages import Artifact, ensure_stage, load_network, planned, stage_key
+from lmbench.training.stages import Artifact, ensure_stage, files_named, load_network, planned, stage_key
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Job:
     runs: Path
     device: torch.device
     keys: dict[str, str]
+    precision: str
+    identity: Mapping[str, Any]
 
     @property
     def stages_folder(self) -> Path:
@@ -56,8 +60,7 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        c = self.config
-        return self.runs / run_name(c.method, c.output, c.dataset, c.preset, c.seed, c.digest())
+        return identity.folder_of(self.runs, self.config, dict(self.identity))
 
     def images_of(self, stage: StageConfig) -> OpenDataset:
         """The dataset whose training images a stage learns from, without their labels."""
@@ -74,15 +77,17 @@ def prepare(
     runs: Path,
     device: str = "auto",
     opened: dict[str, OpenDataset] | None = None,
+    make: bool = True,
 ) -> Job:
     """Opens the data and addresses every stage. Raises UsageError or DataError before anything is computed.
 
     ``opened``: datasets by name that were opened before; those opened now are added, so that several runs share them.
+    Without ``make`` nothing is rendered or written: raises NotMade where a dataset would have to be.
     """
     opened = {} if opened is None else opened
     for name in filter(None, (config.dataset, config.pretrain_on)):
         if name not in opened:
-            opened[name] = open_dataset(name, data_root, plugins)
+            opened[name] = open_dataset(name, data_root, plugins, make)
     target, source = opened[config.dataset], opened.get(config.pretrain_on)
     train_size = min(len(target.splits["train"]), config.train_images or 10**9)
     too_many = [n for n in config.regression.annotations if n != "all" and int(n) > train_size]
@@ -91,6 +96,8 @@ def prepare(
             f"--annotations {(too_many or [0])[0]}: {config.dataset} has {train_size} training images; "
             f"ask for 1 to {train_size}, or all."
         )
+    place = resolve_device(device)
+    precision = resolve_precision(config.precision, place)
     keys: dict[str, str] = {}
     parent: str | None = None
     for name, stage in config.stages.items():
@@ -99,19 +106,54 @@ def prepare(
         images = target if stage.data == "target" else source
         assert images is not None
         steps = replace(images.spec.preprocessing, resize=stage.training.frame, crop=0)
-        parent = keys[name] = stage_key(stage, plugins, images.fingerprint, steps, parent, config.seed)
-    return Job(config, plugins, target, source, runs.absolute(), resolve_device(device), keys)
+        taught = None if parent is None else digest_of([parent, config.regression.size, config.read.normalise])
+        parent = keys[name] = stage_key(
+            stage, plugins, images.fingerprint, steps, taught, config.seed, precision, place.type
+        )
+    found = identity.identity_of(
+        config,
+        plugins,
+        target.fingerprint,
+        source.fingerprint if source else None,
+        keys,
+        files_named(config.read.backbone_settings),
+        precision,
+        place.type,
+    )
+    return Job(config, plugins, target, source, runs.absolute(), place, keys, precision, found)
+
+
+def preview(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: Path, device: str) -> dict[str, Any]:
+    """What ``run`` would do, found out without computing or writing anything; ``unknown`` says what that leaves open."""
+    try:
+        return plan(prepare(config, plugins, data_root, runs, device, make=False))
+    except NotMade as missing:
+        stages = [
+            {"stage": name, "objective": stage.objective, "epochs": stage.training.epochs, "key": None, "action": "train"}
+            for name, stage in config.stages.items()
+        ]
+        return {
+            "run": None, "finished": False, "stages": stages, "tasks": list(config.tasks), "beside": [],
+            "unknown": str(missing),
+        }  # fmt: skip
 
 
 def plan(job: Job) -> dict[str, Any]:
-    """What ``run`` would do, without doing it: for each stage ``reuse``, ``continue`` or ``train``."""
+    """What ``run`` would do, without doing it: for each stage ``reuse``, ``continue`` or ``train``.
+
+    ``beside``: the runs that the same command made before from something else, and why they are others.
+    """
     stages = [
         {"stage": name, "objective": stage.objective, "epochs": stage.training.epochs, "key": job.keys[name],
          "action": planned(job.stages_folder, job.keys[name])}
         for name, stage in job.config.stages.items()
     ]  # fmt: skip
     finished = (job.folder / RECORD).exists()
-    return {"run": job.folder.name, "finished": finished, "stages": stages, "tasks": list(job.config.tasks)}
+    beside = [f"{place.name} was made from {why}" for place, why in _earlier(job)]
+    return {
+        "run": job.folder.name, "finished": finished, "stages": stages, "tasks": list(job.config.tasks), "beside": beside,
+        "unknown": None,
+    }  # fmt: skip
 
 
 def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
@@ -119,30 +161,39 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
     folder = _place(job, resume)
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / "run"):
+    with locked(folder / "run"), relying() as relied_on:
         if (folder / RECORD).exists():
+            shutil.rmtree(folder / identity.FROZEN, ignore_errors=True)  # of a process that was killed after it
             return _recorded(job, folder), True
         started = time.monotonic()
+        for place in (job.stages_folder, cache_root() / "pixels"):
+            clear_drafts(place)
+        identity.begin(folder, dict(job.identity))
         write_json(folder / "config.json", job.config.model_dump(mode="json"))
         complaints = job.plugins.observe("lmbench_run_started", run=job.config)
-        precision = resolve_precision(job.config.precision, job.device)
 
         check_judgeable(job)
-        artifacts = train_stages(job, precision, complaints)
+        artifacts = train_stages(job, folder, complaints)
+        identity.begin(folder, dict(job.identity), {a.name: a.weights_sha256 for a in artifacts})
         extractor = freeze(job, artifacts)
         evaluated = evaluate(job, extractor, folder)
         metrics = [row for predictions in evaluated for row in measure(predictions, job.plugins)]
 
-        record = describe(job, folder, artifacts, evaluated, metrics, precision, time.monotonic() - started)
+        record = describe(job, folder, artifacts, evaluated, metrics, time.monotonic() - started)
         complaints += job.plugins.observe("lmbench_run_finished", run=job.config, record=record)
         record["observer_errors"] = complaints
         _draw(job, folder, artifacts, evaluated, metrics)
+        try:
+            confirm(relied_on)
+        except DataError:
+            identity.discard(folder)
+            raise
         write_record(folder, record)
-        shutil.rmtree(folder / "frozen", ignore_errors=True)
+        shutil.rmtree(folder / identity.FROZEN, ignore_errors=True)
         return record, False
 
 
-def train_stages(job: Job, precision: str, complaints: list[str]) -> list[Artifact]:
+def train_stages(job: Job, folder: Path, complaints: list[str]) -> list[Artifact]:
     """The artifacts of all stages in order: reused, continued or trained."""
     artifacts: list[Artifact] = []
     for name, stage in job.config.stages.items():
@@ -150,8 +201,8 @@ def train_stages(job: Job, precision: str, complaints: list[str]) -> list[Artifa
         teacher = _frozen_network(job, parent, stage.reads) if parent else None
         artifact = ensure_stage(
             name, stage, job.keys[name], parent, teacher, job.images_of(stage), job.stages_folder,
-            plugins=job.plugins, seed=job.config.seed, device=job.device, precision=precision,
-            probe=_probe(job, stage),
+            plugins=job.plugins, seed=job.config.seed, device=job.device, precision=job.precision,
+            probe=_probe(job, stage, folder / identity.FROZEN / "probe"),
         )  # fmt: skip
         artifacts.append(artifact)
         complaints += job.plugins.observe("lmbench_stage_finished", run=job.config, stage=artifact.entry())
@@ -181,7 +232,11 @@ def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predic
         done[predictions.name] = predictions
 
     def kept(name: str, stored: type[Predictions] | type[Confusions] = Predictions) -> bool:
-        found = stored.read(folder / PREDICTIONS, name)
+        try:
+            found = stored.read(folder / PREDICTIONS, name)
+        except DataError as damaged:
+            progress.say(f"{damaged} It is made again now.")
+            return False
         if found is not None:
             done[name] = found
         return found is not None
@@ -189,12 +244,12 @@ def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predic
     def frozen(split: str) -> FrozenMaps:
         assert extractor is not None
         pixels = train if split == "train" else test
-        place = folder / "frozen" / split
+        place = folder / identity.FROZEN / split
         return freeze_maps(extractor, pixels, place, job.device, job.config.encode_batch, f"encoding {split}")
 
     context = TaskContext(
-        job.config, job.target, extractor, job.device, job.plugins, train, test, frozen, keep, kept, folder / "heads",
-        folder / "frozen",
+        job.config, job.target, extractor, job.device, job.plugins, train, test, frozen, keep, kept,
+        folder / identity.HEADS, folder / identity.FROZEN,
     )  # fmt: skip
     for task in job.config.tasks:
         job.plugins.find("task", task).spec.load()(context)
@@ -218,18 +273,11 @@ def describe(
     artifacts: list[Artifact],
     evaluated: list[Predictions | Confusions],
     metrics: list[dict[str, Any]],
-    precision: str,
     seconds: float,
 ) -> dict[str, Any]:
     """The whole record but for what observers said."""
     config, method = job.config, job.plugins.find("method", job.config.method)
-    used = [("method", config.method), ("dataset", config.dataset), *(("task", t) for t in config.tasks)]
-    used += [("backbone", config.read.backbone)] if config.read.backbone != "none" else []
-    used += [("objective", s.objective) for s in config.stages.values()]
-    used += [("dataset", config.pretrain_on)] if config.pretrain_on else []
-    used += [("head", config.regression.head)] if {"regression", "scale"} & set(config.tasks) else []
-    used += [("metric", row["metric"]) for row in metrics]
-    components = [job.plugins.find(kind, name).identity() for kind, name in dict.fromkeys(used)]
+    components = identity.components_of(config, job.plugins, [row["metric"] for row in metrics])
     preprocessing = job.target.spec.preprocessing
     return {
         "schema": SCHEMA,
@@ -270,11 +318,12 @@ def describe(
         },
         "predictions": sorted(f"{PREDICTIONS}/{p.name}.parquet" for p in evaluated),
         "code": code_state(),
-        "environment": environment(job.device, precision),
+        "environment": environment(job.device, job.precision),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(seconds, 1),
         "config": config.model_dump(mode="json"),
         "config_sha256": config.digest(),
+        "identity": dict(job.identity),
     }
 
 
@@ -285,20 +334,30 @@ def _place(job: Job, resume: str) -> Path:
         while (place := job.folder.with_name(f"{job.folder.name}-{number}")).exists():
             number += 1
         return place if job.folder.exists() else job.folder
-    actions = [s["action"] for s in plan(job)["stages"]]
-    if resume == "require" and not job.folder.exists() and "continue" not in actions:
-        raise StaleError(f"--resume require: there is no interrupted run {job.folder} to go on from.")
+    if job.folder.exists():
+        return job.folder
+    before = _earlier(job)
+    if resume == "require" and "continue" not in [s["action"] for s in plan(job)["stages"]]:
+        why = f" {before[0][0].name} is there, made from {before[0][1]}." if before else ""
+        raise StaleError(f"--resume require: there is no interrupted run {job.folder} to go on from.{why}")
+    for place, why in before[:1]:
+        progress.say(f"{place.name} was made from {why}: it stays as it is, and {job.folder.name} is made beside it")
+    for place, _ in before:
+        if not (place / RECORD).exists():
+            identity.clear_scratch(place)
     return job.folder
 
 
+def _earlier(job: Job) -> list[tuple[Path, str]]:
+    return list(identity.earlier(job.folder, job.config, dict(job.identity)))
+
+
 def _recorded(job: Job, folder: Path) -> dict[str, Any]:
-    """The record that is there. Raises StaleError where it was made from other data than lies there now."""
+    """The record that is there. Raises StaleError where it was made from something else than the job says."""
     record = read_record(folder / RECORD)
-    if record["data"]["fingerprint"] != job.target.fingerprint:
-        raise StaleError(
-            f"{folder / RECORD} was made from other data ({record['data']['fingerprint'][:12]}) than {job.target.origin} "
-            f"holds now ({job.target.fingerprint[:12]}). Pass --resume never to measure anew beside it."
-        )
+    if record.get("identity") != job.identity:
+        why = identity.differences(record.get("identity") or {}, dict(job.identity))
+        raise StaleError(f"{folder / RECORD} was made from {why}. Pass --resume never to measure anew beside it.")
     return record
 
 
@@ -316,7 +375,7 @@ def _extractor(job: Job, network: torch.nn.Module, layers: tuple[str, ...]) -> E
     return Extractor.of(network, layers, job.config.regression.size, job.config.read.normalise).to(job.device)
 
 
-def _probe(job: Job, stage: StageConfig) -> Callable[[Objective, int], dict[str, float]] | None:
+def _probe(job: Job, stage: StageConfig, scratch: Path) -> Callable[[Objective, int], dict[str, float]] | None:
     """The learning curve's probe of a stage, or None where it is off."""
     settings = job.config.probe
     if settings.every == 0:
@@ -328,7 +387,9 @@ def _probe(job: Job, stage: StageConfig) -> Callable[[Objective, int], dict[str,
         if epoch % settings.every and epoch != stage.training.epochs:
             return {}
         extractor = _extractor(job, copy.deepcopy(objective.extractor().network), layers)
-        figures = probe_network(extractor, job.target, settings, job.config.seed, job.device, "conv4_x", job.plugins)
+        figures = probe_network(
+            extractor, job.target, settings, job.config.seed, job.device, "conv4_x", job.plugins, scratch
+        )
         said = ", ".join(f"{k.removeprefix('probe_')} {v:.2f}" for k, v in figures.items())
         progress.say(f"  epoch {epoch}: {said}")
         return figures

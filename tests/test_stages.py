@@ -46,8 +46,10 @@ def stage(**changes) -> StageConfig:
 TWENTY = Preprocessing(20)
 
 
-def key_of(wanted: StageConfig, version="1", fingerprint="f" * 64, frame=TWENTY, parent=None, seed=0) -> str:
-    return stage_key(wanted, plugins(version), fingerprint, frame, parent, seed)
+def key_of(
+    wanted: StageConfig, version="1", fingerprint="f" * 64, frame=TWENTY, parent=None, seed=0, how=("fp32", "cpu")
+) -> str:
+    return stage_key(wanted, plugins(version), fingerprint, frame, parent, seed, *how)
 
 
 def changed(model):
@@ -82,8 +84,11 @@ def test_versions_data_frame_parent_and_seed_decide_the_key_and_saving_does_not(
         key_of(stage(), frame=Preprocessing(20, 1)),
         key_of(stage(), parent="p" * 64),
         key_of(stage(), seed=1),
+        key_of(stage(), frame=Preprocessing(20, fill=128)),
+        key_of(stage(), how=("bf16", "cpu")),
+        key_of(stage(), how=("fp32", "cuda")),
     ]
-    assert len({base, *others}) == 7
+    assert len({base, *others}) == 10
     assert key_of(stage(training=config(epochs=1, checkpoint_minutes=77))) == base
 
 
@@ -103,7 +108,7 @@ def test_an_artifact_that_is_there_is_used_and_nothing_is_trained(tmp_path):
     assert (first.reused, second.reused, second.seconds) == (False, True, 0.0)
     assert second.curve == first.curve and second.entry()["reused"]
     assert files == {p: p.stat().st_mtime_ns for p in first.folder.iterdir()}
-    assert {p.name for p in files} == {"weights.safetensors", "stage.json", "curve.csv"}
+    assert {p.name for p in files} == {"weights.safetensors", "stage.json", "curve.csv", "manifest.json"}
     assert not list(tmp_path.glob("*checkpoint*"))
 
 

@@ -15,7 +15,7 @@ from lmbench.errors import LmbenchError
 
 
 def contents(folder: Path) -> list[str]:
-    return sorted(str(f.relative_to(folder)) for f in folder.rglob("*") if f.suffix != ".lock")
+    return sorted(str(f.relative_to(folder)) for f in folder.rglob("*") if f.name != "manifest.json")
 
 
 def fail_halfway(path: Path) -> None:

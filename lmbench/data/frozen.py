@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmbench import progress
+from lmbench import manifests, progress
+from lmbench.config import digest_of
 from lmbench.data.mapped import new_array_file
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
 from lmbench.features import Extractor, FeatureMaps, Normalise
-from lmbench.store import building
+from lmbench.store import building, locked
 
 STATISTICS_BATCH = 256
+NOTE = "maps.json"
 
 
 class FrozenMaps:
@@ -36,8 +40,8 @@ class FrozenMaps:
         self.folder, self.layers, self.image_size, self.device = folder, tuple(layers), image_size, device
         self.size, self.normalise = size, normalise
         self._maps = [np.load(folder / f"{layer}.npy", mmap_mode="r") for layer in self.layers]
-        points = folder / "landmarks.npy"
-        self._landmarks = torch.from_numpy(np.load(points)) if points.is_file() else None
+        found = "landmarks.npy" in manifests.listed(folder)
+        self._landmarks = torch.from_numpy(np.load(folder / "landmarks.npy")) if found else None
 
     def __len__(self) -> int:
         return len(self._maps[0])
@@ -91,10 +95,19 @@ def freeze_maps(
     batch_size: int = 64,
     label: str = "encoding",
 ) -> FrozenMaps:
-    """The frozen maps of all images of a store, computed where ``folder`` is not there yet."""
+    """The frozen maps of all images of a store, computed where ``folder`` does not hold them whole.
+
+    Maps of other images, or of another network, are never taken for them.
+    """
+    key = digest_of([pixels.key, len(pixels), extractor.layers, _digest_of(extractor), str(device), batch_size])
+    if folder.is_dir() and _key_in(folder) != key:
+        with locked(folder):
+            shutil.rmtree(folder, ignore_errors=True)
     with building(folder) as draft:
         if draft is not None:
             _encode(extractor, pixels, draft, device, batch_size, label)
+            note = {"key": key, "layers": extractor.layers, "images": len(pixels)}
+            (draft / NOTE).write_text(json.dumps(note) + "\n", encoding="utf-8")
     size = extractor.size[0]
     return FrozenMaps(folder, extractor.layers, pixels.size, device, size, extractor.normalise)
 
@@ -129,4 +142,20 @@ def _encode(
         file.flush()
     if points:
         np.save(draft / "landmarks.npy", torch.cat(points).numpy())
-    (draft / "maps.json").write_text(json.dumps({"layers": extractor.layers, "images": len(pixels)}) + "\n")
+
+
+def _key_in(folder: Path) -> str | None:
+    try:
+        found = json.loads((folder / NOTE).read_text(encoding="utf-8"))["key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(found)
+
+
+def _digest_of(extractor: Extractor) -> str:
+    """The SHA-256 of all that a network computes with."""
+    total = hashlib.sha256()
+    for name, value in extractor.network.state_dict().items():
+        total.update(name.encode())
+        total.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()

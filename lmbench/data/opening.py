@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import datasets
 
+from lmbench import manifests, progress
 from lmbench.data.archives import originals
 from lmbench.data.pixels import PixelStore, open_pixels
 from lmbench.data.places import cache_root, default_data_root, prepared_folder
 from lmbench.data.preparing import NOTE, fingerprint, load_split, save_prepared
 from lmbench.data.schema import Incomplete
 from lmbench.data.zooming import zoomed
-from lmbench.errors import DataError, LmbenchError, StaleError
+from lmbench.errors import DataError, StaleError
 from lmbench.plugins import Plugins, get_plugins
 from lmbench.registry import Entry, family_member
 from lmbench.specs import DatasetSpec, Preprocessing
-from lmbench.store import read_json
+from lmbench.store import locked, read_json
+
+
+class NotMade(DataError):
+    """An embedded dataset was not rendered yet, and was to be left so."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +60,33 @@ class OpenDataset:
         return open_pixels(zoomed(self.splits[split], zoom, split), self.fingerprint, name, steps, cache_root())
 
 
-def open_dataset(name: str, data_root: Path | None = None, plugins: Plugins | None = None) -> OpenDataset:
-    """A dataset by name. Raises UsageError (unknown name) or DataError (missing or damaged files, wrong counts)."""
+def open_dataset(
+    name: str, data_root: Path | None = None, plugins: Plugins | None = None, make: bool = True
+) -> OpenDataset:
+    """A dataset by name. Raises UsageError (unknown name) or DataError (missing or damaged files, wrong counts).
+
+    An embedded one is rendered on first use, and again where its copy is damaged; without ``make`` nothing is rendered or
+    written, and NotMade says that it would have to be.
+    """
     entry = (plugins or get_plugins()).find("dataset", name)
     spec: DatasetSpec = entry.spec
     root = data_root or default_data_root()
     folder = prepared_folder(entry, root)
+    embedded = not spec.folder and not family_member(spec.name, name)
     if folder.is_dir():
-        return open_prepared(name, entry, folder)
+        try:
+            return open_prepared(name, entry, folder, make)
+        except DataError as damaged:
+            if not embedded:
+                raise
+            if make:
+                with locked(folder):
+                    progress.say(f"{damaged} It is rendered anew now.")
+                    shutil.rmtree(folder, ignore_errors=True)
+    if embedded and not make:
+        raise NotMade(f"{name} is not rendered yet, so its fingerprint is not known, nor what could be reused")
     splits = load_splits(name, entry, root / spec.folder)
-    if not spec.folder and not family_member(spec.name, name):
+    if embedded:
         save_prepared(entry, splits, folder, "embedded")
         return open_prepared(name, entry, folder)
     return OpenDataset(name, entry, splits, fingerprint(name, spec, splits), str(root / spec.folder))
@@ -90,8 +114,12 @@ def load_splits(name: str, entry: Entry[DatasetSpec], folder: Path) -> dict[str,
     return splits
 
 
-def open_prepared(name: str, entry: Entry[DatasetSpec], folder: Path) -> OpenDataset:
-    """A prepared copy, its fingerprint as it was written. Raises DataError: damaged; StaleError: of another dataset."""
+def open_prepared(name: str, entry: Entry[DatasetSpec], folder: Path, write: bool = True) -> OpenDataset:
+    """A prepared copy, its fingerprint as it was written. Raises DataError: damaged; StaleError: of another dataset.
+
+    A copy of an earlier version, which has no checksums, is held against its fingerprint and gets them where ``write``.
+    """
+    way_out = "delete it and prepare again."
     try:
         note = read_json(folder / NOTE)
         if (note["name"], note.get("owner", entry.owner)) != (entry.spec.name, entry.owner):
@@ -99,16 +127,31 @@ def open_prepared(name: str, entry: Entry[DatasetSpec], folder: Path) -> OpenDat
                 f"{folder} holds a prepared copy of {note.get('owner', '')}:{note['name']}, not of {entry.qualified}, and "
                 "is left as it is. Prepare one of them below another --data-root."
             )
+        wrong = _damage(folder, note) if manifests.sealed(folder) else None
+        if wrong is not None:
+            raise DataError(f"{name}: the prepared copy {folder} is damaged: {wrong}; {way_out}")
         splits = {split: load_split(folder / split) for split in note["counts"]}
         for split, remark in note.get("remarks", {}).items():
             splits[split].info.description = remark
-    except StaleError:
+        if not manifests.sealed(folder):
+            if fingerprint(name, entry.spec, splits) != note["fingerprint"]:
+                raise DataError(f"{name}: the prepared copy {folder} is not what was written; {way_out}")
+            if write:
+                with suppress(OSError):  # a data root that others keep
+                    manifests.seal(folder)
+    except (StaleError, DataError):
         raise
-    except (OSError, KeyError, ValueError, LmbenchError) as error:
-        raise DataError(
-            f"{name}: the prepared copy {folder} is damaged ({error}); delete it and prepare again."
-        ) from None
+    except Exception as error:  # also what pyarrow and `datasets` raise of a damaged file
+        raise DataError(f"{name}: the prepared copy {folder} is damaged ({error}); {way_out}") from None
     return OpenDataset(name, entry, splits, note["fingerprint"], str(folder))
+
+
+def _damage(folder: Path, note: Mapping[str, Any]) -> str | None:
+    """What is wrong with a prepared copy, in words; also a file among its shards that was not written with them."""
+    wrong = manifests.damage(folder)
+    shards = {p.relative_to(folder).as_posix() for split in note["counts"] for p in (folder / split).glob("*.arrow")}
+    foreign = sorted(shards - manifests.listed(folder))
+    return wrong or (f"{foreign[0]} was not written with it" if foreign else None)
 
 
 def prepare(name: str, entry: Entry[DatasetSpec], source: Path, target: Path) -> tuple[OpenDataset, bool]:

@@ -181,7 +181,7 @@ def decode(sample: Mapping[str, Any], where: str) -> Image.Image:
 def open_pixels(
     dataset: datasets.Dataset, fingerprint: str, split: str, steps: Preprocessing, cache: Path
 ) -> PixelStore:
-    """The pixel store of a split, built on first use (with progress) and mapped ever after."""
+    """The pixel store of a split, built on first use (with progress) and mapped ever after; a damaged one is built anew."""
     key = digest_of({"fingerprint": fingerprint, "split": split, "steps": asdict(steps), "format": FORMAT})
     folder = cache / "pixels" / key[:20]
     with building(folder) as draft:

@@ -17,7 +17,7 @@ from typing import Any
 
 import datasets
 
-from lmbench import progress
+from lmbench import manifests, progress
 from lmbench.config import digest_of
 from lmbench.data.schema import column
 from lmbench.errors import DataError
@@ -144,14 +144,15 @@ def _fill(entry: Entry[DatasetSpec], splits: Mapping[str, datasets.Dataset], dra
     }
     write_json(draft / NOTE, note)
     (draft / PLAN).unlink()
+    manifests.seal(draft)
 
 
 def _write_split(dataset: datasets.Dataset, folder: Path, label: str) -> None:
-    """Writes the shards of a split that are not there, with images' bytes instead of paths; a hundred at a time."""
-    for left in set(folder.glob("*")) - set(folder.glob("shard-*.arrow")):  # half a shard of a call that was killed
+    """Writes the shards of a split that are not there whole, with images' bytes instead of paths; a hundred at a time."""
+    for left in set(folder.glob("*")) - {*folder.glob("shard-*.arrow"), folder / manifests.MANIFEST}:  # half a shard
         left.unlink()
     starts = range(0, len(dataset), IMAGES_A_SHARD)
-    missing = [n for n in range(len(starts)) if not _shard(folder, n).is_file()]
+    missing = [n for n in range(len(starts)) if manifests.damage(folder, _shard(folder, n).name) is not None]
     with progress.task(label, len(dataset)) as bar, quiet_datasets():
         lacking = sum(min(IMAGES_A_SHARD, len(dataset) - starts[n]) for n in missing)
         bar.skip(len(dataset) - lacking)
@@ -163,7 +164,7 @@ def _write_split(dataset: datasets.Dataset, folder: Path, label: str) -> None:
 
         for number in missing:
             part = dataset.select(range(starts[number], min(starts[number] + IMAGES_A_SHARD, len(dataset))))
-            with replacing(_shard(folder, number)) as scratch:
+            with replacing(_shard(folder, number), listed=True) as scratch:
                 part.map(
                     embed,
                     features=dataset.features,

@@ -63,7 +63,7 @@ class Confusions:
 def read_stored(folder: Path, name: str) -> Predictions | Confusions | None:
     """What a task stored under that name, of either kind, or None. Raises DataError where it is damaged."""
     note = folder / f"{name}.json"
-    of_pixels = note.is_file() and '"classes"' in note.read_text(encoding="utf-8")
+    of_pixels = note.is_file() and b'"classes"' in note.read_bytes()
     return Confusions.read(folder, name) if of_pixels else Predictions.read(folder, name)
 
 

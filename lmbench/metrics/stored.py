@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lmbench import manifests
 from lmbench.errors import DataError
 from lmbench.store import replacing, write_json
 
@@ -26,10 +27,10 @@ def stored_name(task: str, subset: str | None, n_annotations: int | str | None) 
 def write_stored(folder: Path, name: str, frame: pd.DataFrame, fields: Mapping[str, Any], shape: Sequence[int]) -> Path:
     """Writes ``<name>.parquet`` and then ``<name>.json`` with all ``fields`` that are no arrays; returns the table's path."""
     path = folder / f"{name}.parquet"
-    with replacing(path) as draft:
+    with replacing(path, listed=True) as draft:
         pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), draft, compression="zstd")
     note = {k: v for k, v in fields.items() if not isinstance(v, np.ndarray)}
-    write_json(folder / f"{name}.json", {**note, "shape": list(shape)})
+    write_json(folder / f"{name}.json", {**note, "shape": list(shape)}, listed=True)
     return path
 
 
@@ -42,9 +43,11 @@ def is_stored(folder: Path, name: str) -> bool:
 def reading(folder: Path, name: str) -> Iterator[tuple[dict[str, Any], tuple[int, ...], pd.DataFrame]]:
     """The note, the shape and the table of a stored result. Raises DataError where they, or what is made of them, are damaged."""
     path = folder / f"{name}.parquet"
+    way_out = "Of a run that is not finished it is made again; measure a finished one anew with --resume never."
+    manifests.require(folder, path.name, f"{name}.json", way_out=way_out)
     try:
         note = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         shape = tuple(note.pop("shape"))
         yield note, shape, pd.read_parquet(path)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is damaged ({error}); delete it, and it is made again.") from None
+        raise DataError(f"{path} is damaged ({error}). {way_out}") from None

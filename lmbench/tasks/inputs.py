@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lmbench.config import digest_of
 from lmbench.data.mapped import new_array_file
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
@@ -127,6 +128,7 @@ def warped_store(
     kept = chosen.numpy()
     return replace(
         whole,
+        key=digest_of([whole.key, "warped", crop, chosen.tolist(), generator.initial_seed()]),
         images=images,
         landmarks=landmarks,
         visible=np.array(whole.visible[kept]),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -36,17 +36,19 @@ def probe_network(
     device: torch.device,
     alone: str | None,
     plugins: Plugins,
+    scratch: Path,
 ) -> dict[str, float]:
     """``probe_matching_px`` (different images), ``probe_n10_iod`` (mean over draws) and ``probe_<layer>_iod``.
 
     A dataset that is judged by another metric first has that one's name in place of ``iod``.
-    Half of ``settings.images`` training images fits, the other half judges; the same ones at every call.
+    Half of ``settings.images`` training images fits, the other half judges; the same ones at every call. ``scratch`` is a
+    folder for maps, gone afterwards.
     """
     fit, judge = _halves(dataset, settings, seed)
     figures = {"probe_matching_px": _matching(extractor, dataset, judge[0], seed, device)}
-    with TemporaryDirectory() as folder:
+    try:
         frozen = [
-            freeze_maps(extractor, p, Path(folder) / n, device).read(GRID, "none")
+            freeze_maps(extractor, p, scratch / n, device).read(GRID, "none")
             for n, p in (("fit", fit), ("judge", judge[1]))
         ]
         subsets = draw_subsets(len(fit), [min(settings.annotations, len(fit))], settings.draws, seed)
@@ -61,6 +63,8 @@ def probe_network(
             figures[f"probe_{alone}_{name}"] = _regression(
                 single, fit, judge[1], dataset, whole, settings, seed, metric
             )
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
     return figures
 
 

@@ -21,7 +21,7 @@ from lmbench.metrics.base import Predictions
 from lmbench.registry import Entry
 from lmbench.seeds import generator_for
 from lmbench.specs import DatasetSpec, HeadSpec, Preprocessing
-from lmbench.store import replacing
+from lmbench.store import write_atomically
 from lmbench.tasks.backward import judge_backward
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.inputs import ImageInputs, JoinedInputs, NoInputs, warped_store, with_copies
@@ -95,9 +95,8 @@ def fitted_heads(
     if config.regression.warped_copies:
         inputs, landmarks, visible, members = _with_warps(context, inputs, landmarks, visible, subsets, layer)
     fitted = head.fit(inputs, landmarks, visible, members, generator)
-    with replacing(context.heads_folder / f"{name}.safetensors") as draft:
-        state = {k: v.detach().cpu().contiguous() for k, v in fitted.state().items()}
-        safetensors.torch.save_file(state, draft)
+    state = {k: v.detach().cpu().contiguous() for k, v in fitted.state().items()}
+    write_atomically(context.heads_folder / f"{name}.safetensors", safetensors.torch.save(state), listed=True)
     if n == "all" and layer is None:  # few-shot heads are many, and no other task asks for them
         context.fitted[name] = fitted
     return fitted

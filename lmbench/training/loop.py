@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import signal
@@ -15,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lmbench import progress
+from lmbench import manifests, progress
 from lmbench.config import OptimiserConfig, TrainingConfig
 from lmbench.data.pixels import DevicePixels, PixelStore
 from lmbench.errors import LmbenchError, StaleError
 from lmbench.seeds import generator_for
-from lmbench.store import replacing
+from lmbench.store import write_atomically
 from lmbench.training.objective import Objective
 
 CHECK_EVERY = 25  # steps between two looks at the loss; looking makes a GPU wait
@@ -44,9 +45,9 @@ def train(
     """Trains in place; returns the learning curve (one entry an epoch) and the seconds spent over all processes.
 
     ``checkpoint`` is written every ``config.checkpoint_minutes`` and when the run is interrupted, and continued from
-    where it stands; the numbers are those of an uninterrupted run, bit for bit on the CPU. ``probe(epoch)`` adds to the
-    curve. Raises LmbenchError for a loss that is not finite (the last good checkpoint stays), StaleError for a
-    checkpoint of something else.
+    where it stands; the numbers are those of an uninterrupted run, bit for bit on the CPU. A damaged one is named, and
+    training starts anew. ``probe(epoch)`` adds to the curve. Raises LmbenchError for a loss that is not finite (the last
+    good checkpoint stays), StaleError for a checkpoint of something else.
     """
     steps_per_epoch = max(1, len(pixels) // config.batch_size)
     total = steps_per_epoch * config.epochs
@@ -73,8 +74,9 @@ def train(
         seconds = before + time.monotonic() - started
         content = {"key": key, "step": step, "curve": curve, "seconds": seconds, "sums": sums}
         content |= {"model": objective.state_dict(), "optimiser": optimiser.state_dict() if learns else {}}
-        with replacing(checkpoint) as draft:
-            torch.save(content, draft)
+        written = io.BytesIO()  # torch's own writer does not say why the system refuses a file
+        torch.save(content, written)
+        write_atomically(checkpoint, written.getbuffer(), listed=True)
 
     if probe is not None and not curve and done == 0:
         curve.append({"epoch": 0.0, **_probed(probe, 0, objective)})
@@ -244,13 +246,18 @@ def _load(checkpoint: Path, key: str) -> dict[str, Any] | None:
     """A checkpoint of this very stage, or None where there is none. Raises StaleError or LmbenchError."""
     if not checkpoint.exists():
         return None
+    wrong = manifests.damage(checkpoint.parent, checkpoint.name)
+    if wrong is not None:
+        progress.say(f"the checkpoint {checkpoint} is damaged ({wrong}): the stage is trained from its start")
+        checkpoint.unlink()
+        return None
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         found = state["key"]
     except Exception as error:
         raise LmbenchError(
-            f"checkpoint {checkpoint} is truncated or not one of lmbench's ({type(error).__name__}). "
-            "Delete it to train from the start, or pass --resume never."
+            f"checkpoint {checkpoint} is not one of lmbench's ({type(error).__name__}). "
+            "Delete it to train from the start."
         ) from None
     if found != key:
         raise StaleError(f"checkpoint {checkpoint} belongs to another stage ({found[:12]}, not {key[:12]}); delete it.")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from lmbench import progress
+from lmbench import manifests, progress
 from lmbench.backbones import build_backbone
 from lmbench.config import StageConfig, digest_of
 from lmbench.data.opening import OpenDataset
-from lmbench.errors import LmbenchError, UsageError
+from lmbench.errors import DataError, LmbenchError, UsageError
 from lmbench.features import Extractor
 from lmbench.plugins import Plugins
 from lmbench.seeds import initialising
@@ -27,7 +28,7 @@ from lmbench.store import building, read_json, write_json
 from lmbench.training.loop import Curve, train
 from lmbench.training.objective import Objective
 
-WEIGHTS, NOTE, CURVE = "weights.safetensors", "stage.json", "curve.csv"
+WEIGHTS, NOTE, CURVE, CHECKPOINT = "weights.safetensors", "stage.json", "curve.csv", "state.pt"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,13 @@ class Artifact:
     reused: bool
     seconds: float
     curve: Curve
+    precision: str = ""
+    device: str = ""
+
+    @property
+    def weights_sha256(self) -> str:
+        """The digest of the weights as they lie there."""
+        return manifests.digest_of_file(self.folder / WEIGHTS)
 
     def entry(self) -> dict[str, Any]:
         """The stage as records state it."""
@@ -49,6 +57,9 @@ class Artifact:
             "objective": self.config.objective,
             "backbone": self.config.backbone,
             "key": self.key,
+            "weights_sha256": self.weights_sha256,
+            "precision": self.precision,
+            "device": self.device,
             "reused": self.reused,
             "seconds": round(self.seconds, 1),
             "epochs": self.config.training.epochs,
@@ -57,22 +68,49 @@ class Artifact:
 
 
 def stage_key(
-    config: StageConfig, plugins: Plugins, dataset_fingerprint: str, steps: Preprocessing, parent: str | None, seed: int
+    config: StageConfig,
+    plugins: Plugins,
+    dataset_fingerprint: str,
+    steps: Preprocessing,
+    parent: str | None,
+    seed: int,
+    precision: str,
+    device_class: str,
 ) -> str:
-    """The address of a stage: what it computes, by which versions, from which data and parent, with which seed."""
+    """The address of a stage: what it computes, by which versions, from which data and parent, how and with which seed.
+
+    ``parent`` is the address of the stage it learns from together with how that one is read; ``precision`` the resolved
+    one; ``device_class`` is cpu or cuda, whose arithmetic differs.
+    """
     what = config.model_dump(mode="json")
     what["training"].pop("checkpoint_minutes")  # how often we save changes no number
-    components = [plugins.find(k, getattr(config, k)).identity() for k in ("objective", "backbone")]
-    frame = [steps.resize, steps.crop]
-    return digest_of([what, components, dataset_fingerprint, frame, parent, seed])
+    entries = [plugins.find(kind, getattr(config, kind)) for kind in ("objective", "backbone")]
+    components = [[entry.identity(), dict(entry.spec.settings)] for entry in entries]
+    files = files_named(config.settings) | files_named(config.backbone_settings)
+    data = [dataset_fingerprint, asdict(steps)]
+    return digest_of([what, components, files, data, parent, seed, precision, device_class])
+
+
+def files_named(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The SHA-256 of every file that a setting names: weights under the same path may be others tomorrow."""
+    paths = {name: Path(value).expanduser() for name, value in settings.items() if isinstance(value, str) and value}
+    return {name: manifests.digest_of_file(path) for name, path in paths.items() if _is_file(path)}
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a text that can be no path
+        return False
 
 
 def planned(folder: Path, key: str) -> str:
-    """What a run would do for a stage: ``reuse``, ``continue`` or ``train``."""
+    """What a run would do for a stage: ``reuse``, ``continue`` or ``train`` (also where what is there is damaged)."""
     place = folder / key[:20]
-    if place.is_dir():
+    if place.is_dir() and manifests.damage(place) is None:
         return "reuse"
-    return "continue" if _checkpoint(place).exists() else "train"
+    whole = manifests.damage(_checkpoint(place).parent, CHECKPOINT) is None
+    return "continue" if whole else "train"
 
 
 def ensure_stage(
@@ -90,33 +128,36 @@ def ensure_stage(
     precision: str,
     probe: Callable[[Objective, int], dict[str, float]] | None = None,
 ) -> Artifact:
-    """The artifact of a stage, trained now if it is not there. Another process training it is waited for."""
+    """The artifact of a stage, trained now if it is not there. Another process training it is waited for.
+
+    A damaged one is named, moved aside and trained anew.
+    """
     place = folder / key[:20]
-    if place.is_dir():
-        return open_artifact(name, config, key, place, reused=True)
-    with building(place) as draft:
+    with building(place, aside=True) as draft:
         if draft is None:
+            _forget_checkpoint(place)  # of a process that was killed after it had finished the stage
             return open_artifact(name, config, key, place, reused=True)
         objective = build_objective(config, plugins, parent, parent_extractor, seed, name)
-        steps = Preprocessing(config.training.frame)
-        pixels = dataset.pixels("train", steps).first(config.training.images)
-        amount = f"{len(pixels)} images of {dataset.name}, {config.training.epochs} epochs"
-        progress.say(f"stage {name}: {config.objective} on {config.backbone}, {amount}")
-        curve, seconds = train(
-            objective,
-            pixels,
-            config.training,
-            seed=seed,
-            key=key,
-            checkpoint=_checkpoint(place),
-            device=device,
-            precision=precision,
-            label=name,
-            probe=None if probe is None else lambda epoch: probe(objective, epoch),
-        )
+        with manifests.relying() as relied_on:
+            pixels = dataset.pixels("train", Preprocessing(config.training.frame)).first(config.training.images)
+            amount = f"{len(pixels)} images of {dataset.name}, {config.training.epochs} epochs"
+            progress.say(f"stage {name}: {config.objective} on {config.backbone}, {amount}")
+            curve, seconds = train(
+                objective,
+                pixels,
+                config.training,
+                seed=seed,
+                key=key,
+                checkpoint=_checkpoint(place),
+                device=device,
+                precision=precision,
+                label=name,
+                probe=None if probe is None else lambda epoch: probe(objective, epoch),
+            )
+        _confirm(relied_on - {_checkpoint(place).parent}, place)
         network = objective.extractor().network.cpu()
         state = {k: v.contiguous() for k, v in network.state_dict().items()}
-        safetensors.torch.save_file(state, draft / WEIGHTS, metadata={"key": key})
+        (draft / WEIGHTS).write_bytes(safetensors.torch.save(state, metadata={"key": key}))
         note = {
             "key": key,
             "config": config.model_dump(mode="json"),
@@ -133,7 +174,7 @@ def ensure_stage(
         }
         write_json(draft / NOTE, note)
         (draft / CURVE).write_text(curve_csv(curve), encoding="utf-8")
-    _checkpoint(place).unlink(missing_ok=True)
+    _forget_checkpoint(place)
     return open_artifact(name, config, key, place, reused=False)
 
 
@@ -166,11 +207,13 @@ def build_objective(
 
 
 def open_artifact(name: str, config: StageConfig, key: str, place: Path, reused: bool) -> Artifact:
-    """An artifact that is there. Raises LmbenchError where its note is damaged or of another key."""
+    """An artifact that is there. Raises LmbenchError where it is damaged or of another key."""
+    manifests.require(place, way_out="Move it away and run again: the stage is trained anew.")
     note = read_json(place / NOTE)
     if note.get("key") != key:
         raise LmbenchError(f"{place} does not hold the stage {key[:20]}; move it away and run again.")
-    return Artifact(name, key, place, config, reused, 0.0 if reused else float(note["seconds"]), note["curve"])
+    seconds = 0.0 if reused else float(note["seconds"])
+    return Artifact(name, key, place, config, reused, seconds, note["curve"], note["precision"], note["device"])
 
 
 def load_network(artifact: Artifact, plugins: Plugins) -> nn.Module:
@@ -203,4 +246,17 @@ def curve_csv(curve: list[Mapping[str, float]] | Curve) -> str:
 
 
 def _checkpoint(place: Path) -> Path:
-    return place.with_name(f"{place.name}.checkpoint.pt")
+    return place.with_name(f"{place.name}.checkpoint") / CHECKPOINT
+
+
+def _confirm(relied_on: set[Path], place: Path) -> None:
+    """Reads once more what the weights were trained on. Raises DataError where it was damaged, with all that came of it."""
+    try:
+        manifests.confirm(relied_on)
+    except DataError:
+        _forget_checkpoint(place)
+        raise
+
+
+def _forget_checkpoint(place: Path) -> None:
+    shutil.rmtree(_checkpoint(place).parent, ignore_errors=True)
