@@ -17,7 +17,8 @@ from lmbench.backbones import build_backbone
 from lmbench.config import RunConfig, validate
 from lmbench.data.boxes import central_squares, check_box, frames_of, from_record, made_of, own_frame
 from lmbench.data.frozen import halved
-from lmbench.data.pixels import decode, preprocess_image, restore_points
+from lmbench.data.images import read_image
+from lmbench.data.pixels import preprocess_image, restore_points
 from lmbench.errors import DataError, LmbenchError, UsageError
 from lmbench.features import Extractor
 from lmbench.heads.base import TensorInputs
@@ -147,8 +148,7 @@ def _framed(
     read: tuple[Path, Image.Image] | None = None
     for region in regions:
         if read is None or read[0] != region.path:
-            sample = {"image": {"path": str(region.path), "bytes": None}, "source_id": region.path.name}
-            read = region.path, decode(sample, "predict").convert("RGB")
+            read = region.path, read_image(region.path, str(region.path), "predict")[0]
         image, framing = read[1], predictor.framing
         whole = np.array([[0, 0, *image.size]], np.float64)
         if region.box is None and not filling:

@@ -6,7 +6,7 @@ import datasets
 import numpy as np
 
 from lmbench.data.pixels import decode
-from lmbench.data.schema import column
+from lmbench.data.schema import column, reading_columns
 from lmbench.specs import Preprocessing
 
 
@@ -18,9 +18,9 @@ def zoomed(split: datasets.Dataset, factor: float, name: str) -> datasets.Datase
     where the size of such an image cannot be read.
     """
     boxes = column(split, "box").astype(np.float64)
-    images = split.with_format(None)
+    images = reading_columns(split)
     for i in np.flatnonzero(boxes[:, 2] <= 0):
-        boxes[i] = 0, 0, *decode(images[int(i)], name).size
+        boxes[i] = 0, 0, *decode(images[int(i)], name)[0].size
     boxes[:, :2] -= boxes[:, 2:] * (factor - 1) / 2
     boxes[:, 2:] *= factor
     plain = list(boxes.astype(np.float32))

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lmbench import progress
+from lmbench.data.images import unread
 from lmbench.datasets.folders.finding import read_annotations
 from lmbench.datasets.folders.framing import frame_boxes, framing_of
 from lmbench.datasets.folders.options import Options, parse_options
+from lmbench.datasets.folders.orienting import oriented
 from lmbench.datasets.folders.photos import Photos
 from lmbench.datasets.folders.samples import Annotations, Sample, find_landmark, labelled_parts
 from lmbench.datasets.folders.splitting import split_samples
@@ -69,6 +71,7 @@ def load(root: Path, argument: str) -> dict[str, datasets.Dataset]:
             np.stack([s.visible for s in samples]),
             boxes=member.boxes[split],
             where=f"folder:{argument}",
+            raw=[s.raw for s in samples],
         )
         for split, samples in member.splits.items()
     }
@@ -78,18 +81,18 @@ def read_member(argument: str) -> Member:
     """The folder behind ``DIR[:option=value...]``, read once for as long as its files stay as they are."""
     options = parse_options(argument)
     photos = Photos(options.folder)
-    state = tuple((str(f), s.st_size, s.st_mtime_ns) for f in photos.others for s in [os.stat(f)])
-    return _read(argument, os.getcwd(), len(photos), state)
+    state = tuple((str(f), s.st_size, s.st_mtime_ns) for f in photos.walked.files for s in [os.stat(f)])
+    return _read(argument, os.getcwd(), state)
 
 
 @lru_cache(maxsize=MEMBERS_HELD)
-def _read(argument: str, place: str, images: int, state: tuple[Any, ...]) -> Member:
-    del place, images, state  # they are what the answer is remembered by
+def _read(argument: str, place: str, state: tuple[Any, ...]) -> Member:
+    del place, state  # they are what the answer is remembered by
     options = parse_options(argument)
     where = f"folder:{argument}"
     photos = Photos(options.folder)
     found = labelled_parts(read_annotations(options, photos, where), where)
-    samples = photos.resolve(found.samples, where)
+    samples, read = oriented(photos.resolve(found.samples, where), options.orientation, where)
     splits, how = split_samples(samples, options, where)
     boxes, framed = {}, ""
     crop = options.crop or ("box" if all(s.box for s in samples) else "landmarks")
@@ -104,7 +107,7 @@ def _read(argument: str, place: str, images: int, state: tuple[Any, ...]) -> Mem
         framed,
         *_unseen(found, splits["train"]),
         *([f"{unused} of {len(photos)} images are not used"] if unused > 0 else []),
-        *filter(None, [photos.walked.said()]),
+        *filter(None, [read, unread(photos.walked.files), photos.walked.said()]),
     )
     left_out = [n for n in found.notes if "left out" in n]
     if left_out:

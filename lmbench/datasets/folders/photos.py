@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from lmbench.data.images import suffixes
 from lmbench.data.walking import walk
 from lmbench.datasets.folders.samples import Sample
-from lmbench.datasets.image_folder import SUFFIXES
 from lmbench.errors import DataError
 
 
@@ -23,7 +23,7 @@ class Photos:
         self.others: list[Path] = []
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         for path in self.walked.files:
-            if path.suffix.lower() in SUFFIXES:
+            if path.suffix.lower() in suffixes():
                 self._by_name[path.name].append(path)
             else:
                 self.others.append(path)
@@ -33,7 +33,7 @@ class Photos:
 
     def beside(self, annotation: Path) -> list[Path]:
         """The images with the stem of an annotation in its folder."""
-        names = [annotation.stem + s for suffix in sorted(SUFFIXES) for s in (suffix, suffix.upper())]
+        names = [annotation.stem + s for suffix in sorted(suffixes()) for s in (suffix, suffix.upper())]
         return [p for n in names for p in self._by_name.get(n, []) if p.parent == annotation.parent]
 
     def relative(self, path: Path) -> str:

@@ -19,7 +19,8 @@ class Sample:
 
     ``points`` (L, 2) pixels, x before y, the first pixel's centre being 0; ``visible`` (L,). ``image`` is the path as
     the annotation has it, ``file`` the annotation. ``label`` tells the objects of an image apart. ``photo`` and ``id``
-    are known once the image is found. ``size``: width and height of the image as the annotation states them.
+    are known once the image is found. ``size``: width and height of the image as the annotation states them; ``shown``:
+    as it is read, which with ``raw`` is as its pixels are stored, against an EXIF orientation.
     """
 
     image: str
@@ -32,6 +33,8 @@ class Sample:
     photo: Path = Path()
     id: str = ""
     size: tuple[int, int] | None = None
+    shown: tuple[int, int] = (0, 0)
+    raw: bool = False
 
 
 @dataclass(frozen=True)
