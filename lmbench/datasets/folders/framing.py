@@ -50,6 +50,13 @@ def _around(points: np.ndarray) -> tuple[float, float, float, float]:
     return float(left), float(top), float(width), float(height)
 
 
+def photo_sizes(samples: Sequence[Sample], where: str) -> np.ndarray:
+    """(N, 2) width and height of the samples' images as they are looked at; each image is opened once."""
+    sizes = {s.photo: s for s in samples}
+    known = {photo: _size(s, where) for photo, s in sizes.items()}
+    return np.array([known[s.photo] for s in samples], np.float64)
+
+
 def _size(sample: Sample, where: str) -> tuple[int, int]:
     try:
         with Image.open(sample.photo) as image:
