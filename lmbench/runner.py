@@ -129,7 +129,13 @@ def preview(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: P
         return plan(prepare(config, plugins, data_root, runs, device, make=False))
     except NotMade as missing:
         stages = [
-            {"stage": name, "objective": stage.objective, "epochs": stage.training.epochs, "key": None, "action": "train"}
+            {
+                "stage": name,
+                "objective": stage.objective,
+                "epochs": stage.training.epochs,
+                "key": None,
+                "action": "train",
+            }
             for name, stage in config.stages.items()
         ]
         return {

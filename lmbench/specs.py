@@ -180,6 +180,8 @@ class DatasetSpec(Spec):
     checksums: Mapping[str, str] = field(default_factory=dict)
     """Files as published, by their path below ``folder``: ``md5:...`` or ``sha256:...`` of the bytes, for ``verify``."""
     notes: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
+    """What looks wrong in its labels and is meant, by the words of ``lmbench.data.plausibility``."""
 
     def member(self, argument: str) -> DatasetSpec:
         """The spec of a family's member; its name stays the family's, so that a folder that was moved is the same data."""

@@ -49,6 +49,11 @@ BAD_COCO: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "too few numbers": (lambda d: change(d, keypoints=[1, 2]), "annotation 105: 9 numbers are expected in keypoints"),
     "a word for a number": (lambda d: change(d, keypoints=["a"] * 9), "annotation 105: 9 numbers are expected"),
     "NaN": (lambda d: change(d, keypoints=[float("nan")] * 9), "annotation 105: a number is NaN or infinite"),
+    "NaN that is labelled": (
+        lambda d: change(d, keypoints=[float("nan")] * 2 + [2] + [9] * 2 + [2, None, None, 0]), "105: a number is NaN"
+    ),
+    "a score": (lambda d: change(d, keypoints=[20, 15, 0.93] * 3), r"105: the third number of left_eye is 0\.93; v is 0"),
+    "a box of words": (lambda d: change(d, bbox=["a", 1, 2, 3]), "and 4 in bbox"),
     "a repeated annotation": (lambda d: change(d, id=104), "the annotation id 104 stands twice"),
     "a repeated image": (
         lambda d: {**d, "images": [*d["images"], d["images"][0]]}, "the image id 0 stands twice; ids must be unique"
@@ -62,7 +67,7 @@ BAD_COCO: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no annotation": (lambda d: {**d, "annotations": []}, "no annotation is of a category that lists its keypoints"),
     "a missing image": (
         lambda d: {**d, "images": [{**i, "file_name": f"x{i['file_name']}"} for i in d["images"]]},
-        r"10 samples are annotated, the images of 10 are missing \(first: x00\.png\)",
+        r"10 samples are annotated, the images of 10 are missing \(first: x00\.png\).* \(00\.png has a similar name\)",
     ),
 }  # fmt: skip
 
@@ -109,7 +114,8 @@ def test_a_category_must_be_named_where_there_are_two(tmp_path: Path) -> None:
         ("csv", "labels.csv", lambda t: t.replace("20.0", "2O.0", 1), r"labels\.csv:2: '2O\.0' is no number"),
         ("csv", "labels.csv", lambda t: t.replace("01.png", "00.png"), r"00\.png is annotated twice \(in labels\.csv\)"),
         ("csv", "labels.csv", lambda t: t.replace("nose_y", "node_y"), r"labels\.csv:1: columns must be unique, and"),
-        ("csv", "labels.csv", lambda t: t.partition("\n")[2], "no table of landmarks: a header with image, NAME_x"),
+        ("csv", "labels.csv", lambda t: t.partition("\n")[2], "its columns have no names: 6 after the image. columns=pairs"),
+        ("csv", "labels.csv", lambda t: t.replace("image", "photo", 1), "no table of landmarks: a header with image, NAME_x"),
         ("csv", "labels.csv", lambda t: t.partition("\n")[0], "the annotations name no image"),
         ("csv", "labels.csv", lambda t: t.replace('1', '"1', 1), r"labels\.csv"),
         ("deeplabcut", "labeled-data/video/CollectedData_me.csv", lambda t: t.replace("coords", "c"), "must begin with scorer"),
@@ -128,11 +134,15 @@ def test_a_damaged_annotation_is_named_with_its_line(
         open_dataset(f"folder:{tmp_path}")
 
 
-def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+def test_text_that_is_not_utf8_is_named_by_line_and_read_in_the_encoding_that_is_told(tmp_path: Path) -> None:
     csv_tree(tmp_path)
-    (tmp_path / "labels.csv").write_bytes(csv_text().encode("utf-16"))
-    with pytest.raises(DataError, match=r"labels\.csv: cannot be read as UTF-8"):
-        open_dataset(f"folder:{tmp_path}:format=csv")
+    text = csv_text().replace("nose", "nez_é")
+    (tmp_path / "labels.csv").write_bytes(text.encode("cp1252"))
+    with pytest.raises(
+        DataError, match=r"labels\.csv:1: byte 0xe9 cannot be read as UTF-8\. Save it as UTF-8, or name"
+    ):
+        open_dataset(f"folder:{tmp_path}")
+    assert open_dataset(f"folder:{tmp_path}:encoding=cp1252").spec.landmark_names == ("left_eye", "right_eye", "nez_é")
 
 
 def test_predictions_of_deeplabcut_are_no_annotations(tmp_path: Path) -> None:
@@ -229,7 +239,7 @@ def test_eyes_that_a_test_image_lacks_are_refused_before_anything_is_trained(tmp
 def test_test_images_whose_landmarks_span_no_area_are_refused(tmp_path: Path) -> None:
     data = coco(photos(tmp_path), points())
     for a in data["annotations"]:
-        a["keypoints"] = [5, 5, 2, 9, 5, 2, 0, 0, 0]
+        a["keypoints"] = [15, 25, 2, 39, 25, 2, 0, 0, 0]
     write_json(tmp_path / "a.json", data)
     with pytest.raises(DataError, match="lie on one line, so their bounding box has no area"):
         open_dataset(f"folder:{tmp_path}")

@@ -141,7 +141,7 @@ def verify(context: click.Context, name: str, data_root: Path | None, as_json: b
 @click.option("--force", is_flag=True, help="Replace the picture where it exists.")
 @DATA_ROOT
 def show(name: str, split: str | None, count: int, out: Path, force: bool, data_root: Path | None) -> None:
-    """Draw the first images of a split with their landmarks (grey rings: invisible ones) or above their masks."""
+    """Draw the first images of a split with their visible landmarks or above their masks."""
     if out.suffix.lower() != ".png":
         raise UsageError(f"-o {out}: pictures are written as .png; choose such a name.")
     if out.exists() and not force:

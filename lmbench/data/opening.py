@@ -38,7 +38,7 @@ class OpenDataset:
     splits: Mapping[str, datasets.Dataset]
     fingerprint: str
     origin: str
-    """The folder it was read from, or ``embedded``."""
+    """The folder it was read from; the name itself where that names the folder (``folder:DIR``)."""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -89,7 +89,8 @@ def open_dataset(
     if embedded:
         save_prepared(entry, splits, folder, "embedded")
         return open_prepared(name, entry, folder)
-    return OpenDataset(name, entry, splits, fingerprint(name, spec, splits), str(root / spec.folder))
+    origin = str(root / spec.folder) if spec.folder else name  # a user's folder is named, not below the root
+    return OpenDataset(name, entry, splits, fingerprint(name, spec, splits), origin)
 
 
 def load_splits(name: str, entry: Entry[DatasetSpec], folder: Path) -> dict[str, datasets.Dataset]:

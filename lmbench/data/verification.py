@@ -14,10 +14,12 @@ import numpy as np
 
 from lmbench import progress
 from lmbench.data.images import summary
+from lmbench.data.leaks import copies, shared_identities
 from lmbench.data.masks import decode_mask
 from lmbench.data.opening import load_splits, open_prepared
 from lmbench.data.pixels import decode
 from lmbench.data.places import default_data_root, prepared_folder
+from lmbench.data.plausibility import Labels, implausible
 from lmbench.data.preparing import fingerprint, image_bytes
 from lmbench.data.schema import Incomplete, column, reading_columns
 from lmbench.errors import DataError
@@ -42,10 +44,11 @@ class Check:
 
 @dataclass
 class SplitImages:
-    """What the images of one split are: sizes (N, 2) width and height (zero: unreadable), digests of their bytes."""
+    """What the images of one split are: sizes (N, 2) width and height (zero: unreadable), digests of their bytes by name."""
 
     sizes: np.ndarray
-    digests: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
+    """By the image's name, so that one with several objects stands once."""
     problems: list[str] = field(default_factory=list)
     work: Counter[str] = field(default_factory=Counter)
     """What was done to how many of them to read them."""
@@ -58,6 +61,8 @@ def verify_dataset(name: str, data_root: Path | None = None, plugins: Plugins | 
     """
     entry: Entry[DatasetSpec] = (plugins or get_plugins()).find("dataset", name)
     checks, splits = _open(name, entry, data_root or default_data_root())
+    if entry.spec.describe:  # what was decided on the way from a user's files to a dataset
+        checks.append(Check("read as", True, "; ".join(entry.spec.notes)))
     checks += _checksums(entry.spec, (data_root or default_data_root()) / entry.spec.folder)
     if splits:
         images = {split: _read(dataset, split) for split, dataset in splits.items()}
@@ -141,26 +146,28 @@ def _contents(
 ) -> list[Check]:
     checks = [_images(images)]
     if spec.has_landmarks:
-        checks += [_landmarks(splits, images)]
+        checks += [_landmarks(splits, images), _plausible(spec, splits, images)]
         if spec.eyes is not None:
             checks.append(_eye_distance(splits, spec.eyes))
     if spec.classes:
         checks.append(_masks(spec.classes, splits, images))
-    checks.append(_shared("ids", {s: list(column(d, "source_id")) for s, d in splits.items()}))
+    checks.append(_ids(splits))
     if all((column(d, "identity") >= 0).any() for d in splits.values()):
         checks.append(_identities(splits))
-    checks.append(_shared("images twice", {split: found.digests for split, found in images.items()}))
+    checks.append(_twice(images, "leak" in spec.accepted))
     return checks
 
 
 def _read(dataset: datasets.Dataset, split: str) -> SplitImages:
     """Decodes every image once."""
     found = SplitImages(np.zeros((len(dataset), 2), int))
+    names: dict[str, str] = {}  # the first object of an image gives its name
     with progress.task(f"decoding {split}", len(dataset)) as bar:
         for i, row in enumerate(reading_columns(dataset)):
             try:
                 content = image_bytes(row["image"], split)
-                found.digests.append(hashlib.sha256(content).hexdigest())
+                shown = names.setdefault(row["image"]["path"] or row["source_id"], row["source_id"])
+                found.digests[shown] = hashlib.sha256(content).hexdigest()
                 record = {"bytes": content, "path": row["image"]["path"]}
                 image, work = decode({**row, "image": record}, split)
                 found.sizes[i] = image.size
@@ -198,6 +205,29 @@ def _landmarks(splits: Mapping[str, datasets.Dataset], images: Mapping[str, Spli
             f"outside their image" + _none_visible(visible)
         )
     return Check("landmarks", ok, "; ".join(parts))
+
+
+def _plausible(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset], images: Mapping[str, SplitImages]) -> Check:
+    """Whether landmarks and boxes can be meant as they stand; what the dataset says is meant is told."""
+    found = {
+        split: implausible(
+            Labels(
+                list(map(str, column(d, "source_id"))),
+                column(d, "landmarks").astype(np.float64),
+                column(d, "visible").astype(bool),
+                images[split].sizes,
+                column(d, "box").astype(np.float64),
+            )
+        )
+        for split, d in splits.items()
+    }
+    said = [
+        f"{split}: {'accepted, ' if f.word in spec.accepted else ''}{f.said}"
+        for split, all_of in found.items()
+        for f in all_of
+    ]
+    ok = all(f.word in spec.accepted for all_of in found.values() for f in all_of)
+    return Check("plausible", ok, " ".join(said) or "landmarks lie where landmarks can lie")
 
 
 def _masks(classes: Sequence[str], splits: Mapping[str, datasets.Dataset], images: Mapping[str, SplitImages]) -> Check:
@@ -244,26 +274,39 @@ def _eye_distance(splits: Mapping[str, datasets.Dataset], eyes: tuple[int, int])
     return Check("eye distance", ok, "; ".join(parts))
 
 
-def _shared(name: str, values: Mapping[str, list[str]]) -> Check:
-    """No value may stand in two splits; how often one stands twice within a split is told."""
-    within = {split: len(found) - len(set(found)) for split, found in values.items()}
-    across: set[str] = set()
-    seen: set[str] = set()
-    for found in values.values():
-        across |= seen & set(found)
-        seen |= set(found)
+def _ids(splits: Mapping[str, datasets.Dataset]) -> Check:
+    """No id stands twice, in one split or in two."""
+    found = {split: list(map(str, column(d, "source_id"))) for split, d in splits.items()}
+    repeated = [f"{len(ids) - len(set(ids))} in {split}" for split, ids in found.items() if len(ids) > len(set(ids))]
+    across = sorted(i for i, n in Counter(i for ids in found.values() for i in set(ids)).items() if n > 1)
+    said = f"repeated within a split: {', '.join(repeated) or 'none'}"
+    if len(found) > 1:
+        said += f"; in two splits: {_all(across)}"
+    return Check("ids", not across and not repeated, said)
+
+
+def _twice(images: Mapping[str, SplitImages], accepted: bool) -> Check:
+    """No image's content stands in two splits, all that do are named; how many stand twice within a split is told."""
+    within, across = copies({split: found.digests for split, found in images.items()})
     repeated = ", ".join(f"{number} in {split}" for split, number in within.items() if number)
     said = f"repeated within a split: {repeated or 'none'}"
-    if len(values) > 1:
-        said += f"; in two splits: {len(across) or 'none'}"
-    return Check(name, not across and not (name == "ids" and repeated), said)
+    if len(images) > 1:
+        said += f"; in two splits: {_all(across)}"
+    return Check("images twice", accepted or not across, said)
+
+
+def _all(found: Sequence[str]) -> str:
+    return f"{len(found)}: {'; '.join(found)}" if found else "none"
 
 
 def _identities(splits: Mapping[str, datasets.Dataset]) -> Check:
-    people = {split: {int(i) for i in column(d, "identity") if i >= 0} for split, d in splits.items()}
-    shared = sum(Counter(i for found in people.values() for i in found)[i] > 1 for i in set().union(*people.values()))
-    counts = ", ".join(f"{split} {len(found)}" for split, found in people.items())
-    return Check("identities", shared == 0, f"{counts}; in two splits: {shared or 'none'}")
+    people = {
+        split: {str(n): int(i) for n, i in zip(column(d, "source_id"), column(d, "identity"), strict=True) if i >= 0}
+        for split, d in splits.items()
+    }
+    shared = shared_identities(people)
+    counts = ", ".join(f"{split} {len(set(found.values()))}" for split, found in people.items())
+    return Check("identities", not shared, f"{counts}; in two splits: {_all(shared)}")
 
 
 def _held_out(folder: Path, splits: Mapping[str, datasets.Dataset], images: Mapping[str, SplitImages]) -> list[Check]:
@@ -276,7 +319,7 @@ def _held_out(folder: Path, splits: Mapping[str, datasets.Dataset], images: Mapp
     by_name = [i for i in ids if Path(i).name in held_out]
     present = [f for f in folder.rglob("*.jpg") if f.name in held_out]
     secret = {hashlib.sha256(f.read_bytes()).hexdigest() for f in present}
-    by_bytes = sum(digest in secret for digest in images["train"].digests)
+    by_bytes = sum(digest in secret for digest in images["train"].digests.values())
     said = (
         f"MAFL lists {len(held_out)} test faces, {len(present)} of them lie here; "
         f"trained on: {len(by_name) or 'none'} by name, {by_bytes or 'none'} by content"

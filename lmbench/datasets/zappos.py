@@ -34,7 +34,9 @@ def load(root: Path) -> dict[str, datasets.Dataset]:
 
 
 def _padded_square(path: Path) -> tuple[int, int, int, int]:
-    left, top, side, _ = frames_around(np.array([[0, 0, *read_header(path, str(path), "zappos").upright]]), np.zeros((1, 2)))[0]
+    left, top, side, _ = frames_around(
+        np.array([[0, 0, *read_header(path, str(path), "zappos").upright]]), np.zeros((1, 2))
+    )[0]
     return int(left), int(top), int(side), int(side)
 
 

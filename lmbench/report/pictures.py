@@ -14,7 +14,7 @@ from lmbench.metrics.base import Predictions
 from lmbench.store import write_atomically
 
 ZOOM = 2
-TRUE, PREDICTED, HIDDEN = (60, 220, 80), (255, 60, 60), (150, 150, 150)
+TRUE, PREDICTED = (60, 220, 80), (255, 60, 60)
 COLOURS = (
     (230, 60, 60),
     (60, 130, 255),
@@ -27,12 +27,13 @@ COLOURS = (
 
 
 def contact_sheet(pixels: PixelStore, count: int, columns: int = 10) -> Image.Image:
-    """A grid of the first images with their landmarks, each landmark in its colour, invisible ones as grey rings."""
+    """A grid of the first images with their landmarks, each landmark in its colour; invisible ones are not drawn."""
     tiles = []
     for i in range(min(count, len(pixels))):
         tile, draw = zoomed_tile(pixels.images[i])
         for k, (point, seen) in enumerate(zip(pixels.landmarks[i], pixels.visible[i], strict=True)):
-            draw_dot(draw, point, COLOURS[k % len(COLOURS)] if seen else HIDDEN, filled=bool(seen))
+            if seen:
+                draw_dot(draw, point, COLOURS[k % len(COLOURS)])
         tiles.append(tile)
     return tile_grid(tiles, columns)
 
@@ -109,13 +110,12 @@ def draw_dot(
     draw: ImageDraw.ImageDraw,
     point: np.ndarray,
     colour: tuple[int, int, int],
-    filled: bool = True,
     radius: float = 3,
 ) -> None:
-    """A dot of ``radius`` pixels of the tile at a landmark in pixels of its image, or a ring."""
+    """A dot of ``radius`` pixels of the tile at a landmark in pixels of its image."""
     x, y = _at(point)
     box = (x - radius, y - radius, x + radius, y + radius)
-    draw.ellipse(box, fill=colour if filled else None, outline=(0, 0, 0) if filled else colour)
+    draw.ellipse(box, fill=colour, outline=(0, 0, 0))
 
 
 def tile_grid(tiles: list[Image.Image], columns: int) -> Image.Image:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,13 @@ import numpy as np
 
 from lmbench import progress
 from lmbench.data.images import unread
+from lmbench.data.plausibility import MEANT, Finding, Labels, implausible
 from lmbench.datasets.folders.finding import read_annotations
 from lmbench.datasets.folders.framing import frame_boxes, framing_of
+from lmbench.datasets.folders.leaking import identities, shared_contents, shared_photos, told_by_names
 from lmbench.datasets.folders.options import Options, parse_options
 from lmbench.datasets.folders.orienting import oriented
-from lmbench.datasets.folders.photos import Photos
+from lmbench.datasets.folders.photos import Photos, below
 from lmbench.datasets.folders.samples import Annotations, Sample, find_landmark, labelled_parts
 from lmbench.datasets.folders.splitting import split_samples
 from lmbench.errors import DataError
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     import datasets
 
 MEMBERS_HELD = 4
+LEAKS_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Member:
     boxes: dict[str, np.ndarray]
     framing: Framing
     notes: tuple[str, ...]
+    accepted: tuple[str, ...] = ()
+    """What ``accept=`` let pass, by its words."""
 
 
 def describe(argument: str) -> dict[str, Any]:
@@ -54,27 +60,51 @@ def describe(argument: str) -> dict[str, Any]:
         "splits": {split: len(samples) for split, samples in member.splits.items()},
         "framing": member.framing,
         "notes": member.notes,
+        "accepted": member.accepted,
     }
 
 
 def load(root: Path, argument: str) -> dict[str, datasets.Dataset]:
-    """The splits in the schema, each sample with its square frame. Raises UsageError or DataError naming the file."""
-    from lmbench.data.schema import landmark_dataset
+    """The splits in the schema, each sample with its square frame.
+
+    Raises UsageError or DataError naming the file; Incomplete where an image is in both splits.
+    """
+    from lmbench.data.schema import Incomplete, landmark_dataset
 
     del root
     member = read_member(argument)
-    return {
+    where = f"folder:{argument}"
+    people = identities(member.splits)
+    made = {
         split: landmark_dataset(
             [s.photo for s in samples],
             [s.id for s in samples],
             np.stack([np.where(s.visible[:, None], s.points, 0.0) for s in samples]),
             np.stack([s.visible for s in samples]),
+            identity=people[split],
             boxes=member.boxes[split],
-            where=f"folder:{argument}",
+            where=where,
             raw=[s.raw for s in samples],
         )
         for split, samples in member.splits.items()
     }
+    relative = partial(below, parse_options(argument).folder)
+    shared = shared_photos(member.splits)
+    if shared and "leak" not in member.accepted:
+        raise Incomplete(
+            f"{where}: {len(shared)} images are in both splits (first: {relative(shared[0])}). Take them out of one (lmbench "
+            "data verify names all), pass test=0.2 to split anew, or accept=leak to measure on images that were trained on.",
+            made,
+        )
+    twice = shared_contents(member.splits, relative)
+    if twice:
+        remark = f"{len(twice)} contents are in both splits: {'; '.join(twice[:LEAKS_NAMED])}"
+        remark += (
+            f" and {len(twice) - LEAKS_NAMED} more (lmbench data verify names all)" if len(twice) > LEAKS_NAMED else ""
+        )
+        progress.say(f"{where}: warning: {remark}")
+        made["test"].info.description = remark
+    return made
 
 
 def read_member(argument: str) -> Member:
@@ -92,27 +122,56 @@ def _read(argument: str, place: str, state: tuple[Any, ...]) -> Member:
     where = f"folder:{argument}"
     photos = Photos(options.folder)
     found = labelled_parts(read_annotations(options, photos, where), where)
-    samples, read = oriented(photos.resolve(found.samples, where), options.orientation, where)
+    resolved = photos.resolve(found.samples, where, by_name=options.match == "name")
+    samples, read = oriented(resolved, options.orientation, where)
     splits, how = split_samples(samples, options, where)
-    boxes, framed = {}, ""
     crop = options.crop or ("box" if all(s.box for s in samples) else "landmarks")
+    accepted = _accepted(samples, crop, options, where)
+    boxes, framed = {}, ""
     for split, part in splits.items():
         boxes[split], framed = frame_boxes(part, crop, options.margin, where)
     eyes = _eyes(found, options, where)
     _check_normaliser(splits["test"], eyes, found.names, where)
     unused = len(photos) - len({s.photo for part in splits.values() for s in part})
+    leaks = told_by_names(splits, photos.relative, videos=found.notes[0].startswith("deeplabcut"))
+    if "leak" in options.accept and shared_photos(splits):
+        leaks.append(f"accepted (accept=leak): {len(shared_photos(splits))} images are in both splits")
     notes = (
         *found.notes,
         how,
         framed,
         *_unseen(found, splits["train"]),
         *([f"{unused} of {len(photos)} images are not used"] if unused > 0 else []),
+        *(f"accepted (accept={f.word}): {f.said}" for f in accepted),
+        *leaks,
         *filter(None, [read, unread(photos.walked.files), photos.walked.said()]),
     )
-    left_out = [n for n in found.notes if "left out" in n]
-    if left_out:
-        progress.say(f"{where}: {'; '.join(left_out)}")
-    return Member(found.names, eyes, splits, boxes, framing_of(crop, options.margin), notes)
+    told = [n for n in notes if re.search(r"left out|passed over|taken for unlabelled|in both splits|^accepted", n)]
+    if told:
+        progress.say(f"{where}: {'; '.join(told)}")
+    words = tuple(dict.fromkeys((*(f.word for f in accepted), *(w for w in options.accept if w not in MEANT))))
+    return Member(found.names, eyes, splits, boxes, framing_of(crop, options.margin), notes, words)
+
+
+def _accepted(samples: list[Sample], crop: str, options: Options, where: str) -> list[Finding]:
+    """What cannot be meant and is accepted all the same. Raises DataError for what is not."""
+    labels = Labels(
+        [s.id for s in samples],
+        np.stack([s.points for s in samples]),
+        np.stack([s.visible for s in samples]),
+        np.array([s.shown for s in samples], np.float64),
+        np.array([s.box or (0, 0, 0, 0) for s in samples], np.float64) if crop == "box" else None,
+        np.array([s.size or (0, 0) for s in samples]),
+    )
+    found = implausible(labels)
+    refused = [f for f in found if f.word not in options.accept]
+    if refused:
+        files = ", ".join(dict.fromkeys(s.file.name for s in samples[:1]))
+        words = ",".join(dict.fromkeys((*options.accept, *filter(None, (f.word for f in refused)))))
+        way_out = " crop=landmarks does without the boxes." if any(f.word == "box" for f in refused) else ""
+        meant = f" If that is meant, pass accept={words}." if all(f.word for f in refused) else ""
+        raise DataError(f"{where}: {files}: {' '.join(f.said for f in refused)}{way_out}{meant}")
+    return found
 
 
 def _eyes(found: Annotations, options: Options, where: str) -> tuple[int, int] | None:

@@ -1,20 +1,25 @@
 """The name after ``folder:``: a folder, then options, each after a colon.
 
-Colons and commas mean nothing to a shell, so that nothing needs quotes; ``?`` and ``&`` would.
+Colons and commas mean nothing to a shell, so that nothing needs quotes (but regular expressions); ``?`` and ``&`` would.
 """
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lmbench.data.plausibility import MEANT
 from lmbench.errors import DataError, UsageError, did_you_mean
 
 FORMAT_NAMES = ("coco", "deeplabcut", "imglab", "pts", "csv")
 CROPS = ("box", "landmarks", "image")
+ACCEPTED = (*MEANT, "scores", "box_names", "sentinels", "leak")
+"""What is refused unless it is said to be meant: what `lmbench.data.plausibility` finds, and what the formats ask."""
 EXAMPLE = "folder:DIR:format=coco:eyes=left_eye,right_eye:test=0.2"
 
 
@@ -33,6 +38,12 @@ class Options:
     occluded: str = "scored"
     first_pixel: float | None = None
     orientation: str = ""
+    match: str = "path"
+    individuals: tuple[str, ...] = ()
+    columns: str = "named"
+    encoding: str = ""
+    group: str = ""
+    accept: tuple[str, ...] = ()
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
@@ -65,6 +76,29 @@ def _pair(text: str) -> tuple[str, ...]:
     return names
 
 
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(n.strip() for n in text.split(","))
+    if not all(names):
+        raise ValueError("expected names with commas between them")
+    return names
+
+
+def _words(text: str) -> tuple[str, ...]:
+    words = _names(text)
+    for word in words:
+        if word not in ACCEPTED:
+            raise ValueError(f"{word!r} is none of {', '.join(ACCEPTED)}{did_you_mean(word, ACCEPTED).rstrip('?')}")
+    return words
+
+
+def _encoding(text: str) -> str:
+    try:
+        "a".encode(codecs.lookup(text).name)
+    except (LookupError, ValueError):
+        raise ValueError("expected the name of a text encoding, as utf-8, cp1252 or gbk") from None
+    return text
+
+
 def _text(text: str) -> str:
     if not text:
         raise ValueError("expected a name")
@@ -83,6 +117,12 @@ READERS: dict[str, Callable[[str], Any]] = {
     "occluded": _one_of("scored", "skipped"),
     "first_pixel": _number(0, 1),
     **ORIENTATION,
+    "match": _one_of("path", "name"),
+    "individuals": _names,
+    "columns": _one_of("named", "pairs"),
+    "encoding": _encoding,
+    "group": _text,
+    "accept": _words,
 }
 
 
@@ -95,10 +135,16 @@ def parse_options(argument: str) -> Options:
 def take_options(
     family: str, argument: str, readers: Mapping[str, Callable[[str], Any]], example: str
 ) -> tuple[Path, dict[str, Any]]:
-    """The folder and the options given after it, as ``readers`` read them. Raises as `parse_options` does."""
-    place, given = argument, {}
-    while not _path(place).is_dir() and "=" in place.rpartition(":")[2]:
-        place, _, option = place.rpartition(":")
+    """The folder and the options given after it, as ``readers`` read them. Raises as `parse_options` does.
+
+    The folder is the longest beginning that is one. A colon begins an option where a word and ``=`` follow it.
+    """
+    given: dict[str, Any] = {}
+    colons = [m.start() for m in re.finditer(r":(?=[A-Za-z_]+=)", argument)]
+    ends = [len(argument), *reversed(colons)]
+    place = next((argument[:end] for end in ends if _path(argument[:end]).is_dir()), argument[: min(ends)])
+    pieces = re.split(r":(?=[A-Za-z_]+=)", argument[len(place) :])[1:]
+    for option in pieces:
         key, _, text = option.partition("=")
         if key not in readers:
             raise UsageError(

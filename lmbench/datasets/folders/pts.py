@@ -9,20 +9,19 @@ import numpy as np
 from lmbench.datasets.folders.options import Options
 from lmbench.datasets.folders.photos import Photos
 from lmbench.datasets.folders.samples import Annotations, Sample, coordinate, known
+from lmbench.datasets.folders.texts import read_text
 from lmbench.errors import DataError
 
-ONE_BASED = 1.0  # MATLAB counts pixels from one
 
-
-def problem(path: Path) -> str:
+def problem(path: Path, options: Options) -> str:
     """Every ``.pts`` is taken for one; damage shows when it is read."""
-    del path
+    del path, options
     return ""
 
 
 def read(path: Path, options: Options, photos: Photos) -> Annotations:
     """One sample, its landmarks named ``0`` to ``L-1``. Raises DataError naming the line, or the image that is not there."""
-    points = read_points(path) - (ONE_BASED if options.first_pixel is None else options.first_pixel)
+    points = read_points(path, options.encoding)
     images = photos.beside(path)
     if len(images) != 1:
         said = "there is none" if not images else f"there are {', '.join(i.name for i in images)}"
@@ -31,12 +30,9 @@ def read(path: Path, options: Options, photos: Photos) -> Annotations:
     return Annotations(names, [Sample(images[0].name, path, points, known(points))])
 
 
-def read_points(path: Path) -> np.ndarray:
+def read_points(path: Path, encoding: str = "") -> np.ndarray:
     """(L, 2) points as the file has them, NaN where it says so. Raises DataError."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {error}.") from None
+    lines = read_text(path, encoding).splitlines()
     marks = [line.strip() for line in lines]
     if "{" not in marks or "}" not in marks:
         raise DataError(f"{path}:{len(lines)}: points are expected between braces: version, n_points, {{, x y, }}.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,8 @@ class Sample:
     ``points`` (L, 2) pixels, x before y, the first pixel's centre being 0; ``visible`` (L,). ``image`` is the path as
     the annotation has it, ``file`` the annotation. ``label`` tells the objects of an image apart. ``photo`` and ``id``
     are known once the image is found. ``size``: width and height of the image as the annotation states them; ``shown``:
-    as it is read, which with ``raw`` is as its pixels are stored, against an EXIF orientation.
+    as it is read, which with ``raw`` is as its pixels are stored, against an EXIF orientation. ``person``: who or what is
+    shown, where the annotation says so. ``columns``: what else it says, by the column's name.
     """
 
     image: str
@@ -35,6 +38,8 @@ class Sample:
     size: tuple[int, int] | None = None
     shown: tuple[int, int] = (0, 0)
     raw: bool = False
+    person: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,19 +83,30 @@ def labelled_parts(found: Annotations, where: str) -> Annotations:
 
 def find_landmark(names: tuple[str, ...], wanted: str, where: str) -> int:
     """The index of a landmark named in an option: by its name (case and punctuation do not count) or its number from 0."""
+    exact = [composed(n) for n in names]
+    if exact.count(composed(wanted)) == 1:
+        return exact.index(composed(wanted))
     folded = [folded_name(n) for n in names]
-    if folded.count(folded_name(wanted)) == 1:
+    if folded_name(wanted) and folded.count(folded_name(wanted)) == 1:
         return folded.index(folded_name(wanted))
-    if wanted.isdigit() and int(wanted) < len(names):
+    if wanted.isascii() and wanted.isdigit() and int(wanted) < len(names):
         return int(wanted)
+    shown = [f or n for f, n in zip(folded, names, strict=True)]
     raise UsageError(
-        f"{where}: no landmark {wanted!r}; there are {', '.join(folded)}.{did_you_mean(folded_name(wanted), folded)}"
+        f"{where}: no landmark {wanted!r}; there are {', '.join(shown)}.{did_you_mean(folded_name(wanted), shown)}"
     )
 
 
+def composed(name: str) -> str:
+    """A name whose accents are one with their letters (NFC): macOS writes them apart."""
+    return unicodedata.normalize("NFC", name)
+
+
 def folded_name(name: str) -> str:
-    """``Left front leg: paw`` as ``left_front_leg_paw``: what can be typed in a shell."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    """``Left front leg: paw`` as ``left_front_leg_paw``: what can be typed in a shell. Letters of every script stay."""
+    folded = composed(composed(name).casefold())
+    kept = "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in folded)
+    return "_".join(kept.split())
 
 
 def known(points: np.ndarray) -> np.ndarray:
@@ -98,14 +114,27 @@ def known(points: np.ndarray) -> np.ndarray:
     return np.asarray(np.isfinite(points).all(axis=1))
 
 
+MISSING = ("", "nan", "na", "n/a", "#n/a", "<na>", "null", "none")
+
+
 def coordinate(text: str, where: str) -> float:
-    """A number of a text annotation, NaN where it is empty. Raises DataError."""
-    if text.strip().lower() in ("", "nan"):
+    """A number of a text annotation, NaN where it is empty or ``NA``. Raises DataError."""
+    text = text.strip()
+    if text.lower() in MISSING:
         return float("nan")
     try:
-        value = float(text)
+        value = float(text.replace("_", "?"))  # Python reads 1_0 as ten
     except ValueError:
-        raise DataError(f"{where}: {text.strip()!r} is no number (decimal points are expected).") from None
+        advice = "decimal points are expected"
+        if re.fullmatch(r"-?\d+,\d+", text):
+            advice = "it has a decimal comma; write the file with decimal points"
+        raise DataError(f"{where}: {text!r} is no number ({advice}).") from None
     if np.isinf(value):
         raise DataError(f"{where}: a coordinate is infinite.")
     return value
+
+
+def box_of(left: float, top: float, width: float, height: float) -> Box | None:
+    """A box, None where a number of it is missing or it has no area."""
+    box = (left, top, width, height)
+    return box if width > 0 and height > 0 and np.isfinite(box).all() else None
