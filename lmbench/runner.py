@@ -19,6 +19,7 @@ from lmbench.backbones import build_backbone
 from lmbench.config import RunConfig, StageConfig
 from lmbench.data.frozen import FrozenMaps, freeze_maps
 from lmbench.data.opening import OpenDataset, open_dataset
+from lmbench.data.overlap import require_held_out
 from lmbench.errors import LmbenchError, StaleError, UsageError
 from lmbench.features import Extractor
 from lmbench.measuring import check_measurable, measure
@@ -49,6 +50,8 @@ class Job:
     runs: Path
     device: torch.device
     keys: dict[str, str]
+    leaked: tuple[str, ...] = ()
+    """Test images that the method is pretrained on; allowed by the configuration."""
 
     @property
     def stages_folder(self) -> Path:
@@ -100,7 +103,8 @@ def prepare(
         assert images is not None
         steps = replace(images.spec.preprocessing, resize=stage.training.frame, crop=0)
         parent = keys[name] = stage_key(stage, plugins, images.fingerprint, steps, parent, config.seed)
-    return Job(config, plugins, target, source, runs.absolute(), resolve_device(device), keys)
+    leaked = require_held_out(config, target, source)
+    return Job(config, plugins, target, source, runs.absolute(), resolve_device(device), keys, leaked)
 
 
 def plan(job: Job) -> dict[str, Any]:
@@ -264,6 +268,9 @@ def describe(
             "landmarks": list(job.target.spec.landmark_names),
             "pixels_sha256": {s: job.target.pixels(s).pixels_sha256 for s in ("train", "test")},
             "pretraining_fingerprint": job.source.fingerprint if job.source else None,
+            **(
+                {"test_images_pretrained_on": {"images": len(job.leaked), "first": job.leaked[0]}} if job.leaked else {}
+            ),
             "notes": list(job.target.spec.notes),
             "remarks": {s: d.info.description for s, d in job.target.splits.items() if d.info.description},
         },
