@@ -174,12 +174,16 @@ class ProbeConfig(Model):
 
 
 class RunConfig(Model):
-    """One run: method x dataset x seed, with all that its numbers depend on."""
+    """One run: method x dataset x seed, with all that its numbers depend on.
+
+    ``allow_test_images``: images of the target's test split may be among those of ``pretrain_on``.
+    """
 
     method: str
     variant: str
     dataset: str
     pretrain_on: str = ""
+    allow_test_images: bool = False
     preset: str
     seed: int = Field(0, ge=0)
     untrained: bool = False

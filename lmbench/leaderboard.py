@@ -98,6 +98,8 @@ def stale_files(built: Built, out: Path) -> list[str]:
 def measured_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of a record, one a metric entry."""
     rows = []
+    seen = record["data"].get("test_images_pretrained_on")
+    leaked = f"pretrained on {seen['images']} of its test images" if seen else ""
     for m in record["metrics"]:
         rows.append(
             {
@@ -124,7 +126,9 @@ def measured_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
                 "higher_is_better": _flag(m["higher_is_better"]),
                 "source": f"records/{record['run']}.json",
                 "version": record["code"]["version"],
-                "note": _note(m["settings"], few_shot=m["n_annotations"] not in (None, "all")),
+                "note": "; ".join(
+                    filter(None, (leaked, _note(m["settings"], few_shot=m["n_annotations"] not in (None, "all"))))
+                ),
             }
         )
     return rows

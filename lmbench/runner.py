@@ -19,6 +19,7 @@ from lmbench.backbones import build_backbone
 from lmbench.config import RunConfig, StageConfig, digest_of
 from lmbench.data.frozen import FrozenMaps, freeze_maps
 from lmbench.data.opening import NotMade, OpenDataset, open_dataset
+from lmbench.data.overlap import require_held_out
 from lmbench.data.places import cache_root
 from lmbench.errors import DataError, LmbenchError, StaleError, UsageError
 from lmbench.features import Extractor
@@ -53,6 +54,8 @@ class Job:
     keys: dict[str, str]
     precision: str
     identity: Mapping[str, Any]
+    leaked: tuple[str, ...] = ()
+    """Test images that the method is pretrained on; allowed by the configuration."""
 
     @property
     def stages_folder(self) -> Path:
@@ -110,6 +113,7 @@ def prepare(
         parent = keys[name] = stage_key(
             stage, plugins, images.fingerprint, steps, taught, config.seed, precision, place.type
         )
+    leaked = require_held_out(config, target, source)
     found = identity.identity_of(
         config,
         plugins,
@@ -120,7 +124,7 @@ def prepare(
         precision,
         place.type,
     )
-    return Job(config, plugins, target, source, runs.absolute(), place, keys, precision, found)
+    return Job(config, plugins, target, source, runs.absolute(), place, keys, precision, found, leaked)
 
 
 def preview(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: Path, device: str) -> dict[str, Any]:
@@ -319,6 +323,9 @@ def describe(
             "landmarks": list(job.target.spec.landmark_names),
             "pixels_sha256": {s: job.target.pixels(s).pixels_sha256 for s in ("train", "test")},
             "pretraining_fingerprint": job.source.fingerprint if job.source else None,
+            **(
+                {"test_images_pretrained_on": {"images": len(job.leaked), "first": job.leaked[0]}} if job.leaked else {}
+            ),
             "notes": list(job.target.spec.notes),
             "remarks": {s: d.info.description for s, d in job.target.splits.items() if d.info.description},
         },

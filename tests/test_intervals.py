@@ -40,9 +40,9 @@ def test_runs_of_one_draw_are_compared_without_an_interval(capsys, tmp_path: Pat
 def test_one_pair_and_one_draw_are_shown_and_ranked_without_an_interval(capsys, tmp_path: Path) -> None:
     options = ("--annotations", "4", "--draws", "1", "--tasks", "regression,matching")
     options += ("--set", "matching.pairs=1")
-    record = recorded(command(tmp_path, *options, "--set", "regression.layers_alone=()", method="random"))
+    record = recorded(command(tmp_path, *options, method="pixels", variant="patch"))
     assert [row["ci95"] for row in record["metrics"] if row["task"] in ("regression", "matching")].count(None) >= 2
     rows = [row for row in measured_rows(record) if row["task"] == "regression"]
     assert rows and {(row["ci95_low"], row["ci95_high"]) for row in rows} == {("", "")}
-    out = run_here(capsys, *command(tmp_path, *options, "--set", "regression.layers_alone=()", method="random"))[1]
+    out = run_here(capsys, *command(tmp_path, *options, method="pixels", variant="patch"))[1]
     assert "-" in next(line for line in out.splitlines() if line.startswith("regression")).split()

@@ -34,6 +34,7 @@ def parse_annotations(text: str) -> tuple[int | str, ...]:
     default="",
     help="Unlabelled dataset for pretraining (images:DIR takes a folder).  [the dataset's own]",
 )
+@click.option("--allow-test-images", is_flag=True, help="Pretrain on a set that holds test images; recorded.")
 @click.option(
     "--data-root", type=click.Path(path_type=Path), default=None, help="Folder of the datasets.  [$LMBENCH_DATA]"
 )
@@ -63,6 +64,7 @@ def run(
     variant: str,
     preset: str | None,
     pretrain_on: str,
+    allow_test_images: bool,
     data_root: Path | None,
     runs: Path,
     seed: int,
@@ -95,6 +97,8 @@ def run(
         options["probe"] = {"every": probe_every}
     if precision is not None:
         options["precision"] = precision
+    if allow_test_images:
+        options["allow_test_images"] = True
     overrides = [options, read_toml(config_file) if config_file else {}, parse_assignments(assignments)]
     plugins = get_plugins()
     spec = plugins.find("method", method).spec
