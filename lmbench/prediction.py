@@ -10,10 +10,11 @@ import safetensors.torch
 import torch
 from PIL import Image
 
+from lmbench import manifests
 from lmbench.backbones import build_backbone
 from lmbench.config import RunConfig, validate
 from lmbench.data.pixels import decode, preprocess_image
-from lmbench.errors import DataError, UsageError
+from lmbench.errors import DataError, StaleError, UsageError
 from lmbench.features import Extractor
 from lmbench.heads.base import TensorInputs
 from lmbench.heads.softargmax import FittedSoftargmax
@@ -60,6 +61,7 @@ def load_run(folder: Path, device: str = "auto") -> Predictor:
     heads = sorted((folder / "heads").glob("regression-n*.safetensors"), key=_annotations, reverse=True)
     if not heads:
         raise DataError(f"{folder}: no head is kept there (heads/regression-n*.safetensors).")
+    manifests.require(heads[0].parent, heads[0].name, way_out="Measure anew with --resume never.")
     state = safetensors.torch.load_file(heads[0])
     if "filters" not in state:
         raise UsageError(f"{record['run']}: the head {config.regression.head} does not read maps.")
@@ -95,6 +97,11 @@ def _extractor(folder: Path, stages: list[dict[str, str]], config: RunConfig, de
         if not place.is_dir():
             raise DataError(f"{place} is gone: the run's network was kept there.")
         artifact = open_artifact(last["name"], config.stages[last["name"]], last["key"], place, reused=True)
+        if last.get("weights_sha256", artifact.weights_sha256) != artifact.weights_sha256:
+            raise StaleError(
+                f"{place} was trained anew after {folder.name} was measured: its heads belong to other weights. "
+                "Measure anew with --resume never."
+            )
         network = load_network(artifact, plugins)
     else:
         with initialising(config.seed, "weights", config.read.backbone):
