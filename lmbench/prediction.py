@@ -13,13 +13,14 @@ import safetensors.torch
 import torch
 from PIL import Image
 
+from lmbench import manifests
 from lmbench.backbones import build_backbone
 from lmbench.config import RunConfig, validate
 from lmbench.data.boxes import central_squares, check_box, frames_of, from_record, made_of, own_frame
 from lmbench.data.frozen import halved
 from lmbench.data.images import read_image
 from lmbench.data.pixels import preprocess_image, restore_points
-from lmbench.errors import DataError, LmbenchError, UsageError
+from lmbench.errors import DataError, LmbenchError, StaleError, UsageError
 from lmbench.features import Extractor
 from lmbench.heads.base import TensorInputs
 from lmbench.heads.softargmax import FittedSoftargmax
@@ -89,6 +90,7 @@ def load_run(folder: Path, device: str = "auto") -> Predictor:
         raise UsageError(f"{record['run']} has no network: its head looks at no image.")
     place = resolve_device(device)
     path = _head_file(folder)
+    manifests.require(path.parent, path.name, way_out="Measure anew with --resume never.")
     state = _head_state(path, record["run"], config, place)
     data = record["data"]
     names = tuple(data.get("landmarks") or get_plugins().find("dataset", config.dataset).spec.landmark_names)
@@ -233,7 +235,13 @@ def _extractor(folder: Path, stages: list[dict[str, Any]], config: RunConfig, de
                 f"{place} is gone: the run's network was kept there. Put it back, or give the run's command again with "
                 "--resume never: the stage is trained anew."
             )
-        network = load_network(open_artifact(name, config.stages[name], key, place, reused=True), plugins)
+        artifact = open_artifact(name, config.stages[name], key, place, reused=True)
+        if stages[-1].get("weights_sha256", artifact.weights_sha256) != artifact.weights_sha256:
+            raise StaleError(
+                f"{place} was trained anew after {folder.name} was measured: its heads belong to other weights. "
+                "Measure anew with --resume never."
+            )
+        network = load_network(artifact, plugins)
     else:
         with initialising(config.seed, "weights", config.read.backbone):
             network = build_backbone(config.read.backbone, config.read.backbone_settings, plugins)

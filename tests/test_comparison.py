@@ -187,6 +187,10 @@ def test_a_record_that_its_predictions_do_not_give_is_refused(capsys, pair):
     record["metrics"][-1]["value"] += 0.5
     path.write_text(json.dumps(record))
     code, _, err = compared(capsys, *pair)
+    assert code == 5 and "record.json is damaged: it is not what was written" in err
+    del record["sha256"]  # as records of earlier versions
+    path.write_text(json.dumps(record))
+    code, _, err = compared(capsys, *pair)
     assert code == 3 and "One of the two was changed" in err
 
 

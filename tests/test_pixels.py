@@ -205,11 +205,35 @@ def test_unlabelled_images_have_no_landmarks(tmp_path: Path) -> None:
     assert store.visible.shape == (1, 0)
 
 
-def test_a_damaged_store_says_what_to_do(dataset: datasets.Dataset, store: PixelStore, tmp_path: Path) -> None:
-    folder = next(f for f in (tmp_path / "cache" / "pixels").iterdir() if f.is_dir())
-    (folder / "annotations.npz").write_bytes(b"rubbish")
-    with pytest.raises(DataError, match=r"is damaged .* delete the folder, it will be built again"):
-        open_pixels(dataset, "print", "train", STEPS, tmp_path / "cache")
+@pytest.mark.parametrize("name", ["images.npy", "annotations.npz", "store.json", "manifest.json"])
+def test_a_damaged_store_is_named_and_built_anew(
+    dataset: datasets.Dataset, store: PixelStore, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (folder,) = (tmp_path / "cache" / "pixels").iterdir()
+    whole, expected = (folder / name).read_bytes(), np.array(store.images)
+    for damaged in (flipped(whole), whole[:-5], b"", None):
+        if damaged is None:
+            (folder / name).unlink()
+        else:
+            (folder / name).write_bytes(damaged)
+        again = open_pixels(dataset, "print", "train", STEPS, tmp_path / "cache")
+        assert np.array_equal(again.images, expected)
+        assert f"{folder} is damaged" in (said := capsys.readouterr().err) and "made anew" in said
+
+
+def flipped(content: bytes) -> bytes:
+    """The bytes with one bit of a byte in the middle changed."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
+
+
+def test_a_store_of_an_earlier_version_is_built_anew(
+    dataset: datasets.Dataset, store: PixelStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder,) = (tmp_path / "cache" / "pixels").iterdir()
+    (folder / "manifest.json").unlink()
+    open_pixels(dataset, "print", "train", STEPS, tmp_path / "cache")
+    assert "it has no manifest.json" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_told_and_leaves_no_store(

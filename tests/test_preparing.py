@@ -101,7 +101,7 @@ def test_an_archive_gives_the_same_copy_as_its_folder(
     assert "4 train, 6 test images prepared in" in out
     assert open_dataset("aflw_mtfl").fingerprint == before
     left = {f.name for f in (tmp_path / "data" / "prepared").iterdir()}
-    assert left == {prepared_folder(entry, tmp_path).name, prepared_folder(entry, tmp_path).name + ".lock"}
+    assert left == {prepared_folder(entry, tmp_path).name}
 
 
 CLIMBING = ["../evil.txt", "MTFL/../../evil.txt", "/tmp/lmbench-evil.txt", "..\\evil.txt", "C:\\evil.txt"]
@@ -212,8 +212,9 @@ def test_a_killed_preparation_goes_on_after_its_last_finished_shard(
     now = {f.relative_to(folder): f.stat().st_mtime_ns for f in folder.rglob("shard-*.arrow")}
     draft = folder.with_name(".x.partial")
     assert all(now[f.relative_to(draft)] == stamp for f, stamp in done.items())
-    assert sorted(f.name for f in folder.parent.iterdir()) == ["x", "x.lock"]
-    assert sorted(f.name for f in (folder / "test").iterdir()) == [f"shard-{n:05}.arrow" for n in range(4)]
+    assert sorted(f.name for f in folder.parent.iterdir()) == ["x"]
+    shards = [f"shard-{n:05}.arrow" for n in range(4)]
+    assert sorted(f.name for f in (folder / "test").iterdir()) == ["manifest.json", *shards]
     for split, dataset in splits.items():
         assert load_split(folder / split).to_dict() == dataset.to_dict()
 

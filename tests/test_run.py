@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from small_runs import SMALL, command, recorded, run_here
 
+from lmbench.config import digest_of
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.scoring import iod, matching_error
 from lmbench.records import REQUIRED
@@ -68,7 +69,8 @@ def test_the_hash_is_of_the_configuration_that_the_record_states(whole):
     _, record = whole
     text = json.dumps(record["config"], sort_keys=True, separators=(",", ":"))
     assert hashlib.sha256(text.encode()).hexdigest() == record["config_sha256"]
-    assert record["config_sha256"].startswith(record["run"].rpartition("_")[2])
+    assert digest_of(record["identity"]).startswith(record["run"].rpartition("_")[2])
+    assert record["sha256"] == digest_of({k: v for k, v in record.items() if k != "sha256"})
     assert record["config"]["regression"]["annotations"] == [4, "all"]
 
 
@@ -153,6 +155,7 @@ def test_what_a_finished_run_leaves_beside_its_record(whole):
     }
     assert not (folder / "frozen").exists()
     assert not list((runs / "stages").glob("*checkpoint*"))
+    assert not list(runs.rglob("*.lock")) and not list(runs.rglob(".*"))
 
 
 def test_a_dry_run_tells_what_would_be_trained_and_what_is_reused_and_computes_nothing(whole, capsys, tmp_path):
@@ -230,7 +233,7 @@ def broken_off(tmp_path_factory):
         return recorded([*command(runs), "--dry-run"])["stages"][0]["action"]
 
     def checkpoints():
-        return list((runs / "stages").glob("*.checkpoint.pt")) if (runs / "stages").exists() else []
+        return list((runs / "stages").glob("*.checkpoint/state.pt")) if (runs / "stages").exists() else []
 
     with started(runs, SLOWLY) as process:
         until(process, checkpoints)

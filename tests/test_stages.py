@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
 from tiny_training import CPU, EVERY_STEP, Tiny, config, pixels
 
+from lmbench import manifests
 from lmbench.config import StageConfig
-from lmbench.errors import LmbenchError, UsageError
+from lmbench.errors import DataError, LmbenchError, UsageError
 from lmbench.plugins import load_plugins
 from lmbench.specs import BackboneSpec, MapSpec, ObjectiveSpec, Preprocessing
-from lmbench.training.stages import ensure_stage, load_network, planned, stage_key
+from lmbench.training import stages
+from lmbench.training.stages import ensure_stage, load_network, open_artifact, planned, stage_key
 
 
 def plugins(version: str = "1"):
@@ -128,21 +129,61 @@ def test_a_plan_tells_what_is_there_and_a_killed_stage_ends_as_an_uninterrupted_
     assert all(torch.equal(found[k], expected[k]) for k in expected)
 
 
-def test_truncated_and_foreign_artifacts_are_named_with_the_way_out(tmp_path):
+@pytest.mark.parametrize("name", ["weights.safetensors", "stage.json", "curve.csv", "manifest.json"])
+def test_a_damaged_artifact_is_named_moved_aside_and_trained_anew(tmp_path, capsys, name):
     artifact = ensured(tmp_path)
-    weights = artifact.folder / "weights.safetensors"
-    whole = weights.read_bytes()
-    weights.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(LmbenchError, match="truncated or holds another network") as caught:
-        load_network(artifact, plugins())
-    assert str(weights) in str(caught.value) and "run again" in str(caught.value)
-    note = artifact.folder / "stage.json"
-    note.write_text(json.dumps({**json.loads(note.read_text()), "key": "other"}))
+    expected = load_network(artifact, plugins()).state_dict()
+    file = artifact.folder / name
+    damaged = bytearray(file.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    file.write_bytes(damaged)
+    assert planned(tmp_path, artifact.key) == "train"
+    with pytest.raises(LmbenchError, match="is damaged: .* Move it away and run again"):
+        open_artifact("first", stage(), artifact.key, artifact.folder, reused=True)
+    again = ensured(tmp_path)
+    assert not again.reused
+    assert "is damaged" in (said := capsys.readouterr().err) and f"kept as {artifact.folder.name}.damaged-1" in said
+    assert (tmp_path / f"{artifact.folder.name}.damaged-1" / name).read_bytes() == damaged
+    found = load_network(again, plugins()).state_dict()
+    assert all(torch.equal(found[k], expected[k]) for k in expected)
+
+
+def test_an_artifact_of_another_stage_is_refused_and_one_of_an_earlier_version_taken_with_a_word(tmp_path, capsys):
+    artifact = ensured(tmp_path)
     with pytest.raises(LmbenchError, match="does not hold the stage"):
-        ensured(tmp_path)
-    note.write_text("{")
-    with pytest.raises(LmbenchError, match=r"stage\.json is damaged"):
-        ensured(tmp_path)
+        open_artifact("first", stage(), "other", artifact.folder, reused=True)
+    (artifact.folder / "manifest.json").unlink()
+    for _ in range(2):
+        assert open_artifact("first", stage(), artifact.key, artifact.folder, reused=True).curve == artifact.curve
+    assert capsys.readouterr().err.count("written without checksums, by an earlier lmbench") == 1
+
+
+def test_weights_in_a_file_that_a_setting_names_decide_the_key(tmp_path):
+    file = tmp_path / "weights.pth"
+    keys = []
+    for content in (b"one", b"two", b"one"):
+        file.write_bytes(content)
+        keys.append(key_of(stage(settings={"noise": 0.1, "weights": str(file)})))
+    assert keys[0] == keys[2] != keys[1]
+
+
+def test_images_damaged_during_training_leave_no_weights(tmp_path, monkeypatch):
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "images.npy").write_bytes(b"images")
+    manifests.seal(store)
+    training = stages.train
+
+    def meanwhile(*args, **options):
+        assert manifests.damage(store) is None  # as opening the pixel store does
+        found = training(*args, **options)
+        (store / "images.npy").write_bytes(b"imager")
+        return found
+
+    monkeypatch.setattr(stages, "train", meanwhile)
+    with pytest.raises(DataError, match="was damaged while it was read"):
+        ensured(tmp_path / "stages")
+    assert not list((tmp_path / "stages").iterdir())
 
 
 def test_an_objective_that_learns_from_a_stage_before_it_asks_for_one(tmp_path):

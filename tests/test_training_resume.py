@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import signal
@@ -14,8 +15,10 @@ import pytest
 import torch
 from tiny_training import EVERY_STEP, KEY, NEVER, Backbone, Tiny, new_objective, trained
 
+from lmbench import manifests
 from lmbench.errors import LmbenchError, StaleError
 from lmbench.features import Extractor
+from lmbench.store import write_atomically
 from lmbench.training.loop import stopping_gently
 
 
@@ -183,12 +186,38 @@ def checkpoint_of_a_killed_training(folder: Path) -> Path:
     return path
 
 
-def test_a_truncated_checkpoint_is_named_with_the_way_out(tmp_path):
+@pytest.mark.parametrize("change", ["truncated", "a bit flipped", "manifest gone", "a bit of the manifest flipped"])
+def test_a_damaged_checkpoint_is_named_and_the_stage_starts_anew(tmp_path, uninterrupted, capsys, change):
     path = checkpoint_of_a_killed_training(tmp_path)
-    path.write_bytes(path.read_bytes()[:-300])
-    with pytest.raises(LmbenchError, match="truncated or not one of lmbench's") as caught:
-        trained(path)
-    assert str(path) in str(caught.value) and "Delete it" in str(caught.value)
+    manifest = path.with_name("manifest.json")
+    if change == "manifest gone":
+        manifest.unlink()
+    else:
+        file = manifest if "manifest" in change else path
+        content = bytearray(file.read_bytes())
+        content[0 if file == manifest else len(content) // 2] ^= 2
+        file.write_bytes(content[:-300] if change == "truncated" else content)
+    assert_equal(trained(path), uninterrupted)
+    assert f"the checkpoint {path} is damaged" in capsys.readouterr().err
+
+
+def test_a_kill_between_a_checkpoint_and_its_manifest_loses_neither(tmp_path, uninterrupted, monkeypatch):
+    path = checkpoint_of_a_killed_training(tmp_path)
+    before = torch.load(path, weights_only=True)["step"]
+    replaces = Path.replace
+
+    def die(draft, target):
+        if Path(target) == path:
+            raise ConnectionAbortedError
+        return replaces(draft, target)
+
+    monkeypatch.setattr(Path, "replace", die)
+    with pytest.raises(ConnectionAbortedError):
+        trained(path, checkpoint_minutes=EVERY_STEP)
+    monkeypatch.undo()
+    assert torch.load(path, weights_only=True)["step"] == before
+    assert manifests.damage(path.parent, path.name) is None
+    assert_equal(trained(path), uninterrupted)
 
 
 def test_a_checkpoint_of_another_stage_is_refused(tmp_path):
@@ -202,15 +231,21 @@ class Evil:
         return os.system, ("touch /tmp/lmbench-evil-checkpoint",)
 
 
-def test_a_checkpoint_that_is_a_pickle_is_refused_and_not_run(tmp_path):
+def test_a_checkpoint_that_is_a_pickle_is_not_run(tmp_path, uninterrupted):
     path = tmp_path / "c.pt"
-    torch.save({"key": KEY, "evil": Evil()}, path)
-    with pytest.raises(LmbenchError, match="not one of lmbench's"):
-        trained(path)
-    path.write_bytes(pickle.dumps({"key": KEY, "evil": Evil()}))
-    with pytest.raises(LmbenchError, match="not one of lmbench's"):
-        trained(path)
+    path.write_bytes(saved_evil())
+    assert_equal(trained(path), uninterrupted)  # no manifest lists it: it is none of lmbench's
+    for content in (saved_evil(), pickle.dumps({"key": KEY, "evil": Evil()})):
+        write_atomically(path, content, listed=True)
+        with pytest.raises(LmbenchError, match="not one of lmbench's"):
+            trained(path)
     assert not Path("/tmp/lmbench-evil-checkpoint").exists()
+
+
+def saved_evil() -> bytes:
+    written = io.BytesIO()
+    torch.save({"key": KEY, "evil": Evil()}, written)
+    return written.getvalue()
 
 
 def test_another_seed_or_key_gives_other_numbers(tmp_path, uninterrupted):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -94,7 +98,8 @@ def main(argv: list[str] | None = None) -> None:
 def run_cli(argv: list[str] | None = None) -> int:
     """The exit code of a command line; messages go to stderr, and nobody sees a traceback for a mistake of his own."""
     try:
-        result: Any = cli.main(argv, prog_name="lmbench", standalone_mode=False)
+        with terminable():
+            result: Any = cli.main(argv, prog_name="lmbench", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -113,3 +118,20 @@ def run_cli(argv: list[str] | None = None) -> int:
     except OSError as error:
         click.echo(f"error: {error.filename or 'operating system'}: {error.strerror or error}", err=True)
         return 1
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """A block that SIGTERM ends as Ctrl-C does: drafts are removed, and the user is told how to go on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    old = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, old)

@@ -122,10 +122,10 @@ def run(
 
     results = []
     for config in configs:
-        job = runner.prepare(config, plugins, data_root, runs, device)
         if dry_run:
-            results.append(runner.plan(job))
+            results.append(runner.preview(config, plugins, data_root, runs, device))
             continue
+        job = runner.prepare(config, plugins, data_root, runs, device)
         record, known = runner.run(job, resume)
         results.append(record)
         if not as_json:
@@ -181,10 +181,11 @@ def show_plan(plan: dict[str, Any]) -> None:
     if plan["finished"]:
         click.echo(f"{plan['run']}: finished before; its record would be shown")
         return
-    click.echo(plan["run"])
+    click.echo(plan["run"] or f"a run whose name is not known yet: {plan['unknown']}")
+    for line in plan["beside"]:
+        click.echo(f"  {line}: it would stay as it is, beside this one")
     words = {"reuse": "reuse the artifact", "continue": "go on from the checkpoint of", "train": "train"}
     for s in plan["stages"]:
-        click.echo(
-            f"  stage {s['stage']}: {words[s['action']]} ({s['objective']}, {s['epochs']} epochs, key {s['key'][:20]})"
-        )
+        key = f", key {s['key'][:20]}" if s["key"] else ""
+        click.echo(f"  stage {s['stage']}: {words[s['action']]} ({s['objective']}, {s['epochs']} epochs{key})")
     click.echo(f"  then judge: {', '.join(plan['tasks'])}")
