@@ -76,7 +76,12 @@ def open_run(place: Path) -> Run:
     path = place / RECORD if place.is_dir() else place
     if not path.is_file():
         raise DataError(f"{path}: there is no record. Name the folder of a finished run.")
-    return Run(read_record(path), path.parent)
+    record = read_record(path)
+    absent = [f"data.{key}" for key in ("fingerprint", "used", "preprocessing") if key not in record["data"]]
+    absent += ["predictions"] if "predictions" not in record else []
+    if absent:
+        raise DataError(f"{path} lacks {' and '.join(absent)}, without which runs cannot be compared.")
+    return Run(record, path.parent)
 
 
 def compare(

@@ -9,13 +9,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from lmbench.config import digest_of
 from lmbench.errors import LmbenchError, StaleError
+from lmbench.printable import csv_text
 from lmbench.records import file_part, find_records, read_record
 from lmbench.store import write_atomically
 
@@ -49,6 +52,7 @@ def build(runs: Path, out: Path) -> Built:
     A damaged or foreign record is left out and named. Raises StaleError where one run stands in both with other values.
     """
     built = Built()
+    records: dict[str, dict[str, Any]] = {}
     for path in [*sorted((out / "records").glob("*.json")), *find_records(runs)]:
         try:
             record = read_record(path)
@@ -57,17 +61,34 @@ def build(runs: Path, out: Path) -> Built:
             continue
         if record["status"] != "ok" or record["preset"] == "smoke":  # a smoke run proves that code runs, nothing else
             continue
-        known = built.records.setdefault(record["run"], record)
+        known = records.setdefault(record["run"].casefold(), record)
+        if known["run"] != record["run"]:
+            built.left_out.append(f"{path}: its run {record['run']} differs from {known['run']} in case alone.")
+            continue
         if _values(known) != _values(record):
             raise StaleError(
                 f"{path}: the run {record['run']} stands in {out / 'records'} with other values; remove one of the two."
             )
+    built.records = {record["run"]: record for record in records.values()}
     measured = [row for record in built.records.values() for row in measured_rows(record)]
     rows = measured + published_rows()
-    for dataset, task in sorted({(r["dataset"], r["task"]) for r in rows}):
-        chosen = [r for r in rows if (r["dataset"], r["task"]) == (dataset, task)]
-        built.files[f"{file_part(dataset)}_{task}.csv"] = render(ranked(chosen))
+    boards: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        boards.setdefault((row["dataset"], row["task"]), []).append(row)
+    for board, name in _file_names(sorted(boards)).items():
+        built.files[name] = render(ranked(boards[board]))
     return built
+
+
+def _file_names(boards: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """The file of each dataset and task; names that a file system could take for each other get a digest of their own."""
+    plain = {board: f"{file_part(board[0])}_{file_part(board[1])}" for board in boards}
+    counts = Counter(name.casefold() for name in plain.values())
+    told_apart = {
+        board: name if counts[name.casefold()] == 1 else f"{name}_{digest_of(board)[:8]}"
+        for board, name in plain.items()
+    }
+    return {board: f"{name}.csv" for board, name in told_apart.items()}
 
 
 def write(built: Built, out: Path) -> list[Path]:
@@ -120,18 +141,23 @@ def measured_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
                 "value": f"{m['value']:.4f}",
                 "std": "" if m["std"] is None else f"{m['std']:.4f}",
                 "draws": m["draws"] or "",
-                "ci95_low": f"{m['ci95'][0]:.4f}" if m["ci95"] else "",
-                "ci95_high": f"{m['ci95'][1]:.4f}" if m["ci95"] else "",
+                **dict(zip(("ci95_low", "ci95_high"), interval_cells(m["ci95"]), strict=True)),
                 "unit": m["unit"],
                 "higher_is_better": _flag(m["higher_is_better"]),
                 "source": f"records/{record['run']}.json",
-                "version": record["code"]["version"],
+                "version": record["code"].get("version", ""),
                 "note": "; ".join(
                     filter(None, (leaked, _note(m["settings"], few_shot=m["n_annotations"] not in (None, "all"))))
                 ),
             }
         )
     return rows
+
+
+def interval_cells(interval: Sequence[float | None] | None) -> tuple[str, str]:
+    """Both ends of an interval as cells, empty where there is none."""
+    low, high = interval or (None, None)
+    return ("", "") if low is None or high is None else (f"{low:.4f}", f"{high:.4f}")
 
 
 def published_rows() -> list[dict[str, Any]]:
@@ -187,11 +213,7 @@ def ranked(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def render(rows: Sequence[dict[str, Any]]) -> str:
     """Rows as CSV text with the columns of ``COLUMNS``."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text(COLUMNS, rows)
 
 
 def read_published() -> list[dict[str, str]]:

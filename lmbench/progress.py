@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from lmbench.printable import printable
 
 PLAIN_INTERVAL = 10.0  # seconds between two plain lines; long work says less often
 QUIET_SECONDS = 2.0  # work that is done by then says nothing where there is no terminal
@@ -18,7 +21,7 @@ class Task:
     """A piece of work of ``total`` units; call ``advance`` as they are done."""
 
     def __init__(self, label: str, total: int, unit: str) -> None:
-        self.label, self.total, self.unit = label, total, unit
+        self.label, self.total, self.unit = printable(label).replace("\n", " "), total, unit
         self.done = 0
         self.started = self._said = time.monotonic()
 
@@ -44,7 +47,7 @@ class Task:
         self._said = now
         left = (self.total - self.done) / max(self.rate, 1e-9)
         line = f"{self.label}: {self.done}/{self.total} {self.unit}, {self.rate:.1f} {self.unit}/s, ETA {clock(left)}"
-        print(f"{line}  {note}".rstrip(), file=sys.stderr, flush=True)
+        print(printable(f"{line}  {note}".rstrip()), file=sys.stderr, flush=True)
 
     def close(self) -> None:
         spent = time.monotonic() - self.started
@@ -56,14 +59,16 @@ class _BarTask(Task):
     def __init__(self, label: str, total: int, unit: str, bars: Progress) -> None:
         super().__init__(label, total, unit)
         self._bars = bars
-        self._id = bars.add_task(label, total=total, note="")
+        self._id = bars.add_task(escape(self.label), total=total, note="")
 
     def skip(self, count: int) -> None:
         super().skip(count)
         self._bars.update(self._id, completed=count)
 
     def _show(self, note: str) -> None:
-        self._bars.update(self._id, completed=self.done, note=f"{self.rate:.0f} {self.unit}/s {note}")
+        self._bars.update(
+            self._id, completed=self.done, note=escape(printable(f"{self.rate:.0f} {self.unit}/s {note}"))
+        )
 
     def close(self) -> None:
         pass
@@ -115,8 +120,15 @@ def task(label: str, total: int, unit: str = "images") -> Iterator[Task]:
 
 
 def say(line: str) -> None:
-    """One line about what happens, on stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """One line about what happens, on stderr; what a terminal would act on is shown as an escape."""
+    print(printable(line), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """A block in which a library draws its own progress on the terminal: stderr takes control characters as they are."""
+    with redirect_stderr(getattr(sys.stderr, "rich_proxied_file", sys.stderr)):
+        yield
 
 
 def clock(seconds: float) -> str:

@@ -51,19 +51,8 @@ def run_of(folder: Path, *stored: Predictions, **data) -> Path:
     held = {
         "fingerprint": "f" * 64, "used": {"train": None, "test": None}, "preprocessing": {"resize": 64, "crop": 0, "size": 64},
     }  # fmt: skip
-    names = (
-        "schema",
-        "status",
-        "method",
-        "variant",
-        "pretrain_on",
-        "preset",
-        "seed",
-        "backbone",
-        "stages",
-        "components",
-    )
-    record = dict.fromkeys((*names, "code", "environment", "config", "config_sha256"), "")
+    record = dict.fromkeys(("method", "variant", "pretrain_on", "preset", "backbone", "config_sha256"), "")
+    record |= {"status": "ok", "seed": 0, "stages": [], "components": [], "code": {}, "environment": {}, "config": {}}
     record |= {
         "schema": 1, "run": folder.name, "dataset": "mafl", "data": {**held, **data},
         "metrics": [row for p in stored for row in measure(p, get_plugins())],

@@ -29,12 +29,12 @@ def record_of(config: RunConfig, name: str, value: float, fingerprint: str, keys
     rows = [
         {"task": "regression", "metric": "iod", "subset": None, "n_annotations": n, "value": value,
          "std": None if n == "all" else 0.5, "draws": None if n == "all" else 5, "ci95": [19.0, 21.0],
-         "settings": head_of(config, get_plugins())}
+         "unit": "percent", "higher_is_better": False, "settings": head_of(config, get_plugins())}
         for n in config.regression.annotations
     ]  # fmt: skip
-    empty = ("method", "variant", "dataset", "pretrain_on", "preset", "seed", "backbone", "config_sha256")
+    empty = ("method", "variant", "dataset", "pretrain_on", "preset", "backbone", "config_sha256")
     return {
-        **dict.fromkeys(empty, ""), "components": [], "code": {}, "environment": {}, "schema": 1, "status": "ok",
+        **dict.fromkeys(empty, ""), "components": [], "code": {}, "environment": {}, "schema": 1, "status": "ok", "seed": 0,
         "run": name, "metrics": rows, "stages": [{"key": k} for k in keys], "data": {"fingerprint": fingerprint},
         "config": config.model_dump(mode="json"),
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 import click
 
 from lmbench import __version__
+from lmbench.cli.streams import guarded
 from lmbench.errors import LmbenchError, did_you_mean
 
 VERBS = {
@@ -92,14 +94,23 @@ def cli() -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the command line and exits: 0 ok, 1 failed, 2 usage, 3 stale, 4 partly done, 5 data missing, 130 Ctrl-C."""
-    sys.exit(run_cli(argv))
+    code = run_cli(argv)
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(2, 1)  # what anything loaded prints on its way out is no result
+    sys.exit(code)
 
 
 def run_cli(argv: list[str] | None = None) -> int:
     """The exit code of a command line; messages go to stderr, and nobody sees a traceback for a mistake of his own."""
+    with guarded():
+        return _run(argv)
+
+
+def _run(argv: list[str] | None) -> int:
     try:
         with terminable():
             result: Any = cli.main(argv, prog_name="lmbench", standalone_mode=False)
+        sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code

@@ -8,13 +8,15 @@ from typing import Any
 
 import click
 
+from lmbench.printable import printable
+
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str = "nothing") -> None:
     """Prints a table.
 
     Cells are shown as text, ``None`` as nothing; ``empty`` is said where there is no row.
     """
-    cells = [["" if cell is None else " ".join(str(cell).split()) for cell in row] for row in rows]
+    cells = [["" if cell is None else printable(" ".join(str(cell).split())) for cell in row] for row in rows]
     if not cells:
         click.echo(empty)
     elif sys.stdout.isatty():

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lmbench import progress
 from lmbench.errors import DataError, UsageError
 
 SHOWN = 300  # characters of what a downloader said
@@ -52,7 +53,7 @@ def download(name: str, root: Path, source: str = "") -> Path:
     place = root / known.folder
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with contextlib.redirect_stdout(sys.stderr):  # stdout is for results
+        with progress.drawing(), contextlib.redirect_stdout(sys.stderr):  # stdout is for results
             known.fetch(root)
     except Exception as error:  # downloaders raise whatever the network and the server make them raise
         said = " ".join(str(error).split()) or type(error).__name__

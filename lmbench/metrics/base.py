@@ -85,13 +85,37 @@ class Predictions:
             for key, columns in COLUMNS_OF_ARRAYS.items():
                 if set(columns) <= set(frame):
                     note[key] = first[columns].to_numpy()[:: shape[2]].squeeze(-1 if len(columns) == 1 else ())
-            return cls(
+            found = cls(
                 predicted=predicted,
                 target=first[["true_x", "true_y"]].to_numpy().reshape(*shape[1:], 2),
                 visible=first["visible"].to_numpy().reshape(shape[1:]),
                 image_ids=first["image"].to_numpy().reshape(shape[1:])[:, 0],
                 **note,
             )
+            found.check()
+            return found
+
+    def check(self) -> None:
+        """Raises ValueError where a field is not what it has to be: files may be damaged, or somebody else's."""
+        landmarks = self.predicted.shape[2]
+        numbers = [self.predicted, self.target, self.source_scale, self.normaliser]
+        whole = all(a.dtype.kind == "f" for a in numbers if a is not None) and self.visible.dtype == bool
+        scored = self.target[self.visible] if whole else np.zeros(0)
+        groups = [*self.parts.values(), *([self.eyes] if self.eyes else [])]
+        facts = {
+            "numbers": whole and bool(np.isfinite(self.predicted).all() and np.isfinite(scored).all()),
+            "image_size": type(self.image_size) is int and self.image_size > 0,
+            "n_annotations": self.n_annotations is None or type(self.n_annotations) in (int, str),
+            "task": all(
+                type(name) is str for name in (self.task, self.subset or "", *self.metrics, *self.landmark_names)
+            ),
+            "settings": isinstance(self.settings, Mapping),
+            "landmark_names": self.subset is not None or len(self.landmark_names) in (0, landmarks),
+            "parts": all(type(i) is int and 0 <= i < landmarks for group in groups for i in group),
+        }
+        wrong = [name for name, holds in facts.items() if not holds]
+        if wrong:
+            raise ValueError(f"{' and '.join(wrong)} of another kind than expected")
 
 
 @dataclass(frozen=True)

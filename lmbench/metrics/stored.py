@@ -17,6 +17,12 @@ from lmbench import manifests
 from lmbench.errors import DataError
 from lmbench.store import replacing, write_json
 
+DAMAGED = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, NotImplementedError, RecursionError,
+    MemoryError, pa.ArrowException,
+)  # fmt: skip
+"""What comes of files that are cut off or somebody else's, whether of their reading or of what is made of it."""
+
 
 def stored_name(task: str, subset: str | None, n_annotations: int | str | None) -> str:
     """A file name of its own within the run."""
@@ -49,5 +55,5 @@ def reading(folder: Path, name: str) -> Iterator[tuple[dict[str, Any], tuple[int
         note = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         shape = tuple(note.pop("shape"))
         yield note, shape, pd.read_parquet(path)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except DAMAGED as error:
         raise DataError(f"{path} is damaged ({error}). {way_out}") from None

@@ -15,6 +15,7 @@ import safetensors.numpy
 
 from lmbench.data.pixels import PixelStore
 from lmbench.metrics.base import Predictions
+from lmbench.printable import cell
 from lmbench.report.pictures import PREDICTED, TRUE, draw_dot, save_png, tile_grid, zoomed_tile
 from lmbench.report.plots import save_figure
 from lmbench.store import write_atomically
@@ -81,7 +82,7 @@ def write_weights(weights: RegressorWeights, path: Path) -> None:
         (xx, xy), (yx, yy) = weights.blocks[place]
         numbers = (xx, yx, xy, yy, norms[place], shares[place])
         draw, annotated, discovered = place
-        table.writerow([draw, weights.names[annotated], discovered, *(f"{n:.8g}" for n in numbers)])
+        table.writerow([draw, cell(weights.names[annotated]), discovered, *(f"{n:.8g}" for n in numbers)])
     write_atomically(path, buffer.getvalue())
 
 

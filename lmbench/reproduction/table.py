@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lmbench.errors import LmbenchError, StaleError
+from lmbench.leaderboard import interval_cells
+from lmbench.printable import csv_text
 from lmbench.reproduction.planning import PlannedRun, Request, TablePlan
 from lmbench.store import read_json, write_atomically
 
@@ -36,11 +38,7 @@ def rows_of(plan: TablePlan, records: Mapping[int, Mapping[str, Any]]) -> list[R
 
 def render(rows: Sequence[Row]) -> str:
     """The rows as CSV text."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text(COLUMNS, rows)
 
 
 def place(name: str, request: Request, out: Path) -> Path:
@@ -133,8 +131,7 @@ def _row(plan: TablePlan, number: int, run: PlannedRun | None, record: Mapping[s
         "measured": f"{found['value']:.4f}",
         "std": "" if found["std"] is None else f"{found['std']:.4f}",
         "draws": found["draws"] or "",
-        "ci95_low": f"{found['ci95'][0]:.4f}" if found["ci95"] else "",
-        "ci95_high": f"{found['ci95'][1]:.4f}" if found["ci95"] else "",
+        **dict(zip(("ci95_low", "ci95_high"), interval_cells(found["ci95"]), strict=True)),
         "difference": f"{found['value'] - float(cell['value']):+.4f}",
         "run_metric": found["metric"],
         "record": f"records/{record['run']}.json",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +20,7 @@ from lmbench.data.opening import OpenDataset
 from lmbench.errors import DataError, LmbenchError, UsageError
 from lmbench.features import Extractor
 from lmbench.plugins import Plugins
+from lmbench.printable import csv_text
 from lmbench.seeds import initialising
 from lmbench.specs import ObjectiveSpec, Preprocessing
 from lmbench.store import building, read_json, write_json
@@ -238,11 +237,7 @@ def load_weights(network: nn.Module, artifact: Artifact) -> None:
 def curve_csv(curve: list[Mapping[str, float]] | Curve) -> str:
     """The learning curve as CSV, one row an epoch."""
     columns = list(dict.fromkeys(k for row in curve for k in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(curve)
-    return text.getvalue()
+    return csv_text(columns, curve)
 
 
 def _checkpoint(place: Path) -> Path:

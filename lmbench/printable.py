@@ -1,0 +1,48 @@
+"""Texts of others where they leave lmbench: on a terminal and in the cells of a table that a spreadsheet may open.
+
+Records, plugins, file names and files' contents may hold anything. A terminal obeys escape sequences, a bidirectional
+override makes a line read as another one, and a spreadsheet computes a cell that begins with a sign.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+# C0 (but for the line feed), DEL and C1 controls, line and paragraph separators, bidirectional marks and overrides,
+# invisible joiners of the byte order mark's kind, and surrogates, which no encoding takes.
+_UNSAFE = re.compile(
+    "[\0-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufff9-\ufffb]"
+)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_BARE = re.compile(r"[+-][A-Za-z]+(, [A-Za-z]+=\d+)*")  # the papers' "+proj, K=50": names nothing and computes nothing
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # full-width signs count too
+
+
+def printable(text: object) -> str:
+    """The text with every character that a terminal would act on written as an escape (``\\x1b``); line feeds stay."""
+    return _UNSAFE.sub(_escaped, str(text))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x20 else f"\\u{code:04x}"  # what stands raw in JSON's strings stays JSON
+
+
+def cell(value: Any) -> str:
+    """A value as a cell of a CSV: printable, in one line, and behind an apostrophe where a spreadsheet would compute it."""
+    text = "" if value is None else printable(value).replace("\n", "\\n")
+    computed = text.lstrip(" ").startswith(_FORMULA) and not (_NUMBER.fullmatch(text) or _BARE.fullmatch(text))
+    return f"'{text}" if computed else text
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """A table as CSV text; what a row lacks is empty, what is no column is left out."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([cell(column) for column in columns])
+    writer.writerows([cell(row.get(column, "")) for column in columns] for row in rows)
+    return text.getvalue()
