@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import Extractor, Objective, UsageError, draw_views, view_settings
+from lmbench.api import Extractor, Objective, UsageError, draw_views, float32, view_settings
 
 
+@float32
 def correspondence(source: Tensor, target: Tensor, temperature: float) -> Tensor:
     """(B, hw, hw) log-probabilities: for each position of ``source`` (B, C, h, w), where in ``target`` it corresponds.
 
@@ -23,6 +24,7 @@ def correspondence(source: Tensor, target: Tensor, temperature: float) -> Tensor
     return (torch.bmm(f.transpose(1, 2), g) / temperature).log_softmax(-1)
 
 
+@float32
 def distillation_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """(B,): cross-entropy of the student's correspondence to the teacher's, from log-probabilities (B, hw, hw).
 
@@ -95,11 +97,12 @@ class CorrespondenceDistillation(Objective):
 
     def loss(self, views: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """``total``: eq. 3 divided by the positions of x_i (the gradient of a mean), ``kl``: what is left above the teacher."""
-        maps = self.backbone(torch.cat(views))["dense"]
+        images = torch.cat(views)
+        maps = self.backbone(images)["dense"]
         if self.grid:
             maps = functional.adaptive_avg_pool2d(maps, self.grid)
-        f_i, f_j = self.projection(maps).float().chunk(2)
-        teacher = self.teacher(views, f_i.shape[-1])
+        f_i, f_j = self.projection(maps).chunk(2)
+        teacher = self.teacher(images, f_i.shape[-1])
         student = correspondence(f_i, f_j, self.temperature)
         positions = student.shape[1]
         total = distillation_loss(student, teacher).mean() / positions
@@ -107,12 +110,13 @@ class CorrespondenceDistillation(Objective):
         return {"total": total, "kl": total.detach() - entropy}
 
     @torch.no_grad()
-    def teacher(self, views: tuple[Tensor, Tensor], size: int) -> Tensor:
-        """(B, hw, hw) log-probabilities of the hypercolumn, read on the student's grid."""
+    @float32
+    def teacher(self, images: Tensor, size: int) -> Tensor:
+        """(B, hw, hw) log-probabilities of the hypercolumns of x_i and x_j, side by side in ``images``, on a grid of ``size``."""
         assert self.parent is not None
         normalise: Any = self.teacher_normalise
-        maps = self.parent.maps(torch.cat(views)).read(size, normalise)
-        h_i, h_j = maps.materialise().float().chunk(2)
+        maps = self.parent.maps(images).read(size, normalise)
+        h_i, h_j = maps.materialise().chunk(2)
         return correspondence(h_i, h_j, self.teacher_temperature)
 
 
