@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from lmbench.metrics.base import MetricResult as MetricResult
     from lmbench.metrics.base import Predictions as Predictions
     from lmbench.metrics.pixels import Confusions as Confusions
+    from lmbench.precision import float32 as float32
     from lmbench.tasks.base import TaskContext as TaskContext
     from lmbench.training.augment import ViewSettings as ViewSettings
     from lmbench.training.augment import draw_views as draw_views
@@ -90,6 +91,7 @@ LAZY = {
     "draw_tps_weights": "lmbench.geometry.warps",
     "draw_views": "lmbench.training.augment",
     "elastic_grid": "lmbench.geometry.elastic",
+    "float32": "lmbench.precision",
     "landmark_dataset": "lmbench.data.schema",
     "normalise_points": "lmbench.geometry.coordinates",
     "pixel_grid": "lmbench.geometry.coordinates",

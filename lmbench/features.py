@@ -20,6 +20,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from lmbench.precision import float32
+
 Normalise = Literal["none", "layer", "global"]
 EPS = 1e-12
 
@@ -194,6 +196,7 @@ def _squared_norm(m: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 class Extractor(nn.Module):
     """What is left after FREEZE: ``maps(images) -> FeatureMaps``, in eval mode and without gradients to the network.
 
+    It is read without autocast, also by a later stage that learns from it in bf16: a teacher says what is judged.
     The network's parameters stay as they are: a training that is looked at in between must not find them frozen.
 
     A network that also discovers landmarks has a method ``landmarks(images) -> (B, K, 2)`` in pixels; it is handed on.
@@ -229,6 +232,7 @@ class Extractor(nn.Module):
         return super().train(False)
 
     @torch.no_grad()
+    @float32
     def maps(self, images: Tensor) -> FeatureMaps:
         """The maps of images (B, 3, H, W) in [0, 1], deepest first, as many as ``layers`` names."""
         outputs = self.network(images)
@@ -239,6 +243,7 @@ class Extractor(nn.Module):
         return hasattr(self.network, "landmarks")
 
     @torch.no_grad()
+    @float32
     def landmarks(self, images: Tensor) -> Tensor:
         """(B, K, 2): discovered landmarks in pixels of the images. Raises AttributeError where the network has none."""
         discover: Callable[[Tensor], Tensor] = self.network.landmarks  # type: ignore[assignment]

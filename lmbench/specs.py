@@ -272,7 +272,8 @@ class PublishedRows:
     ``where``: column -> the values it may have, with shell wildcards; every column named must fit. ``{column}`` in
     ``variant`` and ``backbone`` is filled in from the row. ``dataset``, ``pretrain_on`` and ``metrics`` stand for what the row
     prints where they are given (of several metrics the first that a run measured counts), ``part`` for the part of a record.
-    ``settings`` go above the preset; ``reason`` says why no run can give these rows.
+    ``settings`` go above the preset; ``note`` is about the printed number, ``differs`` says what the run lacks beside the
+    paper's in every preset, ``reason`` why no run can give these rows.
     """
 
     where: Mapping[str, tuple[str, ...]]
@@ -284,6 +285,7 @@ class PublishedRows:
     part: str = ""
     settings: Settings = field(default_factory=dict)
     note: str = ""
+    differs: str = ""
     reason: str = ""
 
 

@@ -65,6 +65,8 @@ class Agreement(Objective):
         maps = [self.backbone(v)["deep"] for v in views]
         if self.fault == "no gradient":
             maps = [m.detach() for m in maps]
+        if self.fault == "no bf16":
+            maps[0].detach().numpy()
         first, second = (self.projector(m) for m in maps)
         total = (first - second).square()
         total = total if self.fault == "no scalar" else total.mean() * (1 + self.count)

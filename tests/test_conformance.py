@@ -140,6 +140,11 @@ def settings(spec: Any, fault: str) -> Any:
             "loss_is_finite_and_reaches_the_backbone",
             "no gradient reaches",
         ),
+        (
+            settings(OBJECTIVE, "no bf16"),
+            "loss_is_finite_and_reaches_the_backbone",
+            "in bf16: Got unsupported ScalarType BFloat16",
+        ),
         (settings(OBJECTIVE, "changes images"), "views_leave_images_alone", "the input images are changed"),
         (settings(OBJECTIVE, "global chance"), "chance_comes_from_the_generator", "draw from the generator"),
         (

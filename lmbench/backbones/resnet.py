@@ -54,7 +54,7 @@ class ResNetMaps(nn.Module):
 def build(model: str, weights: str | None = None) -> ResNetMaps:
     """A ResNet by its torchvision name.
 
-    ``weights``: ``None`` for random ones, ``imagenet`` for torchvision's own download, or the path of a state dict.
+    ``weights``: ``None`` for random ones, ``imagenet`` for torchvision's IMAGENET1K_V1 (a download), or the path of a state dict.
     Raises DataError where the download or the file fails, UsageError for a model torchvision does not have.
     """
     if model not in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"):
@@ -66,7 +66,7 @@ def build(model: str, weights: str | None = None) -> ResNetMaps:
 
 
 def load_weights(network: nn.Module, weights: str, model: str) -> None:
-    """Loads ``imagenet`` (torchvision's default weights) or a file into a torchvision network, strictly but for ``fc``."""
+    """Loads ``imagenet`` (torchvision's IMAGENET1K_V1) or a file into a torchvision network, strictly but for ``fc``."""
     state = _download(model) if weights == "imagenet" else read_state(Path(weights))
     missing, unexpected = network.load_state_dict(state, strict=False)
     missing = [k for k in missing if not k.startswith("fc.")]
@@ -96,8 +96,13 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def _download(model: str) -> dict[str, Tensor]:
+    """torchvision's IMAGENET1K_V1: what everybody had in 2021, and what "ImageNet" means in the papers' tables.
+
+    torchvision's default for a ResNet-50 and larger is V2 today, another training.
+    """
     try:
-        return dict(torchvision.models.get_model_weights(model).DEFAULT.get_state_dict(progress=True, check_hash=True))
+        weights = torchvision.models.get_model_weights(model).IMAGENET1K_V1
+        return dict(weights.get_state_dict(progress=True, check_hash=True))
     except Exception as error:
         raise DataError(
             f"torchvision's ImageNet weights of {model} could not be downloaded ({type(error).__name__}: {error}). "

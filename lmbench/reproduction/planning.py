@@ -233,6 +233,8 @@ def _differences(target: Target, config: RunConfig, plugins: Plugins, request: R
         told.append(f"pretrained on {config.pretrain_on}, not {target.pretrain_on}")
     if target.backbone and config.backbone != target.backbone:
         told.append(f"{config.backbone}, not {target.backbone}")
+    if target.differs:
+        told.append(target.differs)
     if config.preset != "paper":
         told.append(
             "preset smoke: proof that code runs" if config.preset == "smoke" else f"preset {config.preset}, not paper"

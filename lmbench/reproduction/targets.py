@@ -48,6 +48,7 @@ class Target:
     settings: Mapping[str, Any] = field(default_factory=dict)
     paper_settings: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    differs: str = ""
 
     def find(self, record: Mapping[str, Any]) -> dict[str, Any] | None:
         """The entry of a record that measured this, or None."""
@@ -94,6 +95,7 @@ def target_of(cell: Cell, plugins: Plugins) -> Target | Gap:
         settings=rows.settings,
         paper_settings=_paper_settings(cell),
         note=rows.note,
+        differs=rows.differs,
     )
 
 

@@ -78,11 +78,24 @@ def weights_come_from_the_seed(spec: BackboneSpec, plugins: Plugins) -> None:
 
 
 def loss_is_finite_and_reaches_the_backbone(spec: ObjectiveSpec, plugins: Plugins) -> None:
-    """loss(views(images)) has a finite scalar "total" whose gradient reaches the backbone; all parts are
-    scalars."""
+    """loss(views(images)) has a finite scalar "total" whose gradient reaches the backbone, all parts are scalars; in float32
+    and, as training in bf16 calls it, with float32 views under autocast."""
+    import torch
+
     trial = find_trial(spec, plugins)
     objective, backbone = trial.build()
-    losses = objective.loss(objective.views(trial.images(), _generator()))
+    views = objective.views(trial.images(), _generator())
+    _check_loss(spec, objective, backbone, objective(views))
+    objective.zero_grad(set_to_none=True)
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            losses = objective(views)
+        _check_loss(spec, objective, backbone, losses)
+    except Exception as error:
+        raise AssertionError(f"in bf16: {error}") from error
+
+
+def _check_loss(spec: ObjectiveSpec, objective: Any, backbone: nn.Module, losses: dict[str, Tensor]) -> None:
     ensure("total" in losses, f'loss() returns {sorted(losses)}; "total" is expected among them')
     for name, value in losses.items():
         ensure(value.numel() == 1 and value.ndim == 0, f"loss {name!r} is no scalar: {tuple(value.shape)}")

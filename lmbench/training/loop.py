@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import math
 import signal
 import threading
@@ -46,13 +45,16 @@ def train(
 
     ``checkpoint`` is written every ``config.checkpoint_minutes`` and when the run is interrupted, and continued from
     where it stands; the numbers are those of an uninterrupted run, bit for bit on the CPU. A damaged one is named, and
-    training starts anew. ``probe(epoch)`` adds to the curve. Raises LmbenchError for a loss that is not finite (the last
-    good checkpoint stays), StaleError for a checkpoint of something else.
+    training starts anew. ``probe(epoch)`` adds to the curve. In ``bf16`` the objective's ``loss`` is under autocast; views,
+    parameters and the probe are float32. Raises LmbenchError for a loss that is not finite (the last good checkpoint stays),
+    StaleError for a checkpoint of something else.
     """
+    from lmbench.training.fabric import open_fabric
+
     steps_per_epoch = max(1, len(pixels) // config.batch_size)
     total = steps_per_epoch * config.epochs
     batch_size = min(config.batch_size, len(pixels))
-    fabric = _fabric(device, precision)
+    fabric = open_fabric(device, precision)
     # An objective without trainable parameters is solved in closed form: it looks at every batch, without gradients.
     learns = bool(objective.trainable())
     optimiser: Any = build_optimiser(objective, config.optimiser) if learns else None
@@ -210,17 +212,6 @@ def resolve_device(wanted: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise LmbenchError(f"--device {wanted}: {str(error).splitlines()[0]}") from None
     return device
-
-
-def _fabric(device: torch.device, precision: str) -> Any:
-    from lightning_fabric import Fabric
-
-    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
-    accelerator = "cpu" if device.type == "cpu" else device.type
-    devices: Any = 1 if device.type == "cpu" or device.index is None else [device.index]
-    return Fabric(
-        accelerator=accelerator, devices=devices, precision="bf16-mixed" if precision == "bf16" else "32-true"
-    )
 
 
 def _probed(probe: Callable[[int], dict[str, float]], epoch: int, objective: Objective) -> dict[str, float]:

@@ -40,7 +40,11 @@ class Objective(nn.Module):
         raise NotImplementedError
 
     def loss(self, views: Any) -> dict[str, Tensor]:
-        """Scalars by name: ``total`` is minimised, the others are worth a curve."""
+        """Scalars by name: ``total`` is minimised, the others are worth a curve.
+
+        In bf16 it runs under autocast, with the float32 views that ``views`` made; put `lmbench.api.float32` on what
+        turns the networks' outputs into logits, distances or coordinates.
+        """
         raise NotImplementedError
 
     def after_step(self, step: int, total_steps: int) -> None:

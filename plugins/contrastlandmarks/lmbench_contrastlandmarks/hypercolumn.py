@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lmbench.api import Extractor, FeatureMaps, Objective, UsageError, build_backbone
+from lmbench.api import Extractor, FeatureMaps, Objective, UsageError, build_backbone, float32
 from lmbench_contrastlandmarks.views import Augmentation
 
 HYPERCOLUMN = ("conv5_x", "conv4_x", "conv3_x", "conv2_x")  # Cheng et al. sec. 4.1
@@ -39,13 +39,14 @@ class HypercolumnNetwork(nn.Module):
                 "(--set backbone=resnet50)."
             )
 
+    @float32
     def hypercolumn(self, images: Tensor) -> FeatureMaps:
-        """The maps of images (B, 3, H, W), float32, read on (H / stride, W / stride) cells, never concatenated."""
+        """The maps of images (B, 3, H, W), without autocast, read on (H / stride, W / stride) cells, never concatenated."""
         height, width = images.shape[-2:]
         if min(height, width) < self.stride:
             raise UsageError(f"images of {width}x{height} pixels are smaller than one cell of {self.stride} pixels.")
         outputs = self.encoder(images)
-        maps = tuple(outputs[name].float() for name in self.layers)
+        maps = tuple(outputs[name] for name in self.layers)
         return FeatureMaps(maps, (height // self.stride, width // self.stride))
 
 

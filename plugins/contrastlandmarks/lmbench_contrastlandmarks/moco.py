@@ -10,12 +10,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import Extractor, Objective, UsageError
+from lmbench.api import Extractor, Objective, UsageError, float32
 from lmbench_contrastlandmarks.views import Augmentation
 
 Views = tuple[Tensor, Tensor, Tensor]
 
 
+@float32
+def unit_vectors(vectors: Tensor) -> Tensor:
+    """(B, D): vectors (B, D) of norm 1."""
+    return functional.normalize(vectors, dim=1)
+
+
+@float32
 def contrast(queries: Tensor, keys: Tensor, queue: Tensor, temperature: float) -> Tensor:
     """(B, 1 + K) logits: each query (B, D) with its own key (B, D), then with the queue's rows (K, D) as they are stored.
 
@@ -25,6 +32,7 @@ def contrast(queries: Tensor, keys: Tensor, queue: Tensor, temperature: float) -
     return torch.cat((positive, queries @ queue.detach().T), 1) / temperature
 
 
+@float32
 def info_nce(logits: Tensor) -> Tensor:
     """Scalar: mean cross-entropy of logits (B, 1 + K) whose first column is the right one."""
     return functional.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))
@@ -130,7 +138,7 @@ class MoCo(Objective):
     def encode(self, backbone: nn.Module, head: nn.Module, images: Tensor) -> Tensor:
         """(B, dim) of unit norm, float32: the averaged map through the linear head, in ``groups`` groups."""
         pooled = [backbone(part)[self.layer].mean((2, 3)) for part in images.chunk(self.groups)]
-        return functional.normalize(head(torch.cat(pooled)).float(), dim=1)
+        return unit_vectors(head(torch.cat(pooled)))
 
     def _check(self, batch: int) -> None:
         """Raises UsageError for a queue that the batch does not divide, or groups too small for batch statistics."""

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lmbench.api import Extractor, UsageError
+from lmbench.api import Extractor, UsageError, float32
 from lmbench_contrastlandmarks.hypercolumn import HYPERCOLUMN, STRIDE, HypercolumnNetwork, OnFrozenEncoder
 
 EPS = 1e-9
@@ -58,11 +58,11 @@ class FactorisedHypercolumn(HypercolumnNetwork):
         self.iterations = iterations
         self.register_buffer("components", torch.rand(dim, self.channels))
 
+    @float32
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """(B, 3, H, W) in [0, 1] to ``dense`` (B, dim, H / stride, W / stride), never negative."""
-        with torch.autocast(images.device.type, enabled=False):
-            projected = self.hypercolumn(images).project(self.components)
-            return {"dense": multiplicative_codes(projected, self.components, self.iterations)}
+        """(B, 3, H, W) in [0, 1] to ``dense`` (B, dim, H / stride, W / stride), never negative, without autocast."""
+        projected = self.hypercolumn(images).project(self.components)
+        return {"dense": multiplicative_codes(projected, self.components, self.iterations)}
 
 
 class NMF(OnFrozenEncoder):
@@ -120,11 +120,7 @@ class NMF(OnFrozenEncoder):
 
         Raises UsageError for a hypercolumn with negative values.
         """
-        images, places = views
-        with torch.autocast(images.device.type, enabled=False):
-            maps = self.network.hypercolumn(images)
-            cells = (places * torch.tensor([maps.size[1], maps.size[0]], device=places.device)).long()
-            found = maps.sample(cells).flatten(0, 1)
+        found = self.vectors_at(*views)
         if float(found.min()) < 0:
             raise UsageError(
                 f"nmf factorises non-negative features; a map of {', '.join(self.network.layers)} goes down to "
@@ -135,6 +131,13 @@ class NMF(OnFrozenEncoder):
         self.vectors[start : start + len(kept)] = kept
         self.collected += len(kept)
         return {"total": found.square().sum(1).mean(), "collected": self.collected.float()}
+
+    @float32
+    def vectors_at(self, images: Tensor, places: Tensor) -> Tensor:
+        """(B x P, C): the hypercolumn of images at places (B, P, 2) in [0, 1), which bf16 would put into other cells."""
+        maps = self.network.hypercolumn(images)
+        cells = (places * torch.tensor([maps.size[1], maps.size[0]], device=places.device)).long()
+        return maps.sample(cells).flatten(0, 1)
 
     @torch.no_grad()
     def after_step(self, step: int, total_steps: int) -> None:

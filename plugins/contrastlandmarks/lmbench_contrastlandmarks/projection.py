@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import Extractor, UsageError, pixel_grid
+from lmbench.api import Extractor, UsageError, float32, pixel_grid
 from lmbench_contrastlandmarks.hypercolumn import HYPERCOLUMN, STRIDE, HypercolumnNetwork, OnFrozenEncoder
 
 PAIRS_AT_ONCE = 1 << 25  # pairs of positions whose probabilities are held at a time: 128 MiB of float32
@@ -24,6 +24,7 @@ def spatial_softmax(responses: Tensor, multiplier: float) -> Tensor:
     return (multiplier * responses).flatten(2).softmax(-1).view_as(responses)
 
 
+@float32
 def spatial_contrast(
     features: Tensor,
     stride: float,
@@ -37,15 +38,14 @@ def spatial_contrast(
     Eqs. 3 and 4 with x' = x: the mean over u and images of sum_v |u - v|^power p(v|u), where p is the softmax over all v
     (u itself among them) of ``temperature`` x the dot product. Every block of channels (``None``: all as one) has unit
     norm; distances are in input pixels, ``stride`` a cell. At most about ``pairs_at_once`` pairs of positions are held
-    at a time, for the gradient too. Computed in the features' precision also under autocast.
+    at a time, for the gradient too. In float32 at least, also under autocast.
     """
     parts = features.split(list(blocks or [features.shape[1]]), dim=1)
-    with torch.autocast(features.device.type, enabled=False):
-        unit = torch.cat([functional.normalize(part, dim=1) for part in parts], dim=1).flatten(2)
-        positions = stride * pixel_grid((features.shape[2], features.shape[3]), unit.dtype, unit.device).flatten(0, 1)
-        count, cells = len(unit), len(positions)
-        rows = max(1, pairs_at_once // (count * cells))
-        total: Tensor = _ExpectedDistance.apply(unit, positions, temperature, power, rows)
+    unit = torch.cat([functional.normalize(part, dim=1) for part in parts], dim=1).flatten(2)
+    positions = stride * pixel_grid((features.shape[2], features.shape[3]), unit.dtype, unit.device).flatten(0, 1)
+    count, cells = len(unit), len(positions)
+    rows = max(1, pairs_at_once // (count * cells))
+    total: Tensor = _ExpectedDistance.apply(unit, positions, temperature, power, rows)
     return total / (count * cells)
 
 
@@ -104,14 +104,14 @@ class ProjectedHypercolumn(HypercolumnNetwork):
         self.multiplier = multiplier
         self.projection = nn.Conv2d(self.channels, dim, 1)
 
+    @float32
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """(B, 3, H, W) in [0, 1] to ``dense`` (B, dim, H / stride, W / stride)."""
-        with torch.autocast(images.device.type, enabled=False):
-            maps = self.hypercolumn(images)
-            responses = maps.project(self.projection.weight.flatten(1), self.projection.bias)
-            if not self.multiplier:
-                return {"dense": responses}
-            return {"dense": spatial_softmax(responses, self.multiplier) * responses[0, 0].numel()}
+        """(B, 3, H, W) in [0, 1] to ``dense`` (B, dim, H / stride, W / stride), without autocast: the encoder is frozen."""
+        maps = self.hypercolumn(images)
+        responses = maps.project(self.projection.weight.flatten(1), self.projection.bias)
+        if not self.multiplier:
+            return {"dense": responses}
+        return {"dense": spatial_softmax(responses, self.multiplier) * responses[0, 0].numel()}
 
 
 class CLProjection(OnFrozenEncoder):
@@ -147,7 +147,7 @@ class CLProjection(OnFrozenEncoder):
 
     def loss(self, views: Tensor) -> dict[str, Tensor]:
         """``total``: the expected square root of a distance in pixels; 0 where every position finds itself."""
-        dense = self.backbone(views)["dense"].float()
+        dense = self.backbone(views)["dense"]
         stride = views.shape[-1] / dense.shape[-1]
         return {"total": spatial_contrast(dense, stride, self.temperature, self.power)}
 

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 
 from lmbench.api import UsageError
-from lmbench_contrastlandmarks.moco import MoCo, enqueue
+from lmbench_contrastlandmarks.moco import MoCo, contrast, enqueue, unit_vectors
 from lmbench_contrastlandmarks.plugin import CONTRASTLANDMARKS
 from lmbench_contrastlandmarks.views import Augmentation, compress_jpeg
 
@@ -76,6 +76,15 @@ def test_keys_enter_the_queue_after_the_step_and_the_key_network_follows_by_its_
         assert torch.allclose(slow, 0.9 * old + 0.1 * new)
     assert int(objective.index) == 4 and torch.equal(objective.queue[4:], queue[4:])
     assert torch.allclose(objective.queue[:4].norm(dim=1), torch.ones(4))
+
+
+def test_logits_are_as_exact_within_autocast_as_without():
+    queries, keys, queue = (unit_vectors(torch.randn(8, 16, generator=seeded(i)).bfloat16()) for i in range(3))
+    exact = contrast(queries.double(), keys.double(), queue.double(), 0.07)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert unit_vectors(queries.bfloat16()).dtype == torch.float32
+        within = contrast(queries, keys, queue, 0.07)
+    assert float((within - exact).abs().max()) < 1e-5
 
 
 def test_no_gradient_reaches_the_key_network_but_its_batchnorm_sees_the_keys():

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from lmbench.api import UsageError, denormalise_points, normalise_points, warp_images
+from lmbench.api import UsageError, denormalise_points, float32, normalise_points, warp_images
 
 # Pairs of cells in a block, by device type: what fits a core's cache; a GPU wants work enough for its kernels.
 BLOCK_PAIRS = {"cpu": 2**18, "cuda": 2**24}
@@ -29,6 +29,7 @@ BLOCK_PAIRS = {"cpu": 2**18, "cuda": 2**24}
 LOWEST_LOGIT = -60.0  # below the largest: a probability of 1e-26, far below what even float64 resolves beside 1
 
 
+@float32  # logits reach 400: bf16 would round them by whole units
 def dense_correlation_loss(
     view_a: Tensor,
     view_b: Tensor,
@@ -71,18 +72,16 @@ def dense_correlation_loss(
         torch.arange(n, dtype=grid.dtype, device=grid.device) * (s / n)
         for n, s in zip(view_a.shape[2:], size, strict=True)
     )
-    with torch.autocast(view_a.device.type, enabled=False):  # logits reach 400: bf16 would round them by whole units
-        dtype = torch.promote_types(view_a.dtype, torch.float32)
-        f_a, f_b = view_a.to(dtype), view_b.to(dtype)
-        if normalise:
-            f_a, f_b = (factor * functional.normalize(f, dim=1) for f in (f_a, f_b))
-        targets = read_grid(grid, rows[::stride], columns[::stride]).to(dtype)
-        f_x = descriptors(f_a.roll(-1, 0)) if exchange else None
-        asked = descriptors(f_a[:, :, ::stride, ::stride])
-        block = block_pairs or BLOCK_PAIRS.get(view_a.device.type, BLOCK_PAIRS["cuda"])
-        loss: Tensor = BlockwiseCorrelation.apply(
-            asked, descriptors(f_b), f_x, targets, rows.to(dtype), columns.to(dtype), power, block
-        )
+    f_a, f_b, dtype = view_a, view_b, view_a.dtype
+    if normalise:
+        f_a, f_b = (factor * functional.normalize(f, dim=1) for f in (f_a, f_b))
+    targets = read_grid(grid, rows[::stride], columns[::stride]).to(dtype)
+    f_x = descriptors(f_a.roll(-1, 0)) if exchange else None
+    asked = descriptors(f_a[:, :, ::stride, ::stride])
+    block = block_pairs or BLOCK_PAIRS.get(view_a.device.type, BLOCK_PAIRS["cuda"])
+    loss: Tensor = BlockwiseCorrelation.apply(
+        asked, descriptors(f_b), f_x, targets, rows.to(dtype), columns.to(dtype), power, block
+    )
     return loss
 
 

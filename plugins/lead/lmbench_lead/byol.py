@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import Extractor, Objective, draw_views, view_settings
+from lmbench.api import Extractor, Objective, draw_views, float32, view_settings
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -24,6 +24,7 @@ def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     )
 
 
+@float32
 def regression_loss(predicted: Tensor, target: Tensor) -> Tensor:
     """(B,): |q - z|^2 of the L2-normalised vectors (B, D), 2 - 2 cos; the target gets no gradient. LEAD eq. 1.
 
@@ -92,9 +93,9 @@ class BYOL(Objective):
     def loss(self, views: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """``total``: eq. 1, both ways; ``spread``: standard deviation of normalised projections (0: collapsed)."""
         online = [self.project(self.backbone, self.projector, v) for v in views]
-        predicted = [self.predictor(z).float() for z in online]  # autocast: cosines need more than bf16
+        predicted = [self.predictor(z) for z in online]
         with torch.no_grad():
-            targets = [self.project(self.target[0], self.target[1], v).float() for v in views]
+            targets = [self.project(self.target[0], self.target[1], v) for v in views]
         total = symmetric_loss(predicted[0], predicted[1], targets[0], targets[1])
         spread = functional.normalize(online[0].detach().float(), dim=1).std(0).mean() * math.sqrt(online[0].shape[1])
         return {"total": total, "spread": spread}

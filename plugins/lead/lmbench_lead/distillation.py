@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import Extractor, Objective, UsageError, draw_views, view_settings
+from lmbench.api import Extractor, Objective, UsageError, ViewSettings, draw_views, float32, view_settings
 
 
+@float32
 def correspondence(source: Tensor, target: Tensor, temperature: float) -> Tensor:
     """(B, hw, hw) log-probabilities: for each position of ``source`` (B, C, h, w), where in ``target`` it corresponds.
 
@@ -23,6 +24,7 @@ def correspondence(source: Tensor, target: Tensor, temperature: float) -> Tensor
     return (torch.bmm(f.transpose(1, 2), g) / temperature).log_softmax(-1)
 
 
+@float32
 def distillation_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """(B,): cross-entropy of the student's correspondence to the teacher's, from log-probabilities (B, hw, hw).
 
@@ -39,7 +41,8 @@ class CorrespondenceDistillation(Objective):
     ``encoder``: ``frozen`` (supplement D) or ``trained`` (main text). ``pairs``: the second image of a pair is
     ``another`` of the batch or a second view of the ``same``. ``teacher_normalise``: the hypercolumn is normalised
     as one block (``global``) or ``layer`` by layer. ``grid``: cells a side on which maps are compared (0: the dense
-    map's own).
+    map's own). ``view``: fields of ViewSettings for the first image of a pair; ``view2``: those in which the second's
+    differ from them.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class CorrespondenceDistillation(Objective):
         teacher_normalise: str = "global",
         grid: int = 0,
         view: Mapping[str, Any] | None = None,
+        view2: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(backbone, parent)
         if parent is None or not hasattr(backbone, "encoder"):
@@ -69,14 +73,14 @@ class CorrespondenceDistillation(Objective):
         self.temperature, self.pairs, self.grid = temperature, pairs, grid
         self.teacher_temperature = teacher_temperature or temperature
         self.teacher_normalise = teacher_normalise
-        self.view = view_settings(view)
+        self.view_settings = views_of(view, view2)
         with torch.no_grad():
             dim = backbone.eval()(torch.zeros(1, 3, 96, 96))["dense"].shape[1]
         self.projection = nn.Identity() if projection == 0 else projection_head(dim, projection)
 
     @classmethod
     def check(cls, settings: Mapping[str, Any]) -> None:
-        view_settings(settings["view"])
+        views_of(settings["view"], settings["view2"])
         if settings["encoder"] not in ("frozen", "trained") or settings["pairs"] not in ("another", "same"):
             raise UsageError("correspondence_distillation: encoder is frozen or trained; pairs is another or same.")
 
@@ -91,15 +95,17 @@ class CorrespondenceDistillation(Objective):
     def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """(x_i, x_j): views of the batch, and of the batch moved by one place (or again of itself)."""
         partners = images.roll(-1, 0) if self.pairs == "another" else images
-        return draw_views(images, self.view, generator), draw_views(partners, self.view, generator)
+        first, second = self.view_settings
+        return draw_views(images, first, generator), draw_views(partners, second, generator)
 
     def loss(self, views: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """``total``: eq. 3 divided by the positions of x_i (the gradient of a mean), ``kl``: what is left above the teacher."""
-        maps = self.backbone(torch.cat(views))["dense"]
+        images = torch.cat(views)
+        maps = self.backbone(images)["dense"]
         if self.grid:
             maps = functional.adaptive_avg_pool2d(maps, self.grid)
-        f_i, f_j = self.projection(maps).float().chunk(2)
-        teacher = self.teacher(views, f_i.shape[-1])
+        f_i, f_j = self.projection(maps).chunk(2)
+        teacher = self.teacher(images, f_i.shape[-1])
         student = correspondence(f_i, f_j, self.temperature)
         positions = student.shape[1]
         total = distillation_loss(student, teacher).mean() / positions
@@ -107,13 +113,19 @@ class CorrespondenceDistillation(Objective):
         return {"total": total, "kl": total.detach() - entropy}
 
     @torch.no_grad()
-    def teacher(self, views: tuple[Tensor, Tensor], size: int) -> Tensor:
-        """(B, hw, hw) log-probabilities of the hypercolumn, read on the student's grid."""
+    @float32
+    def teacher(self, images: Tensor, size: int) -> Tensor:
+        """(B, hw, hw) log-probabilities of the hypercolumns of x_i and x_j, side by side in ``images``, on a grid of ``size``."""
         assert self.parent is not None
         normalise: Any = self.teacher_normalise
-        maps = self.parent.maps(torch.cat(views)).read(size, normalise)
-        h_i, h_j = maps.materialise().float().chunk(2)
+        maps = self.parent.maps(images).read(size, normalise)
+        h_i, h_j = maps.materialise().chunk(2)
         return correspondence(h_i, h_j, self.teacher_temperature)
+
+
+def views_of(view: Mapping[str, Any] | None, view2: Mapping[str, Any] | None) -> tuple[ViewSettings, ViewSettings]:
+    """The settings of both views of a pair. Raises UsageError for an unknown field."""
+    return view_settings(view), view_settings({**(view or {}), **(view2 or {})}, "view2")
 
 
 def projection_head(dim: int, width: int) -> nn.Sequential:

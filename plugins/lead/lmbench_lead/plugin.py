@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from lmbench.api import MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
-from lmbench_lead.presets import BYOL_VIEW, BYOL_VIEW2, PAPER_NMF, PAPER_STAGE1, PAPER_STAGE2, PRESETS
+from lmbench_lead.presets import (
+    BYOL_SECOND,
+    BYOL_VIEW,
+    CL_GROUPS,
+    CL_MOCO,
+    CL_VIEW,
+    PAPER_NMF,
+    PAPER_STAGE1,
+    PAPER_STAGE2,
+    PRESETS,
+)
 
 LMBENCH_API = 1
 
@@ -36,17 +46,18 @@ LEAD = MethodSpec(
     year=2022,
     stages=(
         StageSpec(
-            name="byol", objective="byol", settings={"view1": BYOL_VIEW, "view2": BYOL_VIEW2}, training=PAPER_STAGE1
+            name="byol",
+            objective="byol",
+            settings={"view1": BYOL_VIEW, "view2": {**BYOL_VIEW, **BYOL_SECOND}},
+            training=PAPER_STAGE1,
         ),
-        StageSpec(
-            name="moco", objective="moco", settings={"view": BYOL_VIEW}, training={**PAPER_STAGE1, "epochs": 800}
-        ),
+        StageSpec(name="moco", objective="moco", settings={"groups": CL_GROUPS, "view": CL_VIEW}, training=CL_MOCO),
         StageSpec(
             name="distillation",
             objective="correspondence_distillation",
             backbone="{backbone}_fpn",
             reads=HYPERCOLUMN,
-            settings={"view": BYOL_VIEW},
+            settings={"view": BYOL_VIEW, "view2": BYOL_SECOND},
             training=PAPER_STAGE2,
         ),
         StageSpec(
@@ -88,9 +99,15 @@ LEAD = MethodSpec(
         "eq. 2 prints a plain dot product": "cosine over channels, the hypercolumn as one block: the text says cosine",
         "eq. 3 sums over both positions": "divided by the positions of the first image, a constant factor",
         "stage 2: 20 epochs trained (text) or 10 frozen (supplement D)": "20 epochs, encoder frozen, in preset paper",
-        "which images make a pair": "each image with the next of the batch",
+        "which images make a pair": "each image with the next of the batch; it gets BYOL's first view, the next its second",
+        "decoder: an FPN with the upsampling blocks of Pinheiro et al. 2020, no widths given": (
+            "Lin's top-down pathway (1x1 laterals, nearest x2, summed, 3x3 filter), then Kirillov's blocks (3x3 filter, "
+            "BatchNorm, ReLU, bilinear x2), 128 channels throughout, summed"
+        ),
         "EMA, weight decay, projector": "0.996 to 1 (BYOL), 1e-4, 4096-256 (OpenSelfSup)",
-        "Table 6: epochs of MoCo; its projection's settings": "800, as CL; the objective's own defaults",
+        "Table 6: MoCo and the projection on LEAD's network": (
+            "MoCo as CL trains it (views, 4 ShuffleBN groups, 800 epochs); the projection's own defaults with LEAD's training"
+        ),
         "BYOL + NMF: samples and solver": "those of the objective nmf",
         "presets quick and small": "no flips, tight views, AdamW, frozen BatchNorm in stage 1, teacher temperature 0.02",
     },
@@ -137,6 +154,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
                 "teacher_normalise": "global",
                 "grid": 0,
                 "view": {},
+                "view2": {},
             },
             needs_parent=True,
             needs_maps=("dense",),

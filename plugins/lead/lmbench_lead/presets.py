@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# BYOL's two augmentations (Grill et al. 2020, appendix B), which LEAD follows (supplement D): solarisation for the
-# target's view alone.
+# BYOL's two augmentations (Grill et al. 2020, appendix B), which LEAD follows in both stages (supplement D): the first
+# always blurred, solarisation for the second alone.
 BYOL_VIEW: Mapping[str, Any] = {"size": 96, "scale": (0.08, 1.0), "flip_p": 0.5, "blur_p": 1.0, "solarise_p": 0.0}
-BYOL_VIEW2: Mapping[str, Any] = {**BYOL_VIEW, "blur_p": 0.1, "solarise_p": 0.2}
-
+BYOL_SECOND: Mapping[str, Any] = {"blur_p": 0.1, "solarise_p": 0.2}
 
 PAPER_STAGE1 = {
     "epochs": 200,  # sec. 4
@@ -20,6 +19,20 @@ PAPER_STAGE1 = {
     "warmup_epochs": 2,  # supplement D
 }
 PAPER_STAGE2 = {**PAPER_STAGE1, "epochs": 20}  # sec. 4 (supplement D: 10)
+# Table 6's stage 1 of CL is CL's own (its reference code, as the method contrastlandmarks has it).
+CL_VIEW: Mapping[str, Any] = {
+    "size": 136,
+    "centre": 96,
+    "scale": (0.2, 1.0),
+    "jitter": (0.4, 0.4, 0.4, 0.0),
+    "jitter_p": 1.0,
+    "grey_p": 0.0,
+    "jpeg": True,
+    "lighting": 0.1,
+}
+CL_MOCO = {**PAPER_STAGE1, "epochs": 800, "warmup_epochs": 0.0}
+CL_GROUPS = 4  # ShuffleBN on 4 GPUs
+
 PAPER_NMF = {"epochs": 1, "images": 4096, "batch_size": 32, "frame": 136}  # open
 
 # What a small budget needs (README, "What matters at small scale"): views framed as the target's crops are (the inner
@@ -35,6 +48,7 @@ SMALL_VIEW: Mapping[str, Any] = {
     "blur_p": 0.3,
     "solarise_p": 0.1,
 }
+SMALL_SECOND: Mapping[str, Any] = {name: SMALL_VIEW[name] for name in BYOL_SECOND}  # both views alike
 SMALL_ADAM: Mapping[str, Any] = {"name": "adamw", "lr": 2e-4, "weight_decay": 1e-4}
 SMALL_STAGE1: Mapping[str, Any] = {
     "settings": {
@@ -48,7 +62,7 @@ SMALL_STAGE1: Mapping[str, Any] = {
     "training": {"epochs": 5, "batch_size": 64, "frame": 192, "optimiser": SMALL_ADAM, "warmup_epochs": 0.5},
 }
 SMALL_STAGE2: Mapping[str, Any] = {
-    "settings": {"teacher_temperature": 0.02, "view": SMALL_VIEW},
+    "settings": {"teacher_temperature": 0.02, "view": SMALL_VIEW, "view2": SMALL_SECOND},
     "training": {
         "epochs": 1,
         "images": 6000,
@@ -59,8 +73,15 @@ SMALL_STAGE2: Mapping[str, Any] = {
     },
 }
 # The other paper's stages at small scale: what differs from its own defaults, on LEAD's views.
+PLAIN_VIEW: Mapping[str, Any] = {"centre": 0, "jpeg": False, "lighting": 0.0, "grey_p": 0.2}
 SMALL_MOCO: Mapping[str, Any] = {
-    "settings": {"queue": 2048, "momentum": 0.99, "batch_norm": "frozen", "view": SMALL_VIEW},
+    "settings": {
+        "queue": 2048,
+        "momentum": 0.99,
+        "groups": 1,
+        "batch_norm": "frozen",
+        "view": {**PLAIN_VIEW, **SMALL_VIEW},
+    },
     "training": SMALL_STAGE1["training"],
 }
 SMALL_PROJECTION: Mapping[str, Any] = {"settings": {"view": SMALL_VIEW}, "training": SMALL_STAGE2["training"]}
@@ -84,7 +105,10 @@ PRESETS: dict[str, Mapping[str, Any]] = {
                 "settings": {"hidden": 64, "dim": 32, "view1": {"size": 32}, "view2": {"size": 32}},
                 "training": SMOKE_STAGE1,
             },
-            "moco": {"settings": {"dim": 32, "queue": 32, "view": {"size": 32}}, "training": SMOKE_STAGE1},
+            "moco": {
+                "settings": {"dim": 32, "queue": 32, "groups": 2, "view": {"size": 40, "centre": 32}},
+                "training": SMOKE_STAGE1,
+            },
             "distillation": {"settings": {"projection": 64, "view": {"size": 48}}, "training": SMOKE_STAGE2},
             "projection": {"settings": {"view": {"size": 48}}, "training": SMOKE_STAGE2},
             "nmf": {"settings": {"samples": 512, "iterations": 5, "view": {"size": 48}}, "training": SMOKE_STAGE2},
@@ -96,7 +120,10 @@ PRESETS: dict[str, Mapping[str, Any]] = {
                 "settings": {**SMALL_STAGE1["settings"], "view1": QUICK_VIEW, "view2": QUICK_VIEW},
                 "training": QUICK_STAGE1,
             },
-            "moco": {"settings": {**SMALL_MOCO["settings"], "view": QUICK_VIEW}, "training": QUICK_STAGE1},
+            "moco": {
+                "settings": {**SMALL_MOCO["settings"], "view": {**PLAIN_VIEW, **QUICK_VIEW}},
+                "training": QUICK_STAGE1,
+            },
             "distillation": {
                 "settings": {**SMALL_STAGE2["settings"], "view": QUICK_DENSE_VIEW},
                 "training": QUICK_STAGE2,

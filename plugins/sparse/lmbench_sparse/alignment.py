@@ -19,6 +19,7 @@ from lmbench.api import (
     denormalise_points,
     draw_tps_weights,
     draw_views,
+    float32,
     pixel_grid,
     tps_grid,
     view_settings,
@@ -33,12 +34,13 @@ FACES_G1 = {"warpsd_all": 0.001, "warpsd_subset": 0.001, "transsd": 0.0, "scales
 FACES_G2 = {"warpsd_all": 0.001, "warpsd_subset": 0.01, "transsd": 0.1, "scalesd": 0.05, "rotsd": 20.0}
 
 
+@float32
 def probabilities(scores: Tensor) -> Tensor:
     """(B, K, h, w): the softmax over positions of each landmark's score map (sec. 3.2), in float32 at least."""
-    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     return scores.flatten(2).softmax(-1).view_as(scores)
 
 
+@float32  # squares of up to 50 cells: bfloat16 is off by cells
 def alignment_loss(probability: Tensor, warped: Tensor, grid: Tensor) -> Tensor:
     """(B,): the expected squared distance between a landmark u of x and g(v), v its place in x' = x o g; mean over K.
 
@@ -59,11 +61,11 @@ def alignment_loss(probability: Tensor, warped: Tensor, grid: Tensor) -> Tensor:
 def moments(probability: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     """(B, K, 2) expected points and (B, K) expected squared norms, of points (B, h, w, 2) under (B, K, h, w)."""
     values = torch.cat((points, points.square().sum(-1, keepdim=True)), -1).flatten(1, 2)
-    with torch.autocast(probability.device.type, enabled=False):  # squares of up to 50 cells: bfloat16 is off by cells
-        found = torch.bmm(probability.flatten(2), values)
+    found = torch.bmm(probability.flatten(2), values)
     return found[..., :2], found[..., 2]
 
 
+@float32
 def diversity_loss(probability: Tensor, pool: int) -> Tensor:
     """(B,): K minus the sum over ``pool`` x ``pool`` blocks of the largest landmark's probability there; 0 to K - 1.
 

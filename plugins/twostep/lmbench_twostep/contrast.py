@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import Extractor, Objective, UsageError, draw_views, normalise_points, view_settings
+from lmbench.api import Extractor, Objective, UsageError, draw_views, float32, normalise_points, view_settings
 from lmbench_twostep.deformation import deformation_of, deformed_pair, read_points
 
 # "noise addition, intensity change, contrast perturbation" (sec. 4); the strengths are ours.
 APPEARANCE: Mapping[str, Any] = {"jitter": (0.4, 0.4, 0.0, 0.0), "jitter_p": 1.0, "grey_p": 0.0}
 
 
+@float32  # cosines over 0.1 need more than bf16
 def pixel_log_probabilities(
     features: Tensor, others: Tensor, temperature: float, image: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -133,15 +134,14 @@ class PixelNTXent(Objective):
         """``total``: eq. 7 over the places that both views show; ``cosine``: mean similarity of a place to itself."""
         if len(views.view) < 2:
             raise UsageError("pixel_ntxent contrasts the images of a batch: it needs at least two, found one.")
-        maps = self.backbone(torch.cat((views.view, views.deformed)))["dense"].float()
+        maps = self.backbone(torch.cat((views.view, views.deformed)))["dense"]
         first, second = maps.chunk(2)
         f = read_points(first, views.points)[views.seen]
         g = read_points(second, views.deformed_points)[views.seen]
         image = torch.arange(len(views.seen), device=f.device)[:, None].expand_as(views.seen)[views.seen]
         if len(f) < 2:
             raise UsageError("pixel_ntxent: no two places are visible in both views; weaken the deformation.")
-        with torch.autocast(f.device.type, enabled=False):  # cosines over 0.1 need more than bf16
-            total = contrastive_loss(f, g, self.temperature, image if self.rivals == "image" else None)
+        total = contrastive_loss(f, g, self.temperature, image if self.rivals == "image" else None)
         return {"total": total, "cosine": functional.cosine_similarity(f.detach(), g.detach()).mean()}
 
 

@@ -16,7 +16,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lmbench.api import UsageError, affine_matrices, affine_points, denormalise_points, elastic_grid, normalise_points
+from lmbench.api import (
+    UsageError,
+    affine_matrices,
+    affine_points,
+    denormalise_points,
+    elastic_grid,
+    float32,
+    normalise_points,
+)
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,7 @@ def deformed_pair(
     return read_at(images, whole * window), read_at(images, grid * window), grid
 
 
+@float32  # a half-precision grid misses by pixels
 def read_at(maps: Tensor, grid: Tensor) -> Tensor:
     """(B, C, h, w): maps (B, C, H, W) read at a grid (B, h, w, 2) in [-1, 1]; bilinear, zeros outside."""
     return functional.grid_sample(maps, grid.to(maps), mode="bilinear", padding_mode="zeros", align_corners=True)

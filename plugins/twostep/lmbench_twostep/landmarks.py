@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import Extractor, Objective, UsageError, soft_argmax
+from lmbench.api import Extractor, Objective, UsageError, float32, soft_argmax
 from lmbench_twostep.deformation import deformation_of, deformed_pair, move_back
 
 Views = tuple[Tensor, Tensor, Tensor]
@@ -20,10 +20,10 @@ def equivariance_loss(found: Tensor, moved: Tensor) -> Tensor:
     return (found - moved).square().sum(-1).mean(-1)
 
 
+@float32
 def spatial_softmax(heatmaps: Tensor) -> Tensor:
     """(B, K, H, W): each heatmap as probabilities of its pixels, in float32 at least (temperature 1)."""
-    logits = heatmaps.to(torch.promote_types(heatmaps.dtype, torch.float32))
-    return logits.flatten(2).softmax(-1).view(logits.shape)
+    return heatmaps.flatten(2).softmax(-1).view(heatmaps.shape)
 
 
 def diversity_loss(probabilities: Tensor, patch: int) -> Tensor:
@@ -102,7 +102,7 @@ class TwoStepLandmarks(Objective):
     def loss(self, views: Views) -> dict[str, Tensor]:
         """``total`` and its three terms before their weights; diversity and variance are means over both views."""
         view, deformed, grid = views
-        heatmaps = self.backbone(torch.cat((view, deformed)))["heatmaps"].float()
+        heatmaps = self.backbone(torch.cat((view, deformed)))["heatmaps"]
         count, side = heatmaps.shape[1], heatmaps.shape[-1]
         if count > side * side:
             raise UsageError(f"twostep_landmarks: {count} landmarks in {side * side} pixels; ask for fewer.")
