@@ -88,7 +88,10 @@ PROTOCOL_OF_PRESET: dict[str, dict[str, Any]] = {
 
 # How long a head is fitted in a preset, by the head's name; its own defaults elsewhere.
 HEAD_OF_PRESET: dict[str, dict[str, dict[str, Any]]] = {
-    "smoke": {"softargmax_conditioned": {"steps": 8, "few_shot_steps": 8}, "softargmax_linear": {"epochs": 1}},
+    "smoke": {
+        "softargmax_conditioned": {"steps": 8, "few_shot_steps": 8},
+        "softargmax_linear": {"epochs": 1, "few_shot_epochs": 1},
+    },
     "quick": {"softargmax_conditioned": {"steps": 300, "lr": 0.02}},  # fewer left synthfaces near its mean shape
 }
 
