@@ -81,12 +81,15 @@ class ReadConfig(Model):
     normalise: Literal["none", "layer", "global"] = "none"
 
 
+WarpField = Literal["warpsd_all", "warpsd_subset", "transsd", "scalesd", "rotsd"]
+
+
 class RegressionConfig(Model):
     """``annotations``: numbers of annotated images, ``all`` being the whole training split; ``draws`` for each but all.
 
     ``size``: side of the grid the maps are read on. ``layers_alone``: layers that are also judged by themselves, with
     all annotations. ``warped_copies``: each annotated image is also fitted as so many TPS-warped copies of itself (the
-    few-shot augmentation of DVE and Cheng).
+    few-shot augmentation of DVE and Cheng); ``warp``: standard deviations that differ from theirs (see TPSStrength).
     """
 
     head: str = "softargmax_conditioned"
@@ -96,6 +99,7 @@ class RegressionConfig(Model):
     size: int = Field(48, ge=2)
     layers_alone: tuple[str, ...] = ()
     warped_copies: int = Field(0, ge=0)
+    warp: dict[WarpField, Annotated[float, Field(ge=0)]] = {}
     score: Literal["visible", "all"] = "visible"
 
 

@@ -24,6 +24,7 @@ from lmbench.precision import float32
 
 Normalise = Literal["none", "layer", "global"]
 EPS = 1e-12
+CELLS_AT_ONCE = 1 << 25  # numbers of a full tensor that are held at a time: 128 MiB
 
 
 @functools.lru_cache(maxsize=256)
@@ -147,6 +148,25 @@ class FeatureMaps:
             rows.append(nn.functional.normalize(full, dim=1, eps=EPS) if self.normalise == "layer" else full)
         joined = torch.cat(rows, dim=1)
         return nn.functional.normalize(joined, dim=1, eps=EPS) if self.normalise == "global" else joined
+
+    def channel_sums(self, about: Tensor) -> Tensor:
+        """(2, dim) float64: sums over all images and output cells of every channel less ``about`` (dim,), and of its square."""
+        if self.normalise != "none":  # norms belong to output cells: these have to be built, a few images at a time
+            at_once = max(1, CELLS_AT_ONCE // (self.dim * self.size[0] * self.size[1]))
+            found = torch.zeros(2, self.dim, dtype=torch.float64, device=self.maps[0].device)
+            for start in range(0, len(self), at_once):
+                some = replace(self, maps=tuple(m[start : start + at_once] for m in self.maps)).materialise()
+                some = some - about[:, None, None]
+                found += torch.stack((some.sum((0, 2, 3)), some.square().sum((0, 2, 3)))).double()
+            return found
+        sums = []
+        for m, level in zip(self.maps, about.split(self.channels), strict=True):
+            rows, columns = self._matrices(m)
+            m = m - level[:, None, None]
+            spread = (rows.T @ rows) @ m @ (columns.T @ columns)  # a sum of squares is a quadratic form of the map
+            once = torch.einsum("bchw,h,w->c", m, rows.sum(0), columns.sum(0))
+            sums.append(torch.stack((once, (spread * m).sum((0, 2, 3)))))
+        return torch.cat(sums, dim=1).double()
 
     def _matrices(self, m: Tensor) -> tuple[Tensor, Tensor]:
         return (

@@ -48,11 +48,13 @@ def resolve_run(
             f"unknown preset {preset!r} of {spec.name}; it has {', '.join(known)}.{did_you_mean(preset, known)}"
         )
     tree = merge(_base(spec, chosen), PROTOCOL_OF_PRESET.get(preset, {}))
-    tree = merge(tree, spec.defaults)  # above the protocol: a method that discovers landmarks has a head of its own
-    tree = merge(tree, spec.presets.get(preset, {}))
-    tree = merge(tree, chosen.overrides)
+    # Defaults above the protocol: a method that discovers landmarks has a head of its own.
+    for layer in (spec.defaults, spec.presets.get(preset, {}), chosen.overrides):
+        tree = _lay(tree, layer)
+    asked: dict[str, Any] = {}
     for override in overrides:
-        tree = merge(tree, override)
+        asked = merge(asked, override)
+    tree = _lay(tree, asked)
     _require_tables(tree, spec)
     tree["stages"] = {
         name: stage for name, stage in tree["stages"].items() if name in chosen.stages or name not in _names(spec)
@@ -67,7 +69,7 @@ def resolve_run(
             raise UsageError(
                 f"{key} = {tree[key]!r}: the command line says {value!r}; give it by --{key.replace('_', '-')}."
             )
-    tree = _with_head_settings(plugins, merge(tree, named), preset)
+    tree = _with_head_settings(plugins, merge(tree, named), preset, data.recipes, asked)
     config = validate(_with_layers(plugins, _with_backbone(tree)))
     _check(plugins, spec, config)
     return config
@@ -88,7 +90,10 @@ PROTOCOL_OF_PRESET: dict[str, dict[str, Any]] = {
 
 # How long a head is fitted in a preset, by the head's name; its own defaults elsewhere.
 HEAD_OF_PRESET: dict[str, dict[str, dict[str, Any]]] = {
-    "smoke": {"softargmax_conditioned": {"steps": 8, "few_shot_steps": 8}, "softargmax_linear": {"epochs": 1}},
+    "smoke": {
+        "softargmax_conditioned": {"steps": 8, "few_shot_steps": 8},
+        "softargmax_linear": {"epochs": 1, "few_shot_epochs": 1},
+    },
     "quick": {"softargmax_conditioned": {"steps": 300, "lr": 0.02}},  # fewer left synthfaces near its mean shape
 }
 
@@ -154,15 +159,42 @@ def _left_untrained(plugins: Plugins, stage: Mapping[str, Any]) -> Mapping[str, 
     return merge(stage, {"training": {"epochs": 0}})
 
 
-def _with_head_settings(plugins: Plugins, tree: dict[str, Any], preset: str) -> dict[str, Any]:
-    """The tree with every setting of its head: the head's own, what the preset changes of them, what was asked for.
+def _lay(tree: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    """``tree`` with ``layer`` laid on it; where that names another head, the settings of the one before go with it."""
+    head, before = (_regression(t).get("head") for t in (layer, tree))
+    if head is not None and head != before:
+        kept = {k: v for k, v in _regression(tree).items() if k != "head_settings"}
+        tree = {**tree, "regression": kept}
+    return merge(tree, layer)
+
+
+def _regression(tree: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = tree.get("regression")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _with_head_settings(
+    plugins: Plugins,
+    tree: dict[str, Any],
+    preset: str,
+    recipes: Mapping[str, Mapping[str, Any]],
+    asked: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The tree with every setting of its head: the head's own, the dataset's recipe, what the preset changes of them, what was
+    asked for. ``recipes``: see DatasetSpec; another recipe in place of one holds unless it was ``asked`` for by name.
 
     All of them, so that a default that changes makes another configuration.
     """
     head = tree.get("regression", {}).get("head", RegressionConfig().head)
     own = dict(plugins.find("head", head).spec.settings)
-    default = merge(own, HEAD_OF_PRESET.get(preset, {}).get(head, {}))
-    return merge({"regression": {"head_settings": default}}, tree)
+    of_preset = HEAD_OF_PRESET.get(preset, {}).get(head, {})
+    given = tree.get("regression", {}).get("head_settings", {})
+    of_dataset = dict(recipes.get({**own, **given}.get("recipe", ""), {}))
+    replaced = {"recipe": of_dataset.pop("recipe")} if "recipe" in of_dataset else {}
+    if "recipe" in _regression(asked).get("head_settings", {}):
+        replaced = {}
+    settings = {**own, **of_dataset, **of_preset, **given, **replaced}
+    return merge(tree, {"regression": {"head_settings": settings}})
 
 
 def _with_backbone(tree: dict[str, Any]) -> dict[str, Any]:

@@ -167,6 +167,9 @@ class DatasetSpec(Spec):
     """Groups of landmarks that are also scored apart (``{"wrist": (1, 2)}``)."""
     classes: tuple[str, ...] = ()
     """The names of the labels 0, 1, ... in the column ``mask``, for a dataset that has a class for every pixel."""
+    recipes: Mapping[str, Settings] = field(default_factory=dict)
+    """What the papers change of a recipe of the head ``softargmax_linear`` on it, by the recipe's name: the epoch at which they
+    stop (``{"cl_faces": {"epochs": 120}}``), or another recipe in its place."""
     hidden_annotated: bool = False
     """Invisible landmarks keep their true positions (else they are absent, and never looked at)."""
     describe: str = ""

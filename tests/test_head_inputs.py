@@ -8,6 +8,7 @@ import torch
 
 from lmbench.data.pixels import PixelStore
 from lmbench.features import FeatureMaps
+from lmbench.geometry.warps import SINGLE, TPSStrength
 from lmbench.heads.base import Subset, TensorInputs
 from lmbench.tasks.inputs import JoinedInputs, warped_store, with_copies
 
@@ -43,6 +44,21 @@ def test_a_copy_is_warped_with_its_landmarks(tmp_path):
         centre = [(weight * x).sum() / weight.sum(), (weight * y).sum() / weight.sum()]
         assert centre == pytest.approx(point.tolist(), abs=0.6)
     assert len(np.unique(store.landmarks[:4, 0, 0])) == 4
+
+
+def test_copies_are_warped_as_strongly_as_asked(tmp_path):
+    whole, originals = dotted(4, 48), torch.arange(4)
+    moved = {}
+    for name, strength in {
+        "DVE's": SINGLE,
+        "still": TPSStrength(0, 0, 0, 0, 0),
+        "shifted": TPSStrength(0, 0, 0.2, 0, 0),
+    }.items():
+        store = warped_store(whole, 0, originals, 20, tmp_path / name, torch.Generator().manual_seed(0), strength)
+        moved[name] = np.abs(store.landmarks - whole.landmarks.repeat(20, 0)).mean()
+    assert moved["still"] < 1e-3
+    assert moved["shifted"] == pytest.approx(0.2 * 47 / 2 * np.sqrt(2 / np.pi), rel=0.15)  # mean |N(0, sd)| in pixels
+    assert moved["still"] < moved["DVE's"] < moved["shifted"] / 2
 
 
 def test_joined_inputs_read_as_one_concatenated_store():

@@ -231,7 +231,7 @@ def test_networks_that_a_table_compares_are_never_given_one_number(plugins):
 
 
 def test_preset_paper_takes_the_papers_networks_and_its_settings_for_a_dataset(plugins):
-    plan = plan_table(find_table("lead2022/table4"), plugins, Request("paper", dataset_map=ALL_FACES))
+    plan = plan_table(find_table("lead2022/table4"), plugins, Request("paper"))
     runs = {(r.config.method, plan.cells[n].dataset): r.config for r in plan.runs for n in r.targets}
     assert runs["lead", "mafl"].backbone == "resnet50"
     epochs = [runs["lead", d].regression.head_settings.get("epochs") for d in ("mafl", "aflw_m", "300w")]

@@ -19,6 +19,7 @@ from lmbench.data.mapped import new_array_file
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
 from lmbench.features import Extractor, FeatureMaps, Normalise
+from lmbench.heads.base import channel_statistics
 from lmbench.store import building, locked
 
 STATISTICS_BATCH = 256
@@ -62,20 +63,9 @@ class FrozenMaps:
         """The same maps read on another grid or with another normalisation."""
         return FrozenMaps(self.folder, self.layers, self.image_size, self.device, size, normalise)
 
-    def statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of every channel (dim,) over all images and native cells, summed in float64."""
-        sums = [torch.zeros(2, m.shape[1], dtype=torch.float64) for m in self._maps]
-        for start in range(0, len(self), STATISTICS_BATCH):
-            for m, total in zip(self._maps, sums, strict=True):
-                block = torch.from_numpy(np.array(m[start : start + STATISTICS_BATCH])).to(self.device).float()
-                total[0] += block.sum((0, 2, 3)).double().cpu()
-                total[1] += block.square().sum((0, 2, 3)).double().cpu()
-        means, deviations = [], []
-        for m, total in zip(self._maps, sums, strict=True):
-            mean, square = total / (m.shape[0] * m.shape[2] * m.shape[3])
-            means.append(mean)
-            deviations.append((square - mean.square()).clamp(min=0).sqrt())
-        return torch.cat(means).float().to(self.device), torch.cat(deviations).float().to(self.device)
+    def statistics(self, cells: int = 0) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of every channel (dim,), see `HeadInputs.statistics`."""
+        return channel_statistics((self.batch(part) for part in torch.arange(len(self)).split(STATISTICS_BATCH)), cells)
 
     def landmarks(self) -> Tensor:
         """(N, K, 2) discovered landmarks in pixels. Raises UsageError where the method discovers none."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -14,11 +14,22 @@ from lmbench.features import FeatureMaps
 
 @dataclass(frozen=True)
 class Subset:
-    """The annotated images of one draw: ``n`` is their number or ``all``; ``indices`` into the training split."""
+    """The annotated images of one draw: ``n`` is their number or ``all``; ``indices`` into the training split.
+
+    ``copies``: behind each annotated image stand so many warped copies of it in ``indices``; ``pool``: how many images the
+    draw was made from (0: all that the head is given). Recipes count annotated images, never copies.
+    """
 
     n: int | str
     draw: int
     indices: Tensor
+    copies: int = 0
+    pool: int = 0
+
+    @property
+    def annotated(self) -> int:
+        """How many images of it were annotated."""
+        return len(self.indices) // (1 + self.copies)
 
     @property
     def label(self) -> str:
@@ -37,8 +48,9 @@ class HeadInputs(Protocol):
         """The maps of some images, float32 on the device."""
         ...
 
-    def statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of every channel (dim,) over all images and cells."""
+    def statistics(self, cells: int = 0) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of every channel (dim,) over all images, of what is read there: at the cells of the grid
+        (or of a coarse one, see `FeatureMaps.coarse`), normalised as it is read."""
         ...
 
     def landmarks(self) -> Tensor:
@@ -96,15 +108,31 @@ class TensorInputs:
         assert self._maps is not None
         return FeatureMaps(tuple(m[indices] for m in self._maps.maps), self._maps.size, self._maps.normalise)
 
-    def statistics(self) -> tuple[Tensor, Tensor]:
+    def statistics(self, cells: int = 0) -> tuple[Tensor, Tensor]:
         assert self._maps is not None
-        means = [m.mean((0, 2, 3)) for m in self._maps.maps]
-        deviations = [m.std((0, 2, 3), correction=0) for m in self._maps.maps]
-        return torch.cat(means), torch.cat(deviations)
+        return channel_statistics([self._maps], cells)
 
     def landmarks(self) -> Tensor:
         assert self._landmarks is not None
         return self._landmarks
+
+
+def channel_statistics(blocks: Iterable[FeatureMaps], cells: int = 0) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of every channel (dim,), see `HeadInputs.statistics`; blocks are added up in float64.
+
+    Counted from the mean of the first image, so that a channel far from zero loses nothing to rounding.
+    """
+    about, total, count = torch.zeros(0), torch.zeros(()), 0
+    for block in blocks:
+        maps = block.coarse(cells) if cells else block
+        if not count:
+            first = replace(maps, maps=tuple(m[:1] for m in maps.maps))
+            zero = torch.zeros(maps.dim, device=maps.maps[0].device)
+            about = (first.channel_sums(zero)[0] / (maps.size[0] * maps.size[1])).float()
+        total = total.to(about.device) + maps.channel_sums(about)
+        count += len(maps) * maps.size[0] * maps.size[1]
+    shift, square = total / count
+    return (about + shift).float(), (square - shift.square()).clamp(min=0).sqrt().float()
 
 
 def mean_shape(points: Tensor, visible: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ class SoftargmaxConditioned:
             "multiplier": self.multiplier,
             "bias": "mean shape of the subset",
             "units": "normalised, align_corners=True",
-            "standardised_over": "images of the training split, native cells",
+            "standardised_over": "images of the training split, cells as they are read",
             "optimiser": f"adam, lr {self.lr}, cosine after 5 % warm-up, weight decay {self.weight_decay}",
             "steps": self.steps,
             "batch_size": self.batch_size,
@@ -81,18 +81,21 @@ class SoftargmaxConditioned:
         generator: torch.Generator,
     ) -> FittedSoftargmax:
         """The fitted heads, one a subset, in order."""
-        _, deviation = inputs.statistics()
-        # A channel that never changes says nothing; dividing by its rounding noise would make it shout.
-        scale = torch.where(
-            deviation > 1e-6 * deviation.max(), 1 / deviation.clamp(min=1e-12), torch.zeros(()).to(deviation)
-        )
+        dim = inputs.batch(torch.zeros(1, dtype=torch.long)).dim
         count, device = landmarks.shape[1], inputs.device
+
+        def scale(cells: int) -> Tensor:
+            _, deviation = inputs.statistics(cells)
+            # A channel that never changes says nothing; dividing by its rounding noise would make it shout.
+            changing = deviation > 1e-6 * deviation.max()
+            return torch.where(changing, 1 / deviation.clamp(min=1e-12), torch.zeros(()).to(deviation))
+
         side = inputs.image_size
         normalised = normalise_points(landmarks, (side, side))
 
         def start(group: Sequence[Subset]) -> tuple[Tensor, Tensor, Tensor]:
             # 0.02 / sqrt(10): the responses then have a spread of about 1 after the multiplier
-            shape = (len(group), count * self.points, len(scale))
+            shape = (len(group), count * self.points, dim)
             filters = torch.randn(shape, generator=generator) * (0.02 / math.sqrt(10))
             average = torch.eye(2).repeat(1, self.points) / self.points
             linear = average.expand(len(group), count, 2, 2 * self.points).clone()
@@ -100,7 +103,7 @@ class SoftargmaxConditioned:
             return filters.to(device), linear.to(device), offset.to(device)
 
         def plan(group: Sequence[Subset]) -> Plan:
-            few = group[0].n != "all" and len(group[0].indices) <= self.few_shot
+            few = group[0].n != "all" and group[0].annotated <= self.few_shot
             steps, lr = (self.few_shot_steps, self.few_shot_lr) if few else (self.steps, self.lr)
             warm = max(1, steps // 20)
             return Plan(

@@ -45,22 +45,26 @@ def fit_groups(
     start: Callable[[Sequence[Subset]], tuple[Tensor, Tensor, Tensor]],
     plan: Callable[[Sequence[Subset]], Plan],
     multiplier: float,
-    scale: Tensor | None = None,
+    scale: Callable[[int], Tensor] | None = None,
 ) -> FittedSoftargmax:
     """Fits the subsets of equal size together; returns all heads in the order of ``subsets``.
 
-    ``start`` gives filters, linear maps and offsets of a group, ``plan`` how they are found. ``scale`` (dim,) multiplies
-    the channels and ends in the filters. Raises LmbenchError where a loss is NaN.
+    ``start`` gives filters, linear maps and offsets of a group, ``plan`` how they are found. ``scale``: the factors (dim,) of
+    the channels for a plan's ``cells``, which end in the filters. Raises LmbenchError where a loss is NaN.
     """
     side = inputs.image_size
     target = normalise_points(landmarks, (side, side)).to(device=inputs.device, dtype=torch.float32)
     seen = visible.to(device=inputs.device)
     fitted: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
     cells = [0] * len(subsets)
+    scales: dict[int, Tensor | None] = {}
     for members in _by_size(subsets):
         group = [subsets[i] for i in members]
         how = plan(group)
-        parameters = _fit_together(inputs, target, seen, group, generator, start(group), how, multiplier, scale)
+        if how.cells not in scales:
+            scales[how.cells] = None if scale is None else scale(how.cells)
+        factors = scales[how.cells]
+        parameters = _fit_together(inputs, target, seen, group, generator, start(group), how, multiplier, factors)
         for position, index in enumerate(members):
             fitted[index] = (parameters[0][position], parameters[1][position], parameters[2][position])
             cells[index] = how.cells

@@ -44,7 +44,8 @@ RECIPES = {
     "cl_birds_few": Recipe(1e-2, (0.5, 0.999), 5e-2, False, "cl_cosine", 2000, drop_last=False),
 }
 
-FEW_OF = {"dve_faces": "dve_few", "cl_faces": "cl_few", "cl_birds": "cl_birds_few"}
+# The recipe of draws, and the largest number of annotations it is for; CL README: birds have wd 5e-2 up to 100, then 5e-3.
+FEW_OF = {"dve_faces": ("dve_few", None), "cl_faces": ("cl_few", None), "cl_birds": ("cl_birds_few", 100)}
 
 
 def _cl_cosine(epoch: int, period: int) -> float:
@@ -65,18 +66,25 @@ class SoftargmaxLinear:
     """The head of DVE and ContrastLandmarks as they fit it: unit-variance filters, multiplier 100, Adam.
 
     ``recipe`` names the optimiser settings for the full set (few-shot subsets take the same paper's few-shot settings);
-    ``epochs`` replaces the recipe's fixed stop; ``points``: virtual points per landmark (K of Cheng's Table 4).
+    ``epochs`` replaces the recipe's fixed stop for the full set, ``few_shot_epochs`` for draws; ``points``: virtual points
+    per landmark (K of Cheng's Table 4).
     """
 
     multiplier = 100.0
 
     def __init__(
-        self, recipe: str = "cl_faces", epochs: int | None = None, batch_size: int = 32, points: int = POINTS
+        self,
+        recipe: str = "cl_faces",
+        epochs: int | None = None,
+        batch_size: int = 32,
+        points: int = POINTS,
+        few_shot_epochs: int | None = None,
     ) -> None:
         check_points("softargmax_linear", points)
         if recipe not in RECIPES:
             raise UsageError(f"head softargmax_linear: no recipe {recipe!r}.{did_you_mean(recipe, RECIPES)}")
-        self.name, self.epochs, self.batch_size, self.points = recipe, epochs, batch_size, points
+        self.name, self.batch_size, self.points = recipe, batch_size, points
+        self.epochs, self.few_shot_epochs = epochs, few_shot_epochs
 
     def description(self) -> dict[str, Any]:
         return {
@@ -85,13 +93,17 @@ class SoftargmaxLinear:
             "bias": False,
             "units": "normalised, align_corners=True",
             "batch_size": self.batch_size,
-            "recipe": asdict(self._recipe("all")),
-            "few_shot_recipe": asdict(self._recipe("few")),
+            "recipe": asdict(self.recipe("all")),
+            "few_shot_recipe": asdict(self.recipe(1)),
+            "few_shot_up_to": FEW_OF.get(self.name, (self.name, None))[1],
         }
 
-    def _recipe(self, n: int | str) -> Recipe:
-        recipe = RECIPES[self.name if n == "all" else FEW_OF.get(self.name, self.name)]
-        return recipe if self.epochs is None else replace(recipe, epochs=self.epochs)
+    def recipe(self, n: int | str) -> Recipe:
+        """How heads of ``n`` annotated images (or ``all``) are fitted."""
+        few, up_to = FEW_OF.get(self.name, (self.name, None))
+        recipe = RECIPES[few if n != "all" and (up_to is None or int(n) <= up_to) else self.name]
+        epochs = self.epochs if n == "all" else self.few_shot_epochs
+        return recipe if epochs is None else replace(recipe, epochs=epochs)
 
     def fit(
         self,
@@ -112,9 +124,9 @@ class SoftargmaxLinear:
             return filters.to(device), linear.to(device), torch.zeros(len(group), count, 2, device=device)
 
         def plan(group: Sequence[Subset]) -> Plan:
-            recipe = self._recipe(group[0].n)
-            images = len(group[0].indices)
-            copies = max(1, min(recipe.copies_of, len(inputs)) // images) if recipe.copies_of else 1
+            recipe = self.recipe(group[0].n)
+            images = group[0].annotated
+            copies = max(1, min(recipe.copies_of, group[0].pool or len(inputs)) // images) if recipe.copies_of else 1
             per_epoch = max(
                 1, (images * copies) // self.batch_size if recipe.drop_last else -(-images * copies // self.batch_size)
             )

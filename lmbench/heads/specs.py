@@ -11,7 +11,7 @@ HEADS = [
         target="lmbench.heads.reference:SoftargmaxLinear",
         paper="Thewlis et al. 2019 (DVE); Cheng et al. 2021",
         year=2019,
-        settings={"recipe": "cl_faces", "epochs": None, "batch_size": 32, "points": 50},
+        settings={"recipe": "cl_faces", "epochs": None, "batch_size": 32, "points": 50, "few_shot_epochs": None},
     ),
     HeadSpec(
         name="softargmax_conditioned",

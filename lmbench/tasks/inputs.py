@@ -16,7 +16,7 @@ from lmbench.data.mapped import new_array_file
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
 from lmbench.features import FeatureMaps
-from lmbench.geometry.warps import SINGLE, warp_once
+from lmbench.geometry.warps import SINGLE, TPSStrength, warp_once
 from lmbench.heads.base import HeadInputs, Subset
 
 WARP_BATCH = 64
@@ -36,7 +36,7 @@ class NoInputs:
     def batch(self, indices: Tensor) -> Any:
         raise UsageError("this method has no network; its head is mean_shape.")
 
-    def statistics(self) -> Any:
+    def statistics(self, cells: int = 0) -> Any:
         return self.batch(torch.zeros(0))
 
     def landmarks(self) -> Any:
@@ -81,8 +81,8 @@ class JoinedInputs:
         maps = tuple(torch.cat(pair)[order] for pair in zip(parts[0].maps, parts[1].maps, strict=True))
         return replace(parts[0], maps=maps)
 
-    def statistics(self) -> tuple[Tensor, Tensor]:
-        return self.first.statistics()
+    def statistics(self, cells: int = 0) -> tuple[Tensor, Tensor]:
+        return self.first.statistics(cells)
 
     def landmarks(self) -> Tensor:
         return torch.cat([self.first.landmarks(), self.second.landmarks()])
@@ -99,17 +99,23 @@ def with_copies(subsets: Sequence[Subset], images: int, copies: int) -> tuple[Te
     for subset in subsets:
         places = torch.searchsorted(originals, subset.indices)
         added = images + (places[:, None] * copies + offsets).flatten()
-        larger.append(replace(subset, indices=torch.cat([subset.indices, added])))
+        larger.append(replace(subset, indices=torch.cat([subset.indices, added]), copies=copies, pool=images))
     return originals, larger
 
 
 def warped_store(
-    whole: PixelStore, crop: int, originals: Tensor, copies: int, folder: Path, generator: torch.Generator
+    whole: PixelStore,
+    crop: int,
+    originals: Tensor,
+    copies: int,
+    folder: Path,
+    generator: torch.Generator,
+    strength: TPSStrength = SINGLE,
 ) -> PixelStore:
     """Warped copies of some images, in the order of `with_copies`, kept below ``folder``.
 
-    As the references do it, the uncropped 8-bit image is warped (DVE's WarperSingle) and then cropped; landmarks follow
-    exactly, to sub-pixel accuracy.
+    As the references do it, the uncropped 8-bit image is warped (by DVE's WarperSingle unless ``strength`` says otherwise)
+    and then cropped; landmarks follow exactly, to sub-pixel accuracy.
     """
     side = whole.size - 2 * crop
     chosen = originals.repeat_interleave(copies)
@@ -119,7 +125,7 @@ def warped_store(
     for start in range(0, len(chosen), WARP_BATCH):
         part = chosen[start : start + WARP_BATCH].numpy()
         points = torch.from_numpy(np.array(whole.landmarks[part]))
-        warped = warp_once(whole.batch(part), points, SINGLE, generator, crop, "exact")
+        warped = warp_once(whole.batch(part), points, strength, generator, crop, "exact")
         rows = slice(start, start + len(part))
         images[rows] = (warped.images * 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
         assert warped.landmarks is not None

@@ -11,11 +11,12 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from lmbench.config import RegressionConfig
 from lmbench.data.draws import draw_subsets
 from lmbench.data.frozen import freeze_maps
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
-from lmbench.geometry.warps import SINGLE
+from lmbench.geometry.warps import SINGLE, TPSStrength
 from lmbench.heads.base import FittedHeads, Head, HeadInputs, Subset
 from lmbench.metrics.base import Predictions
 from lmbench.registry import Entry
@@ -122,9 +123,14 @@ def head_protocol(
         **make_head(entry, dict(config.head_settings)).description(),
         **read,
         "warped_copies": config.warped_copies,
-        "warp": vars(SINGLE) if config.warped_copies else None,
+        "warp": vars(warp_of(config)) if config.warped_copies else None,
         "draw_indices": None if n == "all" else [s.indices.tolist() for s in subsets],
     }
+
+
+def warp_of(config: RegressionConfig) -> TPSStrength:
+    """How copies are warped: as in the few-shot regressions of DVE and Cheng, but for what is set."""
+    return replace(SINGLE, **config.warp)
 
 
 def judged_by(spec: DatasetSpec, test: PixelStore, predicted: np.ndarray, score: str) -> Predictions:
@@ -174,7 +180,8 @@ def _with_warps(
     name = f"warped-n{subsets[0].n}"
     whole = context.dataset.pixels("train", Preprocessing(steps.resize)).first(len(context.train))
     generator = generator_for(context.config.seed, "warped copies", str(subsets[0].n))
-    store = warped_store(whole, steps.crop, originals, copies, context.scratch / f"{name}-pixels", generator)
+    warp = warp_of(context.config.regression)
+    store = warped_store(whole, steps.crop, originals, copies, context.scratch / f"{name}-pixels", generator, warp)
     maps = freeze_maps(
         context.extractor, store, context.scratch / name, context.device, context.config.encode_batch, "encoding warps"
     ).read(context.config.regression.size, context.config.read.normalise)

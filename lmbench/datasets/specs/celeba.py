@@ -46,6 +46,7 @@ MAFL = DatasetSpec(
     folder="celeba",
     licence=LICENCE,
     source=SOURCE,
+    recipes={"cl_faces": {"epochs": 120}},  # CL README, fixed stop
     checksums=MAFL_LISTS | ALIGNED,
     notes=(MAFL_ORDER, CROP),
 )
@@ -59,6 +60,7 @@ CELEBA = [
         paper="Liu et al. 2015",
         year=2015,
         splits={"train": 146501, "test": 1000},
+        recipes={},
         checksums=MAFL_LISTS | PARTITION | ALIGNED,
         notes=(
             "train: partition 0 (162,770) without MAFL's training and test list; papers quote 162,770 all the same",
@@ -74,6 +76,7 @@ CELEBA = [
         paper="Liu et al. 2015",
         year=2015,
         splits={"train": 161962, "test": 1000},
+        recipes={},
         checksums=MAFL_LISTS | PARTITION | ALIGNED,
         notes=(
             "train: partition 0 (162,770) without MAFL's test list; holds MAFL training faces, as those papers' does",

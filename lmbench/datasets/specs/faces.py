@@ -137,6 +137,7 @@ W300 = DatasetSpec(
     landmark_names=tuple(f"{part}_{i}" for part, count in PARTS_68.items() for i in range(count)),
     eyes=(36, 45),
     swap_pairs=LEFT_RIGHT_68,
+    recipes={"cl_faces": {"epochs": 80}},  # CL README, fixed stop
     folder="300w",
     licence="for research; images belong to their owners (ibug.doc.ic.ac.uk/resources/300-W)",
     source="afw, helen, lfpw, ibug and `Bounding Boxes` of ibug.doc.ic.ac.uk/resources/300-W",

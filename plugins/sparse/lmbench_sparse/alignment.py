@@ -25,13 +25,9 @@ from lmbench.api import (
     view_settings,
     warp_images,
 )
+from lmbench_sparse.strengths import FACES_G1, FACES_G2
 
 UNITS = ("cell", "pixel", "side")
-
-# Supplement, Table 1, faces and cats: standard deviations of the spline's weights, drawn again with probability 1/2
-# by the second, then translation (half image sides), scale, rotation (degrees).
-FACES_G1 = {"warpsd_all": 0.001, "warpsd_subset": 0.001, "transsd": 0.0, "scalesd": 0.0, "rotsd": 0.0}
-FACES_G2 = {"warpsd_all": 0.001, "warpsd_subset": 0.01, "transsd": 0.1, "scalesd": 0.05, "rotsd": 20.0}
 
 
 @float32

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmbench.api import BackboneSpec, MapSpec, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
+from lmbench_sparse.strengths import FACES_G2
 
 LMBENCH_API = 1
 
@@ -17,6 +18,7 @@ STAGES = ("alignment", "adaptation")
 REGRESSION: Mapping[str, Any] = {
     "head": "ridge",
     "head_settings": {"alpha": 1.0, "bias": False, "origin": "corner", "unit": "pixel128"},
+    "warp": FACES_G2,  # of copies, where there are any: "using our warps as data augmentation" (sec. 4.1)
 }
 
 
@@ -153,8 +155,8 @@ SPARSE = MethodSpec(
         "second perturbation: added or in place of the first": "in place of it, as that code",
         "batch, epochs, fall of the rate": "32; 40 epochs, a tenth after 30 (adaptation: 10, 8); 'until convergence'",
         "initial deviation": "He et al. 2015",
-        "regressor: layer without bias, trained with warps and weight decay": "ridge 1 on sums of squares; 4 warped copies in "
-        "paper",
+        "regressor: layer without bias, trained with warps and weight decay": "ridge 1 on sums of squares; 4 copies "
+        "warped by g2 of Table 1 in paper",
         "origin and unit of coordinates": "pixels from the corner, side 128 (IMM's code)",
         "position of a cell": "middle of the pixels it was pooled from",
         "blocks where m does not divide the map": "smaller ones at the right and lower border",

@@ -254,6 +254,12 @@ def test_paper_views_are_the_papers_80_of_100_pixels():
     assert round(view * stage["backbone_settings"]["zoom"]) == 80
 
 
+def test_copies_of_annotated_images_are_warped_as_the_papers_training_images():
+    table1 = {"warpsd_all": 0.001, "warpsd_subset": 0.01, "transsd": 0.1, "scalesd": 0.05, "rotsd": 20.0}  # g2, faces
+    for preset in PRESETS.values():
+        assert dict(preset["regression"]["warp"]) == table1
+
+
 # Bad input
 
 
