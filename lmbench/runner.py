@@ -22,7 +22,7 @@ from lmbench.data.opening import NotMade, OpenDataset, open_dataset
 from lmbench.data.places import cache_root
 from lmbench.errors import DataError, LmbenchError, StaleError, UsageError
 from lmbench.features import Extractor
-from lmbench.manifests import confirm, relying
+from lmbench.manifests import confirm, damage, listed, relying
 from lmbench.measuring import check_measurable, measure
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.pixels import Confusions
@@ -129,7 +129,13 @@ def preview(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: P
         return plan(prepare(config, plugins, data_root, runs, device, make=False))
     except NotMade as missing:
         stages = [
-            {"stage": name, "objective": stage.objective, "epochs": stage.training.epochs, "key": None, "action": "train"}
+            {
+                "stage": name,
+                "objective": stage.objective,
+                "epochs": stage.training.epochs,
+                "key": None,
+                "action": "train",
+            }
             for name, stage in config.stages.items()
         ]
         return {
@@ -234,6 +240,8 @@ def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predic
     def kept(name: str, stored: type[Predictions] | type[Confusions] = Predictions) -> bool:
         try:
             found = stored.read(folder / PREDICTIONS, name)
+            if found is not None:
+                _check_head(folder, name)
         except DataError as damaged:
             progress.say(f"{damaged} It is made again now.")
             return False
@@ -254,6 +262,14 @@ def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predic
     for task in job.config.tasks:
         job.plugins.find("task", task).spec.load()(context)
     return list(done.values())
+
+
+def _check_head(folder: Path, name: str) -> None:
+    """Raises DataError where the head behind kept predictions, if there is one, is damaged."""
+    heads, file = folder / identity.HEADS, f"{name}.safetensors"
+    wrong = damage(heads, file) if (heads / file).exists() or file in listed(heads) else None
+    if wrong is not None:
+        raise DataError(f"{heads} is damaged: {wrong}.")
 
 
 def check_judgeable(job: Job) -> None:
