@@ -89,14 +89,27 @@ def work(command_line: list[str], cache: str, out: str) -> None:
         Path(out).with_suffix(".json").write_text(told.getvalue())
 
 
+def nothing() -> None:
+    """What a process does that is there to be waited for."""
+
+
+def reached(runs: Path) -> str:
+    """How far a killed run had come."""
+    marks = {"recorded": "*/record.json", "judging": "*/predictions/*.parquet", "training": "stages/*/state.pt"}
+    return next((name for name, mark in marks.items() if any(runs.glob(mark))), "early or between")
+
+
 class Commands:
     """Processes that have everything imported when they start, so that a kill falls into the work."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["lmbench.runner", "lmbench.cli.run", __name__])
+        self.context.set_forkserver_preload(["warm_process"])
         self.count = 0
+        warm = self.context.Process(target=nothing)  # the first one waits until everything is imported
+        warm.start()
+        warm.join()
 
     def start(self, command_line: list[str], cache: Path) -> tuple[Any, Path]:
         self.count += 1
@@ -154,15 +167,7 @@ def test_a_run_killed_at_any_moment_ends_as_one_of_the_data_that_lies_there(tmp_
             process.kill()
             process.join()
             count["killed" if process.exitcode == -signal.SIGKILL else "was done before"] += 1
-            found = (
-                [p for p in runs.rglob("*.pt")],
-                [*runs.glob("*/predictions/*.parquet")],
-                [*runs.glob("*/record.json")],
-            )
-            stage = next(
-                (n for n, there in zip(("recorded", "judging", "training"), found[::-1], strict=True) if there), "early"
-            )
-            count[f"at: {stage}"] += 1
+            count[f"at: {reached(runs)}"] += 1
         mends[what](data)
         record, said = commands.finish(arguments(method, data, runs), cache)
         put_back()
