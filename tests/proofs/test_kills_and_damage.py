@@ -37,7 +37,7 @@ pytestmark = pytest.mark.slow
 
 TRIALS = int(os.environ.get("LMBENCH_TRIALS", "0"))
 SEED = int(os.environ.get("LMBENCH_TRIALS_SEED", "0"))
-VOLATILE = ("finished", "seconds", "sha256", "environment", "observer_errors")
+VOLATILE = ("finished", "seconds", "sha256", "environment", "code")
 
 
 def lasting(record: dict[str, Any]) -> dict[str, Any]:
