@@ -32,7 +32,7 @@ from lmbench.records import read_record
 
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch, tmp_path):
-    monkeypatch.setattr(runner, "_draw", lambda *_: None)
+    monkeypatch.setattr(runner, "draw_run", lambda *_: None)
     monkeypatch.setenv("LMBENCH_CACHE", str(tmp_path / "cache"))
 
 

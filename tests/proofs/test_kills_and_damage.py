@@ -191,7 +191,7 @@ class Bench:
         self.data = labelled(folder / "data")
         self.here, self.states = folder / "here", folder / "states"
         monkeypatch.setenv("LMBENCH_CACHE", str(self.here / "cache"))
-        monkeypatch.setattr(runner, "_draw", lambda *_: None)
+        monkeypatch.setattr(runner, "draw_run", lambda *_: None)
         self.monkeypatch = monkeypatch
         self.line = command(self.data, self.here / "runs")
         self.expected = lasting(ran(self.line)[0])
