@@ -186,6 +186,7 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
         draw_run(folder, [a.entry() for a in artifacts], evaluated, metrics, test)
         try:
             confirm(relied_on)
+            job.target.check_unchanged()
         except DataError:
             identity.discard(folder)
             raise

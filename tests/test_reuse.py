@@ -209,6 +209,23 @@ def test_pixels_damaged_while_a_run_reads_them_give_no_record(tmp_path, data, mo
     assert numbers(record) == numbers(ran(command(data, tmp_path / "elsewhere"))[0])
 
 
+def test_images_replaced_while_a_run_reads_them_give_no_record_and_no_store(tmp_path, data, monkeypatch):
+    prepare = runner.prepare
+
+    def meanwhile(*args, **options):
+        job = prepare(*args, **options)
+        mend_image(data)
+        return job
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "prepare", meanwhile)
+        _, said = ran(command(data, tmp_path / "runs"), code=5)
+    assert "were changed while they were read" in said
+    assert not list((tmp_path / "cache").rglob("images.npy"))
+    record, _ = ran(command(data, tmp_path / "runs"))
+    assert numbers(record) == numbers(ran(command(data, tmp_path / "elsewhere"))[0])
+
+
 def test_a_dry_run_writes_no_file_and_builds_no_store(tmp_path, data):
     (tmp_path / "cache").mkdir()
     before = tree(tmp_path)
