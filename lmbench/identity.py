@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lmbench import progress
+from lmbench import manifests, progress
 from lmbench.config import RunConfig, digest_of
-from lmbench.errors import LmbenchError
+from lmbench.errors import DataError, LmbenchError
 from lmbench.plugins import Plugins
 from lmbench.records import PREDICTIONS, RECORD, read_record, run_name
 from lmbench.store import clear_drafts, free, read_json, write_json
@@ -125,6 +125,15 @@ def begin(folder: Path, identity: Identity, weights: Mapping[str, str] | None = 
         progress.say(f"{folder.name}: what was measured before was made from other weights or data; it is made anew")
         discard(folder)
     write_json(folder / IDENTITY, {"identity": identity, "weights": weights or (before if same else None)})
+
+
+def check_head(folder: Path, name: str) -> None:
+    """Raises DataError where the head behind predictions of that name, if there is one, is damaged."""
+    heads, file = folder / HEADS, f"{name}.safetensors"
+    there = (heads / file).exists() or file in manifests.listed(heads)
+    wrong = manifests.damage(heads, file) if there else None
+    if wrong is not None:
+        raise DataError(f"{heads} is damaged: {wrong}.")
 
 
 def discard(folder: Path) -> None:

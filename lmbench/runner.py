@@ -7,7 +7,6 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from lmbench.data.frozen import FrozenMaps, freeze_maps
 from lmbench.data.opening import NotMade, OpenDataset, open_dataset
 from lmbench.data.overlap import require_held_out
 from lmbench.data.places import cache_root
-from lmbench.errors import DataError, LmbenchError, StaleError, UsageError
+from lmbench.errors import DataError, StaleError, UsageError
 from lmbench.features import Extractor
 from lmbench.manifests import confirm, relying
 from lmbench.measuring import check_measurable, measure
@@ -30,6 +29,7 @@ from lmbench.metrics.pixels import Confusions
 from lmbench.plugins import Plugins
 from lmbench.provenance import code_state, environment
 from lmbench.records import PREDICTIONS, RECORD, SCHEMA, read_record, write_record
+from lmbench.report.drawing import draw_run
 from lmbench.seeds import initialising
 from lmbench.store import clear_drafts, explained, locked, write_json
 from lmbench.tasks.base import TaskContext
@@ -115,15 +115,9 @@ def prepare(
         )
     leaked = require_held_out(config, target, source)
     found = identity.identity_of(
-        config,
-        plugins,
-        target.fingerprint,
-        source.fingerprint if source else None,
-        keys,
-        files_named(config.read.backbone_settings),
-        precision,
-        place.type,
-    )
+        config, plugins, target.fingerprint, source.fingerprint if source else None, keys,
+        files_named(config.read.backbone_settings), precision, place.type,
+    )  # fmt: skip
     return Job(config, plugins, target, source, runs.absolute(), place, keys, precision, found, leaked)
 
 
@@ -192,9 +186,11 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
         record = describe(job, folder, artifacts, evaluated, metrics, time.monotonic() - started)
         complaints += job.plugins.observe("lmbench_run_finished", run=job.config, record=record)
         record["observer_errors"] = complaints
-        _draw(job, folder, artifacts, evaluated, metrics)
+        test = job.target.pixels("test").first(job.config.test_images)
+        draw_run(folder, [a.entry() for a in artifacts], evaluated, metrics, test)
         try:
             confirm(relied_on)
+            job.target.check_unchanged()
         except DataError:
             identity.discard(folder)
             raise
@@ -244,6 +240,8 @@ def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predic
     def kept(name: str, stored: type[Predictions] | type[Confusions] = Predictions) -> bool:
         try:
             found = stored.read(folder / PREDICTIONS, name)
+            if found is not None:
+                identity.check_head(folder, name)
         except DataError as damaged:
             progress.say(f"{damaged} It is made again now.")
             return False
@@ -408,34 +406,3 @@ def _probe(job: Job, stage: StageConfig, scratch: Path) -> Callable[[Objective, 
         return figures
 
     return probe
-
-
-def _draw(
-    job: Job,
-    folder: Path,
-    artifacts: list[Artifact],
-    evaluated: list[Predictions | Confusions],
-    metrics: list[dict[str, Any]],
-) -> None:
-    """Pictures beside the record; a picture that fails is no reason to lose a measurement."""
-    from lmbench.report.pictures import draw_overlay
-    from lmbench.report.plots import draw_accuracy, draw_curve, draw_scale
-    from lmbench.report.weights import draw_regressor
-
-    drawings = [partial(draw_curve, [a.entry() for a in artifacts], folder / "curve.png")] if artifacts else []
-    curves = [row for row in metrics if row["metric"] == "acc_curve"]
-    drawings += [partial(draw_accuracy, curves, folder / "accuracy.png")] if curves else []
-    zooms = [row for row in metrics if row["task"] == "scale"]
-    drawings += [partial(draw_scale, zooms, folder / "scale.png")] if zooms else []
-    fitted = [p for p in evaluated if isinstance(p, Predictions) and p.task == "regression"]
-    regression = next((p for p in fitted if p.subset is None and p.n_annotations == "all"), None)
-    regression = regression or next(iter(fitted), None)
-    if regression is not None:
-        test = job.target.pixels("test").first(job.config.test_images)
-        drawings.append(partial(draw_overlay, regression, test, folder / "overlay.png"))
-        drawings.append(partial(draw_regressor, folder, regression, test))
-    for draw in drawings:
-        try:
-            draw()
-        except (OSError, ValueError, LmbenchError) as error:
-            progress.say(f"warning: no picture: {error}")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from lmbench.data.schema import landmark_dataset
 
 ATTRIBUTES = "1 2 2 3"
 
@@ -64,3 +67,10 @@ def celeba_tree(root: Path, count: int = 5, held_out: tuple[int, ...] = (2, 4)) 
     names = [f"{i:06}.jpg" for i in (*held_out, 182638)]
     (folder / "MAFL" / "testing.txt").write_text("\n".join(names), encoding="utf-8")
     return folder
+
+
+def embedded(count: int) -> dict[str, Any]:
+    """Two splits of images that are no images, each of its own bytes, as a loader gives them."""
+    images = [bytes([i % 256]) * 40 for i in range(count)]
+    points = np.arange(count * 4, dtype=np.float32).reshape(count, 2, 2)
+    return {s: landmark_dataset(images, [f"{s}{i}" for i in range(count)], points) for s in ("train", "test")}

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torchvision
-from small_trees import mtfl_tree, write_image
+from small_trees import embedded, mtfl_tree, write_image
 
 from lmbench.cli import data as data_module
 from lmbench.cli.main import run_cli
@@ -23,7 +22,6 @@ from lmbench.data.archives import unpack
 from lmbench.data.opening import open_dataset, open_prepared
 from lmbench.data.places import prepared_folder
 from lmbench.data.preparing import fingerprint, load_split, save_prepared
-from lmbench.data.schema import landmark_dataset
 from lmbench.datasets import mtfl
 from lmbench.errors import DataError, StaleError
 from lmbench.plugins import get_plugins
@@ -170,12 +168,6 @@ def test_a_source_that_is_neither_folder_nor_archive_is_told(
 
 
 # --- interrupted copies ---
-
-
-def embedded(count: int) -> dict[str, Any]:
-    images = [bytes([i % 256]) * 40 for i in range(count)]
-    points = np.arange(count * 4, dtype=np.float32).reshape(count, 2, 2)
-    return {s: landmark_dataset(images, [f"{s}{i}" for i in range(count)], points) for s in ("train", "test")}
 
 
 class Killed(BaseException):

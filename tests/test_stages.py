@@ -138,7 +138,7 @@ def test_a_damaged_artifact_is_named_moved_aside_and_trained_anew(tmp_path, caps
     damaged[len(damaged) // 2] ^= 1
     file.write_bytes(damaged)
     assert planned(tmp_path, artifact.key) == "train"
-    with pytest.raises(LmbenchError, match="is damaged: .* Move it away and run again"):
+    with pytest.raises(LmbenchError, match=r"is damaged: .* Move it away and run again"):
         open_artifact("first", stage(), artifact.key, artifact.folder, reused=True)
     again = ensured(tmp_path)
     assert not again.reused

@@ -15,7 +15,7 @@ from lmbench import manifests, progress
 from lmbench.data.archives import originals
 from lmbench.data.pixels import PixelStore, open_pixels
 from lmbench.data.places import cache_root, default_data_root, prepared_folder
-from lmbench.data.preparing import NOTE, fingerprint, load_split, save_prepared
+from lmbench.data.preparing import NOTE, fingerprint, load_split, originals_of, save_prepared
 from lmbench.data.schema import Incomplete
 from lmbench.data.zooming import zoomed
 from lmbench.errors import DataError, StaleError
@@ -40,6 +40,8 @@ class OpenDataset:
     origin: str
     """The folder it was read from; the name itself where that names the folder (``folder:DIR``)."""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    originals: Mapping[str, str] = field(default_factory=dict)
+    """What the files of each split were when the fingerprint was taken; empty where they lie in a copy of lmbench's."""
 
     @property
     def spec(self) -> DatasetSpec:
@@ -54,10 +56,19 @@ class OpenDataset:
             raise DataError(f"{self.name} has no split {split!r}; it has {', '.join(self.splits)}.")
         own = self.spec.preprocessing
         steps = own if steps is None else replace(steps, fill=own.fill, centres=own.centres)
-        if zoom == 1:
-            return open_pixels(self.splits[split], self.fingerprint, split, steps, cache_root())
-        name = f"{split}, boxes x {zoom:g}"
-        return open_pixels(zoomed(self.splits[split], zoom, split), self.fingerprint, name, steps, cache_root())
+        read, name = self.splits[split], split
+        if zoom != 1:
+            read, name = zoomed(read, zoom, split), f"{split}, boxes x {zoom:g}"
+        return open_pixels(read, self.fingerprint, name, steps, cache_root(), self.check_unchanged)
+
+    def check_unchanged(self) -> None:
+        """Raises DataError where a file was changed since the fingerprint was taken: what is read now is other data."""
+        for split, then in self.originals.items():
+            if originals_of(self.splits[split]) != then:
+                raise DataError(
+                    f"{self.name}: files of {self.origin} were changed while they were read. No number of them is kept; "
+                    "give the same command again once they stay as they are."
+                )
 
 
 def open_dataset(
@@ -90,7 +101,8 @@ def open_dataset(
         save_prepared(entry, splits, folder, "embedded")
         return open_prepared(name, entry, folder)
     origin = str(root / spec.folder) if spec.folder else name  # a user's folder is named, not below the root
-    return OpenDataset(name, entry, splits, fingerprint(name, spec, splits), origin)
+    stand = {split: originals_of(dataset) for split, dataset in splits.items()}
+    return OpenDataset(name, entry, splits, fingerprint(name, spec, splits), origin, originals=stand)
 
 
 def load_splits(name: str, entry: Entry[DatasetSpec], folder: Path) -> dict[str, datasets.Dataset]:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -171,14 +171,23 @@ def decode(sample: Mapping[str, Any], where: str) -> tuple[Image.Image, tuple[st
 
 
 def open_pixels(
-    dataset: datasets.Dataset, fingerprint: str, split: str, steps: Preprocessing, cache: Path
+    dataset: datasets.Dataset,
+    fingerprint: str,
+    split: str,
+    steps: Preprocessing,
+    cache: Path,
+    check_unchanged: Callable[[], None] = lambda: None,
 ) -> PixelStore:
-    """The pixel store of a split, built on first use (with progress) and mapped ever after; a damaged one is built anew."""
+    """The pixel store of a split, built on first use (with progress) and mapped ever after; a damaged one is built anew.
+
+    ``check_unchanged`` raises where the images were changed while they were decoded: such a store is not kept.
+    """
     key = digest_of({"fingerprint": fingerprint, "split": split, "steps": asdict(steps), "format": FORMAT})
     folder = cache / "pixels" / key[:20]
     with building(folder) as draft:
         if draft is not None:
             _build(dataset, fingerprint, split, steps, draft, key)
+            check_unchanged()
     return _open(folder)
 
 

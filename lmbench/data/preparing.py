@@ -98,7 +98,7 @@ def _draft(entry: Entry[DatasetSpec], splits: Mapping[str, datasets.Dataset], fo
     plan = {
         "qualified": entry.qualified,
         "version": entry.spec.version,
-        "splits": {split: _originals(dataset) for split, dataset in splits.items()},
+        "splits": {split: originals_of(dataset) for split, dataset in splits.items()},
     }
     kept = None
     with suppress(OSError, ValueError):
@@ -109,7 +109,7 @@ def _draft(entry: Entry[DatasetSpec], splits: Mapping[str, datasets.Dataset], fo
     return draft
 
 
-def _originals(dataset: datasets.Dataset) -> str:
+def originals_of(dataset: datasets.Dataset) -> str:
     """A digest of the annotations and of each image file's path, size and time: what a copy is made from, unread."""
     total = hashlib.sha256()
     plain = dataset.with_format(None)
