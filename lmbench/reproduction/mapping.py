@@ -27,7 +27,9 @@ BIRDS: dict[str, Any] = {
 }
 # What IMM did with videos and with AFLW, and what is not built here.
 IMM_FRAMES = "two warps of one frame, where IMM takes two frames of a video"
-IMM_AFLW = "CelebA's network, where the reference code fine-tunes it on AFLW's images; the head on all of them, not on 90 %"
+IMM_AFLW = (
+    "CelebA's network, where the reference code fine-tunes it on AFLW's images; the head on all of them, not on 90 %"
+)
 TEN_POINTS: Mapping[str, Any] = {"regression": {"head_settings": {"points": 10}}}
 LAYER_1: Mapping[str, Any] = {"read": {"layers": ("dense",)}}  # what F gives, at full resolution
 
