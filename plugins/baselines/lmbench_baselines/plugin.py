@@ -100,6 +100,7 @@ IMAGENET = MethodSpec(
         ),
     ),
     presets=PRESETS,
+    choices={"which ImageNet weights": "torchvision's IMAGENET1K_V1, those of 2021, whatever its default is today"},
 )
 
 TIMM = MethodSpec(

@@ -92,6 +92,8 @@ IMM = MethodSpec(
         "a control point's second draw": "replaces the first (as DVE), with a standard deviation of .00716; the reference "
         "code adds it, .00712",
         "frame of CelebA": "the central 0.8 of the 178x178 square; the reference code takes it of the whole image, squeezed",
+        "pairs of video frames (BBC Pose), fine-tuning on AFLW": "not built: two warps of one image, CelebA's network as it is",
+        "training images of the head": "all; the reference code leaves out the last tenth",
         "epochs of preset paper": "100: the reference code stops by hand",
         "learning rate": "x0.99834 an epoch: on CelebA the reference code's x0.95 every 100,000 batches",
         "presets smoke, quick and small": "loss on pixels (`reconstruction=pixel`): no weights can be assumed",

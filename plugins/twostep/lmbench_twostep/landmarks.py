@@ -54,9 +54,11 @@ class TwoStepLandmarks(Objective):
     """L_eqv + L_div + L_variance on the heatmaps of T o F, F frozen as the stage before left it, or trained with T.
 
     ``features``: ``frozen`` (the method), or ``trained``: from scratch, by these losses alone (its ablation, sec. 5.3).
-    ``equivariance``, ``diversity``, ``variance``: weights of the three terms. Coordinates count in half image sides
-    (``[-1, 1]``), diversity and variance per landmark. ``patch``: side of the diversity's patches in pixels (sec. 4.1: 8
-    at 128). ``size``, ``window``: the views (see PixelNTXent). ``deformation``: fields of Deformation.
+    ``equivariance``, ``diversity``, ``variance``: weights of the three terms. ``terms``: ``printed``, coordinates count in
+    pixels and diversity and variance are sums over landmarks (secs. 2 and 4), or ``scaled``, in half image sides
+    (``[-1, 1]``) and as means over landmarks, whatever K and the image's size. ``patch``: side of the diversity's
+    patches in pixels (sec. 4.1: 8 at 128). ``size``, ``window``: the views (see PixelNTXent). ``deformation``:
+    fields of Deformation.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class TwoStepLandmarks(Objective):
         equivariance: float = 10.0,
         diversity: float = 0.5,
         variance: float = 0.1,
+        terms: str = "scaled",
         patch: int = 8,
         size: int = 0,
         window: float = 1.0,
@@ -75,7 +78,7 @@ class TwoStepLandmarks(Objective):
     ) -> None:
         super().__init__(backbone, parent)
         self.features, self.patch, self.size, self.window = features, patch, size, window
-        self.equivariance, self.diversity, self.variance = equivariance, diversity, variance
+        self.equivariance, self.diversity, self.variance, self.terms = equivariance, diversity, variance, terms
         self.deformation = dict(deformation or {})
         self.check(vars(self))
         if features == "frozen":
@@ -87,6 +90,8 @@ class TwoStepLandmarks(Objective):
         s = settings
         if s["features"] not in ("frozen", "trained"):
             raise UsageError(f"twostep_landmarks: features is frozen or trained, found {s['features']!r}.")
+        if s["terms"] not in ("scaled", "printed"):
+            raise UsageError(f"twostep_landmarks: terms is scaled or printed, found {s['terms']!r}.")
         weights = s["equivariance"], s["diversity"], s["variance"]
         if s["patch"] < 1 or not 0 < s["window"] <= 1 or min(weights) < 0:
             raise UsageError(
@@ -106,13 +111,17 @@ class TwoStepLandmarks(Objective):
         count, side = heatmaps.shape[1], heatmaps.shape[-1]
         if count > side * side:
             raise UsageError(f"twostep_landmarks: {count} landmarks in {side * side} pixels; ask for fewer.")
+        half_side = (side - 1) / 2  # in pixels of the heatmaps
         points, deformed_points = soft_argmax(heatmaps).chunk(2)
         probabilities = spatial_softmax(heatmaps)
         terms = {
-            "equivariance": equivariance_loss(points, move_back(deformed_points, grid)).mean(),
-            "diversity": diversity_loss(probabilities, self.patch).mean() / count,
-            "variance": heatmap_variances(probabilities).mean() * (2 / (side - 1)) ** 2,
+            "equivariance": equivariance_loss(points, move_back(deformed_points, grid)).mean() * half_side**2,
+            "diversity": diversity_loss(probabilities, self.patch).mean(),
+            "variance": heatmap_variances(probabilities).sum(1).mean(),
         }
+        if self.terms == "scaled":
+            per = {"equivariance": half_side**2, "diversity": count, "variance": count * half_side**2}
+            terms = {name: term / per[name] for name, term in terms.items()}
         weights = {"equivariance": self.equivariance, "diversity": self.diversity, "variance": self.variance}
         total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         return {"total": total, **{name: term.detach() for name, term in terms.items()}}

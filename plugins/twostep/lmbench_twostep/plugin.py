@@ -45,7 +45,8 @@ CHOICES: Mapping[str, str] = {
     "locations, batch": "64 an image, among those visible in both views; 32 images",
     "strength of deformations and appearance changes": "see the stages' settings and pixel_ntxent's defaults",
     "weights of L_eqv, L_div, L_variance": (
-        "10, 0.5, 0.1, with coordinates in half image sides and the last two divided by K: the paper gives neither"
+        "`paper`: a plain sum in pixels, as printed (`terms=printed`); else 10, 0.5, 0.1 with coordinates in half image "
+        "sides and the last two divided by K, lower in quick and small"
     ),
     "L_div and L_variance of which view": "the mean over both",
     "which way eq. 2 is taken": "the deformed view's landmarks are moved back: exact, where g itself has no formula",
@@ -189,6 +190,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
                 "equivariance": 10.0,
                 "diversity": 0.5,
                 "variance": 0.1,
+                "terms": "scaled",
                 "patch": 8,
                 "size": 0,
                 "window": 1.0,

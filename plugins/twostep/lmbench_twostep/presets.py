@@ -26,6 +26,9 @@ PAPER_TRAINING: Mapping[str, Any] = {
 }
 
 
+# Sec. 4.1: "the combined loss L_eqv + L_div + L_variance", landmarks in pixels (sec. 2).
+PRINTED: Mapping[str, Any] = {"terms": "printed", "equivariance": 1.0, "diversity": 1.0, "variance": 1.0}
+
 # What a small budget needs (README, "What differs at small scale"): half the resolution, views of what lies in the middle
 # (the face), larger movements, colours that tell nothing, rivals of the own image alone; shifts in step 2 as well.
 COLOURS: Mapping[str, Any] = {"jitter": (0.4, 0.4, 0.4, 0.2), "grey_p": 0.2}
@@ -103,5 +106,5 @@ PRESETS: dict[str, dict[str, Any]] = {
             "training": {**small_training(8, 1, 128), "optimiser": GENTLE_ADAM},
         },
     ),
-    "paper": {},
+    "paper": {"stages": {"landmarks": {"settings": PRINTED}}},
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lmbench.api import Extractor, UsageError
+from lmbench.plugins import get_plugins
+from lmbench.resolve import resolve_run
 from lmbench_twostep.contrast import PixelNTXent, PixelViews, contrastive_loss
 from lmbench_twostep.deformation import Deformation, deformed_pair, move_back, read_points, whole_grid
 from lmbench_twostep.detector import TwoStepDetector
@@ -225,6 +228,47 @@ def test_landmarks_that_move_with_the_image_cost_nothing():
     unmoved = objective.loss((view, deformed, whole_grid(3, 64)))["equivariance"]
     assert moved < (2 * 0.5 / 63) ** 2  # half a pixel: the blobs are bent and resampled
     assert unmoved > 50 * moved
+
+
+def test_the_printed_loss_is_the_plain_sum_of_its_terms_in_pixels():
+    """Secs. 2 and 4, written out: nothing is divided by K, by the image's side or weighted."""
+
+    class Given(nn.Module):
+        def forward(self, images):
+            return {"heatmaps": 4 * images}
+
+    count, side, patch = 3, 12, 4
+    both = torch.rand(4, count, side, side, generator=generator(), dtype=torch.float64)  # two images, then their copies
+    p = (4 * both).flatten(2).softmax(-1).unflatten(2, (side, side)).numpy()
+    y, x = np.mgrid[:side, :side]
+    means = np.stack([(p * x).sum((2, 3)), (p * y).sum((2, 3))], -1)
+    second = np.stack([(p * x**2).sum((2, 3)), (p * y**2).sum((2, 3))], -1)
+    equivariance = ((means[:2] - means[2:]) ** 2).sum(-1).mean()
+    patches = p.reshape(4, count, side // patch, patch, side // patch, patch).sum((3, 5))
+    diversity = (patches.sum(1) - patches.max(1)).sum((1, 2)).mean()
+    variance = (second - means**2).sum((1, 2)).mean()
+
+    chosen = {"features": "trained", "patch": patch, "equivariance": 1.0, "diversity": 1.0, "variance": 1.0}
+    views = both[:2], both[2:], whole_grid(2, side).double()
+    printed = TwoStepLandmarks(Given(), None, terms="printed", **chosen).loss(views)
+    assert float(printed["equivariance"]) == pytest.approx(equivariance, rel=1e-6)
+    assert float(printed["diversity"]) == pytest.approx(diversity)
+    assert float(printed["variance"]) == pytest.approx(variance)
+    assert float(printed["total"]) == pytest.approx(equivariance + diversity + variance, rel=1e-6)
+    scaled = TwoStepLandmarks(Given(), None, terms="scaled", **chosen).loss(views)
+    half_side = (side - 1) / 2
+    expected = equivariance / half_side**2, diversity / count, variance / count / half_side**2
+    found = [float(scaled[name]) for name in ("equivariance", "diversity", "variance")]
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("method", ["twostep", "end_to_end"])
+def test_preset_paper_takes_the_loss_as_it_is_printed(method):
+    found = resolve_run(get_plugins(), method, "synthfaces", preset="paper").stages["landmarks"].settings
+    assert found["terms"] == "printed"
+    assert [found[name] for name in ("equivariance", "diversity", "variance")] == [1, 1, 1]
+    with pytest.raises(UsageError, match="terms is scaled or printed"):
+        TwoStepLandmarks(detector(), None, features="trained", terms="pixels")
 
 
 def test_landmarks_are_in_pixels_x_before_y():
