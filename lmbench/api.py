@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmbench import progress
 from lmbench.errors import DataError, LmbenchError, PluginError, StaleError, UsageError
+from lmbench.framing import Crops, Framing, Margin, Shown, Window
 from lmbench.hookspecs import hookimpl
 from lmbench.specs import (
     API_VERSION,
@@ -105,22 +106,27 @@ LAZY = {
 __all__ = [
     "API_VERSION",
     "BackboneSpec",
+    "Crops",
     "DataError",
     "DatasetSpec",
+    "Framing",
     "HeadSpec",
     "LmbenchError",
     "MapSpec",
+    "Margin",
     "MethodSpec",
     "MetricSpec",
     "ObjectiveSpec",
     "PluginError",
     "Preprocessing",
     "PublishedRows",
+    "Shown",
     "StageSpec",
     "StaleError",
     "TaskSpec",
     "UsageError",
     "VariantSpec",
+    "Window",
     "hookimpl",
     "progress",
     *LAZY,

@@ -24,6 +24,7 @@ from lmbench.features import Extractor
 from lmbench.measuring import check_measurable, measure
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.pixels import Confusions
+from lmbench.object_scale import object_scales, unequal_scales
 from lmbench.plugins import Plugins
 from lmbench.provenance import code_state, environment
 from lmbench.records import PREDICTIONS, RECORD, SCHEMA, read_record, run_name, write_record
@@ -105,9 +106,11 @@ def prepare(
 
 def plan(job: Job) -> dict[str, Any]:
     """What ``run`` would do, without doing it: for each stage ``reuse``, ``continue`` or ``train``."""
+    scales = object_scales(job.config, job.plugins)
     stages = [
         {"stage": name, "objective": stage.objective, "epochs": stage.training.epochs, "key": job.keys[name],
-         "action": planned(job.stages_folder, job.keys[name])}
+         "action": planned(job.stages_folder, job.keys[name]),
+         "object_scale": None if (scale := scales[name]) is None else scale.entry()}
         for name, stage in job.config.stages.items()
     ]  # fmt: skip
     finished = (job.folder / RECORD).exists()
@@ -124,6 +127,8 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
             return _recorded(job, folder), True
         started = time.monotonic()
         write_json(folder / "config.json", job.config.model_dump(mode="json"))
+        for said in unequal_scales(job.config, job.plugins):
+            progress.say(f"warning: {said}")
         complaints = job.plugins.observe("lmbench_run_started", run=job.config)
         precision = resolve_precision(job.config.precision, job.device)
 
@@ -257,6 +262,7 @@ def describe(
             "preprocessing": {"resize": preprocessing.resize, "crop": preprocessing.crop, "size": preprocessing.size},
             "pixels_sha256": {s: job.target.pixels(s).pixels_sha256 for s in ("train", "test")},
             "pretraining_fingerprint": job.source.fingerprint if job.source else None,
+            "object_scale": {n: s and s.entry() for n, s in object_scales(config, job.plugins).items()},
             "notes": list(job.target.spec.notes),
             "remarks": {s: d.info.description for s, d in job.target.splits.items() if d.info.description},
         },

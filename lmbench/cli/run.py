@@ -80,7 +80,9 @@ def run(
     as_json: bool,
 ) -> int:
     """Train a method without labels, freeze it, judge it on a dataset, and leave one record."""
+    from lmbench import progress
     from lmbench.config import parse_assignments, read_toml
+    from lmbench.object_scale import unequal_scales
     from lmbench.plugins import get_plugins
     from lmbench.resolve import resolve_run
 
@@ -120,6 +122,8 @@ def run(
     for config in configs:
         job = runner.prepare(config, plugins, data_root, runs, device)
         if dry_run:
+            for said in unequal_scales(config, plugins):
+                progress.say(f"warning: {said}")
             results.append(runner.plan(job))
             continue
         record, known = runner.run(job, resume)
@@ -180,7 +184,8 @@ def show_plan(plan: dict[str, Any]) -> None:
     click.echo(plan["run"])
     words = {"reuse": "reuse the artifact", "continue": "go on from the checkpoint of", "train": "train"}
     for s in plan["stages"]:
+        scale = f", object x{s['object_scale']['ratio']:.2f}" if s["object_scale"] else ""
         click.echo(
-            f"  stage {s['stage']}: {words[s['action']]} ({s['objective']}, {s['epochs']} epochs, key {s['key'][:20]})"
+            f"  stage {s['stage']}: {words[s['action']]} ({s['objective']}, {s['epochs']} epochs{scale}, key {s['key'][:20]})"
         )
     click.echo(f"  then judge: {', '.join(plan['tasks'])}")

@@ -9,6 +9,9 @@ FIVE_POINT_SWAPS = ((0, 1), (3, 4))
 MTFL_SOURCE = "MTFL.zip of Zhang et al. 2014 (mmlab.ie.cuhk.edu.hk/projects/TCDCN.html)"
 MTFL_LICENCE = "for non-commercial research; images belong to their owners"
 MTFL_TESTING = "sha256:91e3ddbf2fe394728a2c4307de800b77f53bfb9dd1a67d32ff3916ff40f41476"
+FACE = (
+    "RMS distance of eyes, nose and mouth corners from their mean"  # the unit of object_size, in fractions of a frame
+)
 PAPERS_FACES = Preprocessing(resize=136, crop=20)  # DVE, CL, LEAD: resize 136, centre crop 96
 
 
@@ -17,6 +20,7 @@ def _mtfl(name: str, summary: str, target: str, splits: dict[str, int | None], n
         name=name,
         summary=summary,
         target=f"lmbench.datasets.mtfl:{target}",
+        object_size=None if name == "mtfl" else (FACE, 0.19),  # AFLW's test crops: 1 / 5.26, see aflw_mtfl
         paper="Zhang et al. 2014",
         year=2014,
         splits=splits,
@@ -40,6 +44,7 @@ SYNTHFACES = DatasetSpec(
     year=2026,
     splits={"train": 2000, "test": 500},
     preprocessing=Preprocessing(resize=96),
+    object_size=(FACE, 0.14),  # of its training images
     landmark_names=(
         "left_eye",
         "right_eye",
@@ -69,6 +74,7 @@ AFLW_M = DatasetSpec(
     name="aflw_m",
     summary="AFLW_M of the papers: 10,122 AFLW training crops, MTFL's 2,995 test crops",
     target="lmbench.datasets.aflw_m:load",
+    object_size=(FACE, 0.19),  # of its test crops, which are aflw_split's
     paper="Koestinger et al. 2011; Zhang et al. 2014; crops of Thewlis et al. 2017",
     year=2017,
     splits={"train": 10122, "test": 2995},

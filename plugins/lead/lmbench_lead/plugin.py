@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from lmbench.api import MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
-from lmbench_lead.presets import BYOL_VIEW, BYOL_VIEW2, PAPER_NMF, PAPER_STAGE1, PAPER_STAGE2, PRESETS
+from lmbench.api import Crops, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
+from lmbench_lead.presets import (
+    BYOL_VIEW,
+    BYOL_VIEW2,
+    NMF_VIEW,
+    PAPER_BIRDS,
+    PAPER_NMF,
+    PAPER_STAGE1,
+    PAPER_STAGE2,
+    PRESETS,
+)
 
 LMBENCH_API = 1
 
@@ -62,7 +71,7 @@ LEAD = MethodSpec(
             objective="nmf",
             backbone="{backbone}_nmf",
             reads=HYPERCOLUMN,
-            settings={"view": {**BYOL_VIEW, "scale": (1.0, 1.0), "jitter_p": 0.0, "grey_p": 0.0, "blur_p": 0.0}},
+            settings={"view": NMF_VIEW},
             training=PAPER_NMF,
         ),
     ),
@@ -83,6 +92,7 @@ LEAD = MethodSpec(
     ),
     default_variant="dense64",
     presets=PRESETS,
+    paper_on={"cub*": PAPER_BIRDS},
     choices={
         "eq. 1 prints no normalisation": "both vectors L2-normalised, symmetric: the text follows BYOL",
         "eq. 2 prints a plain dot product": "cosine over channels, the hypercolumn as one block: the text says cosine",
@@ -121,6 +131,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
                 "view2": {},
             },
             min_batch=2,
+            framing=Crops(("view1", "view2")),
         ),
         ObjectiveSpec(
             name="correspondence_distillation",
@@ -141,5 +152,6 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             needs_parent=True,
             needs_maps=("dense",),
             min_batch=2,
+            framing=Crops(),
         ),
     ]

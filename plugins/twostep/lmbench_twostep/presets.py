@@ -25,6 +25,13 @@ PAPER_TRAINING: Mapping[str, Any] = {
     "decay": 0.9,  # sec. 4.1: every epoch
 }
 
+# Cats are 100x100 (sec. 6), and patches 10x10 there (sec. 4.1).
+PAPER_CATS: Mapping[str, Any] = {
+    "stages": {
+        "contrast": {"training": {"frame": 100}},
+        "landmarks": {"settings": {"patch": 10}, "training": {"frame": 100}},
+    }
+}
 
 # What a small budget needs (README, "What differs at small scale"): half the resolution, views of what lies in the middle
 # (the face), larger movements, colours that tell nothing, rivals of the own image alone; shifts in step 2 as well.
