@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from lmbench import progress
+from lmbench.cuts import Crops, Cuts, Margin, Shown, Window
 from lmbench.errors import DataError, LmbenchError, PluginError, StaleError, UsageError
 from lmbench.hookspecs import hookimpl
 from lmbench.specs import (
@@ -108,23 +109,28 @@ LAZY = {
 __all__ = [
     "API_VERSION",
     "BackboneSpec",
+    "Crops",
+    "Cuts",
     "DataError",
     "DatasetSpec",
     "Framing",
     "HeadSpec",
     "LmbenchError",
     "MapSpec",
+    "Margin",
     "MethodSpec",
     "MetricSpec",
     "ObjectiveSpec",
     "PluginError",
     "Preprocessing",
     "PublishedRows",
+    "Shown",
     "StageSpec",
     "StaleError",
     "TaskSpec",
     "UsageError",
     "VariantSpec",
+    "Window",
     "hookimpl",
     "progress",
     *LAZY,

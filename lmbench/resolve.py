@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from lmbench.config import RegressionConfig, RunConfig, StageConfig, merge, validate
 from lmbench.errors import DataError, UsageError, did_you_mean
+from lmbench.object_scale import matched
 from lmbench.plugins import Plugins
 from lmbench.specs import PRESETS, MethodSpec, StageSpec, VariantSpec
 
@@ -49,7 +51,8 @@ def resolve_run(
         )
     tree = merge(_base(spec, chosen), PROTOCOL_OF_PRESET.get(preset, {}))
     # Defaults above the protocol: a method that discovers landmarks has a head of its own.
-    for layer in (spec.defaults, spec.presets.get(preset, {}), chosen.overrides):
+    special = [v for k, v in spec.paper_on.items() if preset == "paper" and fnmatchcase(dataset, k)]
+    for layer in (spec.defaults, spec.presets.get(preset, {}), *special, chosen.overrides):
         tree = _lay(tree, layer)
     asked: dict[str, Any] = {}
     for override in overrides:
@@ -72,7 +75,7 @@ def resolve_run(
     tree = _with_head_settings(plugins, merge(tree, named), preset, data.recipes, asked)
     config = validate(_with_layers(plugins, _with_backbone(tree)))
     _check(plugins, spec, config)
-    return config
+    return matched(config, plugins, asked)
 
 
 # The protocol of a preset, the same for every method. `smoke` is for tests: its numbers mean nothing.

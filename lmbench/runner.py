@@ -26,6 +26,7 @@ from lmbench.manifests import confirm, relying
 from lmbench.measuring import check_measurable, measure
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.pixels import Confusions
+from lmbench.object_scale import object_scales, unequal_scales
 from lmbench.plugins import Plugins
 from lmbench.provenance import code_state, environment
 from lmbench.records import PREDICTIONS, RECORD, SCHEMA, read_record, write_record
@@ -126,6 +127,7 @@ def preview(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: P
     try:
         return plan(prepare(config, plugins, data_root, runs, device, make=False))
     except NotMade as missing:
+        scales = object_scales(config, plugins)
         stages = [
             {
                 "stage": name,
@@ -133,6 +135,7 @@ def preview(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: P
                 "epochs": stage.training.epochs,
                 "key": None,
                 "action": "train",
+                "object_scale": None if (scale := scales[name]) is None else scale.entry(),
             }
             for name, stage in config.stages.items()
         ]
@@ -147,9 +150,11 @@ def plan(job: Job) -> dict[str, Any]:
 
     ``beside``: the runs that the same command made before from something else, and why they are others.
     """
+    scales = object_scales(job.config, job.plugins)
     stages = [
         {"stage": name, "objective": stage.objective, "epochs": stage.training.epochs, "key": job.keys[name],
-         "action": planned(job.stages_folder, job.keys[name])}
+         "action": planned(job.stages_folder, job.keys[name]),
+         "object_scale": None if (scale := scales[name]) is None else scale.entry()}
         for name, stage in job.config.stages.items()
     ]  # fmt: skip
     finished = (job.folder / RECORD).exists()
@@ -174,6 +179,8 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
             clear_drafts(place)
         identity.begin(folder, dict(job.identity))
         write_json(folder / "config.json", job.config.model_dump(mode="json"))
+        for said in unequal_scales(job.config, job.plugins):
+            progress.say(f"warning: {said}")
         complaints = job.plugins.observe("lmbench_run_started", run=job.config)
 
         check_judgeable(job)
@@ -324,6 +331,7 @@ def describe(
             **(
                 {"test_images_pretrained_on": {"images": len(job.leaked), "first": job.leaked[0]}} if job.leaked else {}
             ),
+            "object_scale": {n: s and s.entry() for n, s in object_scales(config, job.plugins).items()},
             "notes": list(job.target.spec.notes),
             "remarks": {s: d.info.description for s, d in job.target.splits.items() if d.info.description},
         },

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from lmbench.cuts import Cuts
+
 API_VERSION = 1
 """The version of the plugin interface. A plugin states the one it was written for as ``LMBENCH_API``."""
 
@@ -55,11 +57,13 @@ class BackboneSpec(Spec):
     The target is called with the settings and returns an ``nn.Module`` whose ``forward(images)`` gives
     ``dict[name, (B, C, h, w)]`` with the names of ``maps`` (shallow to deep); mean and standard deviation are its own
     business. A name that ends in ``/*`` is a family: the target then also gets ``model=<what follows the slash>``.
-    ``min_size`` is the smallest image side that its deepest map survives.
+    ``min_size`` is the smallest image side that its deepest map survives. ``resizes_to``: the setting, where there is one,
+    that holds the side in pixels to which it first brings every image (0: none).
     """
 
     maps: tuple[MapSpec, ...] = ()
     min_size: int = 32
+    resizes_to: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,13 +73,15 @@ class ObjectiveSpec(Spec):
     The target is an ``Objective`` class, called as ``Target(backbone, parent=<Extractor or None>, **settings)``.
     ``needs_parent``: it learns from an earlier stage. ``needs_maps``: names of backbone maps it reads.
     ``min_batch``: the smallest batch the loss makes sense for. ``closed_form``: nothing of it is trained by gradients; it
-    looks at every batch and solves at its last step, so an untrained control runs it as well.
+    looks at every batch and solves at its last step, so an untrained control runs it as well. ``cuts``: which of its settings
+    cut views out of the frame; without it nobody can say how large the object stands in them.
     """
 
     needs_parent: bool = False
     needs_maps: tuple[str, ...] = ()
     min_batch: int = 1
     closed_form: bool = False
+    cuts: Cuts | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +165,9 @@ class DatasetSpec(Spec):
     framing: Framing | None = None
     """What the box of a sample is made of, so that `lmbench predict` frames new images alike; ``None``: not stated."""
     landmark_names: tuple[str, ...] = ()
+    object_size: tuple[str, float] | None = None
+    """How large the object stands in its frames (the boxes that ``preprocessing`` resizes): a unit of the object, and the
+    median of its length as a fraction of the frame's side. Two datasets that name the same unit can be compared."""
     eyes: tuple[int, int] | None = None
     swap_pairs: tuple[tuple[int, int], ...] = ()
     metrics: tuple[str, ...] = ("iod",)
@@ -305,6 +314,8 @@ class MethodSpec(Spec):
     backbone: str = "resnet18"
     defaults: Settings = field(default_factory=dict)
     presets: Mapping[str, Settings] = field(default_factory=dict)
+    paper_on: Mapping[str, Settings] = field(default_factory=dict)
+    """What preset ``paper`` changes besides on a dataset that the paper treats otherwise, by its name (shell wildcards)."""
     tasks: tuple[str, ...] = ("regression", "matching")
     supervision: str = "self-supervised"
     choices: Mapping[str, str] = field(default_factory=dict)

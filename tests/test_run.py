@@ -18,6 +18,7 @@ from PIL import Image
 from small_runs import SMALL, command, recorded, run_here
 
 from lmbench.config import digest_of
+from lmbench.cuts import mean_side
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.scoring import iod, matching_error
 from lmbench.records import REQUIRED
@@ -57,6 +58,10 @@ def test_a_record_carries_all_that_its_numbers_depend_on(whole):
     assert len(data["fingerprint"]) == 64 and data["pretraining_fingerprint"] == data["fingerprint"]
     assert data["counts"] == {"train": 2000, "test": 500} and data["used"] == {"train": 16, "test": 8}
     assert data["preprocessing"] == {"resize": 96, "crop": 0, "size": 96}
+    view = record["config"]["stages"]["byol"]["settings"]["view1"]
+    assert data["object_scale"]["byol"]["ratio"] == pytest.approx(
+        view["size"] / 96 / mean_side((0.08, 1), (3 / 4, 4 / 3)), 1e-3
+    )
     environment = record["environment"]
     assert (environment["device"], environment["precision"]) == ("cpu", "fp32")
     assert environment["peak_memory_mib"] > 0 and environment["libraries"]["torch"]

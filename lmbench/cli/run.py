@@ -82,7 +82,9 @@ def run(
     as_json: bool,
 ) -> int:
     """Train a method without labels, freeze it, judge it on a dataset, and leave one record."""
+    from lmbench import progress
     from lmbench.config import parse_assignments, read_toml
+    from lmbench.object_scale import unequal_scales
     from lmbench.plugins import get_plugins
     from lmbench.resolve import resolve_run
 
@@ -123,6 +125,8 @@ def run(
     results = []
     for config in configs:
         if dry_run:
+            for said in unequal_scales(config, plugins):
+                progress.say(f"warning: {said}")
             results.append(runner.preview(config, plugins, data_root, runs, device))
             continue
         job = runner.prepare(config, plugins, data_root, runs, device)
@@ -186,6 +190,7 @@ def show_plan(plan: dict[str, Any]) -> None:
         click.echo(f"  {line}: it would stay as it is, beside this one")
     words = {"reuse": "reuse the artifact", "continue": "go on from the checkpoint of", "train": "train"}
     for s in plan["stages"]:
+        scale = f", object x{s['object_scale']['ratio']:.2f}" if s["object_scale"] else ""
         key = f", key {s['key'][:20]}" if s["key"] else ""
-        click.echo(f"  stage {s['stage']}: {words[s['action']]} ({s['objective']}, {s['epochs']} epochs{key})")
+        click.echo(f"  stage {s['stage']}: {words[s['action']]} ({s['objective']}, {s['epochs']} epochs{scale}{key})")
     click.echo(f"  then judge: {', '.join(plan['tasks'])}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lmbench.datasets.specs.faces import FIVE_POINT_SWAPS, FIVE_POINTS, PAPERS_FACES
+from lmbench.datasets.specs.faces import FACE, FIVE_POINT_SWAPS, FIVE_POINTS, PAPERS_FACES
 from lmbench.specs import WHOLE_IMAGE, DatasetSpec, Framing
 
 LICENCE = "non-commercial research only"
@@ -30,6 +30,9 @@ ZOOM_CHOICES = (
     "is squashed, parts outside the image are black, and the papers' 96 of 136 pixels are kept"
 )
 
+# 24.4 of 178 px: CelebA aligns its faces to one mean shape, eyes at about (70, 112) and (107, 111), nose at (90, 134), mouth
+# corners at (73, 152) and (104, 153) of its 178x218.
+ALIGNED_FACE = (FACE, 0.137)
 
 MAFL = DatasetSpec(
     name="mafl",
@@ -40,6 +43,7 @@ MAFL = DatasetSpec(
     splits={"train": 19000, "test": 1000},
     preprocessing=PAPERS_FACES,
     framing=ALIGNED_SQUARE,
+    object_size=ALIGNED_FACE,
     landmark_names=FIVE_POINTS,
     eyes=(0, 1),
     swap_pairs=FIVE_POINT_SWAPS,
@@ -105,6 +109,7 @@ CELEBA = [
         name="mafl_wild",
         summary="MAFL in the wild as LEAD cuts it: CelebA's box with both sides 10 to 20 percent longer",
         target="lmbench.datasets.mafl:load_wild",
+        object_size=None,
         paper="Zhang et al. 2016; LEAD, Supp. Table 8",
         framing=Framing(kind="box", of="CelebA's box of the face", factor=1.15),  # of 1.1 to 1.2
         year=2022,
@@ -116,6 +121,7 @@ CELEBA = [
         name="mafl_unaligned:*",
         summary="MAFL in the wild, zoomed out 1 to 1.5 times to train, LOW-HIGH times to test: mafl_unaligned:1-2",
         target="lmbench.datasets.mafl:load_unaligned",
+        object_size=None,
         paper="Zhang et al. 2016; LEAD, sec. 4.4",
         describe="lmbench.datasets.mafl:describe_unaligned",
         year=2022,
@@ -131,6 +137,7 @@ CELEBA = [
         splits={"train": 9961},
         preprocessing=PAPERS_FACES,
         framing=Framing(kind="fixed", of="aligned CelebA at half size", box=(0, 15, 89, 89), image=(89, 109)),
+        object_size=ALIGNED_FACE,
         folder="celeba_half",
         licence=LICENCE,
         source=(

@@ -10,6 +10,9 @@ MTFL_SOURCE = "MTFL.zip of Zhang et al. 2014 (mmlab.ie.cuhk.edu.hk/projects/TCDC
 MTFL_LICENCE = "for non-commercial research; images belong to their owners"
 MTFL_TESTING = "sha256:91e3ddbf2fe394728a2c4307de800b77f53bfb9dd1a67d32ff3916ff40f41476"
 TEST_CROPS = Framing(kind="whole", of="a loose crop of one face")
+FACE = (
+    "RMS distance of eyes, nose and mouth corners from their mean"  # the unit of object_size, in fractions of a frame
+)
 PAPERS_FACES = Preprocessing(resize=136, crop=20)  # DVE, CL, LEAD: resize 136, centre crop 96
 
 
@@ -18,6 +21,7 @@ def _mtfl(name: str, summary: str, target: str, splits: dict[str, int | None], n
         name=name,
         summary=summary,
         target=f"lmbench.datasets.mtfl:{target}",
+        object_size=None if name == "mtfl" else (FACE, 0.19),  # AFLW's test crops: 1 / 5.26, see aflw_mtfl
         paper="Zhang et al. 2014",
         year=2014,
         splits=splits,
@@ -43,6 +47,7 @@ SYNTHFACES = DatasetSpec(
     splits={"train": 2000, "test": 500},
     preprocessing=Preprocessing(resize=96),
     framing=Framing(kind="whole", of="one drawn face"),
+    object_size=(FACE, 0.14),  # of its training images
     landmark_names=(
         "left_eye",
         "right_eye",
@@ -72,6 +77,7 @@ AFLW_M = DatasetSpec(
     name="aflw_m",
     summary="AFLW_M of the papers: 10,122 AFLW training crops, MTFL's 2,995 test crops",
     target="lmbench.datasets.aflw_m:load",
+    object_size=(FACE, 0.19),  # of its test crops, which are aflw_split's
     paper="Koestinger et al. 2011; Zhang et al. 2014; crops of Thewlis et al. 2017",
     year=2017,
     splits={"train": 10122, "test": 2995},

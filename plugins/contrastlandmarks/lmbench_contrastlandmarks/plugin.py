@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lmbench.api import BackboneSpec, MapSpec, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
+from lmbench.api import BackboneSpec, Crops, MapSpec, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
 from lmbench_contrastlandmarks.presets import (
     NMF_VIEW,
+    PAPER_BIRDS,
     PAPER_MOCO,
     PAPER_NMF,
     PAPER_PROJECTION,
@@ -98,6 +99,7 @@ CONTRASTLANDMARKS = MethodSpec(
     ),
     default_variant="hypercolumn",
     presets=PRESETS,
+    paper_on={"cub*": PAPER_BIRDS},
     choices={
         "projection: linear (text) or a softmax over each channel's cells (reference code)": "the softmax, as the code",
         "projection's resolution": "stride 4 in training and after it; the code trains at 24x24 and evaluates at 96x96",
@@ -158,6 +160,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
                 "batch_norm": "batch",
                 "view": {},
             },
+            cuts=Crops(),
         ),
         ObjectiveSpec(
             name="cl_projection",
@@ -166,6 +169,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             paper="Cheng et al. 2021, sec. 3.2",
             year=2021,
             settings={"temperature": 7.0, "power": 0.5, "view": {}},
+            cuts=Crops(),
             needs_parent=True,
             needs_maps=("dense",),
         ),
@@ -176,6 +180,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             paper="Cheng et al. 2021, Table 4",
             year=2021,
             settings={"samples": 16384, "per_image": 16, "iterations": 200, "solver": "minibatch", "view": {}},
+            cuts=Crops(),
             needs_parent=True,
             needs_maps=("dense",),
             closed_form=True,

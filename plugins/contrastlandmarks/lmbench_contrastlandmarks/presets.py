@@ -40,6 +40,13 @@ NMF_VIEW: Mapping[str, Any] = {
     "jitter_p": 0.0,
     "grey_p": 0.0,
 }
+# Birds are resized to 96x96 without cropping, and so are their views (sec. 4.1, reference code).
+PAPER_BIRDS: Mapping[str, Any] = {
+    "stages": {
+        name: {"settings": {"view": {"size": 96, "centre": 0}}, "training": {"frame": 96}}
+        for name in ("moco", "projection", "nmf")
+    }
+}
 
 # What a small budget needs (README, "What matters at small scale").
 SMALL_VIEW: Mapping[str, Any] = {

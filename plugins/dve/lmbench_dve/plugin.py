@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lmbench.api import BackboneSpec, MapSpec, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
+from lmbench.api import BackboneSpec, MapSpec, Margin, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
 
 LMBENCH_API = 1
 
@@ -122,6 +122,12 @@ def _on_views(
     return {"stages": stages, "read": {"backbone_settings": network}}
 
 
+def _paper_birds(*stages: str) -> Mapping[str, Any]:
+    """Birds are resized to 96x96 without cropping, as Cheng et al. (sec. 4.1) compare DVE with theirs."""
+    whole = {"settings": {"crop": 0.0}, "training": {"frame": 96}}
+    return {"stages": {name: whole for stage in stages for name in (stage, f"{stage}_ft")}}
+
+
 SMALLNET_IMAGES = {"quick": {"smallnet": 1400, "smallnet_ft": 300}, "small": {"smallnet": 8000, "smallnet_ft": 1600}}
 HOURGLASS_IMAGES = {"quick": {"hourglass": 192, "hourglass_ft": 48}, "small": {"hourglass": 1120, "hourglass_ft": 160}}
 
@@ -148,6 +154,7 @@ DVE = MethodSpec(
         *_variants("hourglass", "hourglass", HOURGLASS_64, "the 64-d map of the hourglass (12.6 million parameters)"),
     ),
     default_variant="smallnet",
+    paper_on={"cub*": _paper_birds("smallnet", "hourglass")},
     presets=_presets({p: {**SMALLNET_IMAGES[p], **HOURGLASS_IMAGES[p]} for p in ("quick", "small")}),
     choices=CHOICES,
 )
@@ -161,6 +168,7 @@ DENSE3D = MethodSpec(
     stages=_stages("smallnet", "smallnet", SMALLNET_3, PLAIN, SMALLNET),
     variants=_variants("smallnet", "smallnet", SMALLNET_3, "the 3-d map of SmallNet"),
     default_variant="smallnet",
+    paper_on={"cub*": _paper_birds("smallnet")},
     presets=_presets(SMALLNET_IMAGES),
     choices={**CHOICES, "training": "DVE's reference code for SmallNet in 3 dimensions, of whose runs the numbers are"},
 )
@@ -192,6 +200,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             },
             needs_maps=("dense",),
             min_batch=2,
+            cuts=Margin(fraction=True),
         )
     ]
 
@@ -208,6 +217,7 @@ def lmbench_backbones() -> list[BackboneSpec]:
             settings={"dim": 64, "resize": 0},
             maps=(MapSpec("dense", None, 2),),
             min_size=16,
+            resizes_to="resize",
         ),
         BackboneSpec(
             name="hourglass",
@@ -218,5 +228,6 @@ def lmbench_backbones() -> list[BackboneSpec]:
             settings={"dim": 64, "resize": 0, "width": 128, "blocks": 4},
             maps=(MapSpec("dense", None, 2),),
             min_size=32,
+            resizes_to="resize",
         ),
     ]

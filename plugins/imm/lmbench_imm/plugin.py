@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lmbench.api import BackboneSpec, MapSpec, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
+from lmbench.api import BackboneSpec, MapSpec, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, Window, hookimpl
 
 LMBENCH_API = 1
 
@@ -129,6 +129,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
                 "clip": 1.0,
             },
             needs_maps=("features", "heatmaps"),
+            cuts=Window(),
         )
     ]
 
@@ -145,5 +146,6 @@ def lmbench_backbones() -> list[BackboneSpec]:
             settings={"landmarks": 30, "width": 32, "levels": 4, "side": 0},
             maps=(MapSpec("features", None, 8), MapSpec("heatmaps", None, 8)),
             min_size=16,
+            resizes_to="side",
         )
     ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from lmbench.api import MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
+from lmbench.api import Crops, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
 from lmbench_lead.presets import (
     BYOL_SECOND,
     BYOL_VIEW,
     CL_GROUPS,
     CL_MOCO,
     CL_VIEW,
+    NMF_VIEW,
+    PAPER_BIRDS,
     PAPER_NMF,
     PAPER_STAGE1,
     PAPER_STAGE2,
@@ -73,7 +75,7 @@ LEAD = MethodSpec(
             objective="nmf",
             backbone="{backbone}_nmf",
             reads=HYPERCOLUMN,
-            settings={"view": {**BYOL_VIEW, "scale": (1.0, 1.0), "jitter_p": 0.0, "grey_p": 0.0, "blur_p": 0.0}},
+            settings={"view": NMF_VIEW},
             training=PAPER_NMF,
         ),
     ),
@@ -94,6 +96,7 @@ LEAD = MethodSpec(
     ),
     default_variant="dense64",
     presets=PRESETS,
+    paper_on={"cub*": PAPER_BIRDS},
     choices={
         "eq. 1 prints no normalisation": "both vectors L2-normalised, symmetric: the text follows BYOL",
         "eq. 2 prints a plain dot product": "cosine over channels, the hypercolumn as one block: the text says cosine",
@@ -109,7 +112,7 @@ LEAD = MethodSpec(
             "MoCo as CL trains it (views, 4 ShuffleBN groups, 800 epochs); the projection's own defaults with LEAD's training"
         ),
         "BYOL + NMF: samples and solver": "those of the objective nmf",
-        "presets quick and small": "no flips, tight views, both alike, AdamW, frozen BatchNorm in stage 1, teacher temperature 0.02",
+        "presets quick and small": "no flips, tight views, alike, AdamW, frozen BatchNorm in stage 1, teacher temperature 0.02",
     },
 )
 
@@ -138,6 +141,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
                 "view2": {},
             },
             min_batch=2,
+            cuts=Crops(("view1", "view2")),
         ),
         ObjectiveSpec(
             name="correspondence_distillation",
@@ -159,5 +163,6 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             needs_parent=True,
             needs_maps=("dense",),
             min_batch=2,
+            cuts=Crops(),
         ),
     ]

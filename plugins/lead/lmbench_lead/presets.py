@@ -34,6 +34,22 @@ CL_MOCO = {**PAPER_STAGE1, "epochs": 800, "warmup_epochs": 0.0}
 CL_GROUPS = 4  # ShuffleBN on 4 GPUs
 
 PAPER_NMF = {"epochs": 1, "images": 4096, "batch_size": 32, "frame": 136}  # open
+# Plain images, framed as the test crops are.
+NMF_VIEW: Mapping[str, Any] = {
+    **BYOL_VIEW,
+    "window": 96 / 136,
+    "scale": (1.0, 1.0),
+    "jitter_p": 0.0,
+    "grey_p": 0.0,
+    "blur_p": 0.0,
+}
+# Birds are resized to 96x96 without cropping (Cheng et al., sec. 4.1, whose protocol LEAD follows).
+PAPER_BIRDS: Mapping[str, Any] = {
+    "stages": {
+        **{name: {"training": {"frame": 96}} for name in ("byol", "moco", "distillation", "projection")},
+        "nmf": {"settings": {"view": {"window": 1.0}}, "training": {"frame": 96}},
+    }
+}
 
 # What a small budget needs (README, "What matters at small scale"): views framed as the target's crops are (the inner
 # half of an aligned CelebA frame), no flips (left and right eyes must stay apart), mild crops, strong colour.

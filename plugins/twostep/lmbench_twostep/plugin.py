@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lmbench.api import BackboneSpec, MapSpec, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
-from lmbench_twostep.presets import PAPER_TRAINING, PRESETS, STEP1_DEFORMATION, STEP2_DEFORMATION, ablation
+from lmbench.api import BackboneSpec, MapSpec, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, Window, hookimpl
+from lmbench_twostep.presets import (
+    PAPER_CATS,
+    PAPER_TRAINING,
+    PRESETS,
+    STEP1_DEFORMATION,
+    STEP2_DEFORMATION,
+    ablation,
+    without_step1,
+)
 
 LMBENCH_API = 1
 
@@ -94,6 +102,7 @@ TWOSTEP = MethodSpec(
     ),
     default_variant="k30",
     presets=PRESETS,
+    paper_on={"cats": PAPER_CATS},
     tasks=("regression",),  # matching of F's map is dense64's, whatever K
     choices=CHOICES,
 )
@@ -116,6 +125,7 @@ END_TO_END = MethodSpec(
     variants=tuple(_variant(k, ("landmarks",)) for k in LANDMARKS),
     default_variant="k30",
     presets=ablation(PRESETS),
+    paper_on={"cats": without_step1(PAPER_CATS)},
     choices=CHOICES,
 )
 
@@ -178,6 +188,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             },
             needs_maps=("dense",),
             min_batch=2,
+            cuts=Window(),
         ),
         ObjectiveSpec(
             name="twostep_landmarks",
@@ -197,5 +208,6 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
                 "deformation": {},
             },
             needs_maps=("heatmaps",),
+            cuts=Window(),
         ),
     ]

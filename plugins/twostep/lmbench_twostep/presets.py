@@ -25,6 +25,13 @@ PAPER_TRAINING: Mapping[str, Any] = {
     "decay": 0.9,  # sec. 4.1: every epoch
 }
 
+# Cats are 100x100 (sec. 6), and patches 10x10 there (sec. 4.1).
+PAPER_CATS: Mapping[str, Any] = {
+    "stages": {
+        "contrast": {"training": {"frame": 100}},
+        "landmarks": {"settings": {"patch": 10}, "training": {"frame": 100}},
+    }
+}
 
 # Sec. 4.1: "the combined loss L_eqv + L_div + L_variance", landmarks in pixels (sec. 2).
 PRINTED: Mapping[str, Any] = {"terms": "printed", "equivariance": 1.0, "diversity": 1.0, "variance": 1.0}
