@@ -69,6 +69,11 @@ class Job:
         assert self.source is not None
         return self.source
 
+    def repeated(self, stage: StageConfig) -> StageConfig:
+        """A stage as it is trained on the images there are: with more epochs where they are few (`TrainingConfig.over`)."""
+        training = stage.training.over(len(self.images_of(stage).splits["train"]))
+        return stage.model_copy(update={"training": training})
+
 
 def prepare(
     config: RunConfig,
@@ -109,11 +114,15 @@ def prepare(
 
 def plan(job: Job) -> dict[str, Any]:
     """What ``run`` would do, without doing it: for each stage ``reuse``, ``continue`` or ``train``."""
-    stages = [
-        {"stage": name, "objective": stage.objective, "epochs": stage.training.epochs, "key": job.keys[name],
-         "action": planned(job.stages_folder, job.keys[name])}
-        for name, stage in job.config.stages.items()
-    ]  # fmt: skip
+    stages = []
+    for name, stage in job.config.stages.items():
+        training = job.repeated(stage).training
+        stages.append(
+            {"stage": name, "objective": stage.objective, "epochs": training.epochs,
+             "steps": training.steps(len(job.images_of(stage).splits["train"])),
+             "repeated": training.epochs != stage.training.epochs, "key": job.keys[name],
+             "action": planned(job.stages_folder, job.keys[name])}
+        )  # fmt: skip
     finished = (job.folder / RECORD).exists()
     return {"run": job.folder.name, "finished": finished, "stages": stages, "tasks": list(job.config.tasks)}
 
@@ -149,13 +158,14 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
 def train_stages(job: Job, precision: str, complaints: list[str]) -> list[Artifact]:
     """The artifacts of all stages in order: reused, continued or trained."""
     artifacts: list[Artifact] = []
-    for name, stage in job.config.stages.items():
+    for name, asked in job.config.stages.items():
+        stage = job.repeated(asked)
         parent = artifacts[-1] if artifacts else None
         teacher = _frozen_network(job, parent, stage.reads) if parent else None
         artifact = ensure_stage(
             name, stage, job.keys[name], parent, teacher, job.images_of(stage), job.stages_folder,
             plugins=job.plugins, seed=job.config.seed, device=job.device, precision=precision,
-            probe=_probe(job, stage),
+            probe=_probe(job, stage, stage.training.epochs // max(1, asked.training.epochs)),
         )  # fmt: skip
         artifacts.append(artifact)
         complaints += job.plugins.observe("lmbench_stage_finished", run=job.config, stage=artifact.entry())
@@ -322,8 +332,8 @@ def _extractor(job: Job, network: torch.nn.Module, layers: tuple[str, ...]) -> E
     return Extractor.of(network, layers, job.config.regression.size, job.config.read.normalise).to(job.device)
 
 
-def _probe(job: Job, stage: StageConfig) -> Callable[[Objective, int], dict[str, float]] | None:
-    """The learning curve's probe of a stage, or None where it is off."""
+def _probe(job: Job, stage: StageConfig, times: int) -> Callable[[Objective, int], dict[str, float]] | None:
+    """The learning curve's probe of a stage, or None where it is off; of images repeated so many ``times`` not more often."""
     settings = job.config.probe
     if settings.every == 0:
         return None
@@ -331,7 +341,7 @@ def _probe(job: Job, stage: StageConfig) -> Callable[[Objective, int], dict[str,
     layers = job.config.read.layers if set(job.config.read.layers) <= set(maps) else maps
 
     def probe(objective: Objective, epoch: int) -> dict[str, float]:
-        if epoch % settings.every and epoch != stage.training.epochs:
+        if epoch % (settings.every * max(1, times)) and epoch != stage.training.epochs:
             return {}
         extractor = _extractor(job, copy.deepcopy(objective.extractor().network), layers)
         figures = probe_network(extractor, job.target, settings, job.config.seed, job.device, "conv4_x", job.plugins)

@@ -170,9 +170,9 @@ def show_record(record: dict[str, Any], runs: Path, known: bool) -> None:
     columns = ["task", "part", "annotations", "metric", "value", "unit", "95 % over images"]
     show_table(columns, rows, "no number: the pictures are beside the record")
     for stage in record["stages"]:
-        click.echo(
-            f"stage {stage['name']}: " + ("reused" if stage["reused"] else f"trained in {stage['seconds']:.0f} s")
-        )
+        took = "reused" if stage["reused"] else f"trained in {stage['seconds']:.0f} s"
+        steps = f" ({stage['steps']} steps)" if "steps" in stage else ""  # records of before do not say
+        click.echo(f"stage {stage['name']}: {took}{steps}")
     click.echo(("measured before, see " if known else "record: ") + str(runs / record["run"] / "record.json"))
 
 
@@ -184,7 +184,6 @@ def show_plan(plan: dict[str, Any]) -> None:
     click.echo(plan["run"])
     words = {"reuse": "reuse the artifact", "continue": "go on from the checkpoint of", "train": "train"}
     for s in plan["stages"]:
-        click.echo(
-            f"  stage {s['stage']}: {words[s['action']]} ({s['objective']}, {s['epochs']} epochs, key {s['key'][:20]})"
-        )
+        amount = f"{s['epochs']} epochs, {s['steps']} steps" + (", the images repeated" if s["repeated"] else "")
+        click.echo(f"  stage {s['stage']}: {words[s['action']]} ({s['objective']}, {amount}, key {s['key'][:20]})")
     click.echo(f"  then judge: {', '.join(plan['tasks'])}")

@@ -48,8 +48,8 @@ def train(
     curve. Raises LmbenchError for a loss that is not finite (the last good checkpoint stays), StaleError for a
     checkpoint of something else.
     """
-    steps_per_epoch = max(1, len(pixels) // config.batch_size)
-    total = steps_per_epoch * config.epochs
+    total = config.steps(len(pixels))
+    steps_per_epoch = total // max(1, config.epochs)
     batch_size = min(config.batch_size, len(pixels))
     fabric = _fabric(device, precision)
     # An objective without trainable parameters is solved in closed form: it looks at every batch, without gradients.

@@ -41,6 +41,7 @@ class Artifact:
     reused: bool
     seconds: float
     curve: Curve
+    steps: int
 
     def entry(self) -> dict[str, Any]:
         """The stage as records state it."""
@@ -52,6 +53,7 @@ class Artifact:
             "reused": self.reused,
             "seconds": round(self.seconds, 1),
             "epochs": self.config.training.epochs,
+            "steps": self.steps,
             "curve": self.curve,
         }
 
@@ -100,7 +102,8 @@ def ensure_stage(
         objective = build_objective(config, plugins, parent, parent_extractor, seed, name)
         steps = Preprocessing(config.training.frame)
         pixels = dataset.pixels("train", steps).first(config.training.images)
-        amount = f"{len(pixels)} images of {dataset.name}, {config.training.epochs} epochs"
+        steps_taken = config.training.steps(len(pixels))
+        amount = f"{len(pixels)} images of {dataset.name}, {config.training.epochs} epochs, {steps_taken} steps"
         progress.say(f"stage {name}: {config.objective} on {config.backbone}, {amount}")
         curve, seconds = train(
             objective,
@@ -123,6 +126,7 @@ def ensure_stage(
             "dataset": dataset.name,
             "fingerprint": dataset.fingerprint,
             "images": len(pixels),
+            "steps": steps_taken,
             "parent": parent.key if parent else None,
             "seed": seed,
             "precision": precision,
@@ -170,7 +174,16 @@ def open_artifact(name: str, config: StageConfig, key: str, place: Path, reused:
     note = read_json(place / NOTE)
     if note.get("key") != key:
         raise LmbenchError(f"{place} does not hold the stage {key[:20]}; move it away and run again.")
-    return Artifact(name, key, place, config, reused, 0.0 if reused else float(note["seconds"]), note["curve"])
+    return Artifact(
+        name,
+        key,
+        place,
+        config,
+        reused,
+        0.0 if reused else float(note["seconds"]),
+        note["curve"],
+        note.get("steps", config.training.steps(note["images"])),
+    )
 
 
 def load_network(artifact: Artifact, plugins: Plugins) -> nn.Module:
