@@ -204,6 +204,7 @@ class RunConfig(Model):
     """One run: method x dataset x seed, with all that its numbers depend on.
 
     ``allow_test_images``: images of the target's test split may be among those of ``pretrain_on``.
+    ``references``: the mean shape and the untrained control are measured as well, to be read beside the result.
     """
 
     method: str
@@ -228,6 +229,7 @@ class RunConfig(Model):
     test_images: int | None = Field(None, ge=2)
     train_images: int | None = Field(None, ge=1)
     encode_batch: int = Field(64, ge=1)
+    references: bool = True
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
     @property

@@ -28,6 +28,7 @@ from lmbench.metrics.pixels import Confusions
 from lmbench.plugins import Plugins
 from lmbench.provenance import code_state, environment
 from lmbench.records import PREDICTIONS, RECORD, SCHEMA, read_record, run_name, write_record
+from lmbench.references import references
 from lmbench.seeds import initialising
 from lmbench.store import explained, locked, write_json
 from lmbench.tasks.base import TaskContext
@@ -149,6 +150,7 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
         record = describe(job, folder, artifacts, evaluated, metrics, precision, time.monotonic() - started)
         complaints += job.plugins.observe("lmbench_run_finished", run=job.config, record=record)
         record["observer_errors"] = complaints
+        record["references"] = references(job, partial(_judged, job, precision))
         _draw(job, folder, artifacts, evaluated, metrics)
         write_record(folder, record)
         shutil.rmtree(folder / "frozen", ignore_errors=True)
@@ -213,6 +215,13 @@ def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predic
     for task in job.config.tasks:
         job.plugins.find("task", task).spec.load()(context)
     return list(done.values())
+
+
+def _judged(job: Job, precision: str, config: RunConfig, folder: Path) -> list[Predictions | Confusions]:
+    """The predictions of another configuration on the job's data."""
+    opened = {config.dataset: job.target} | ({config.pretrain_on: job.source} if job.source else {})
+    other = prepare(config, job.plugins, None, job.runs, str(job.device), opened)
+    return evaluate(other, freeze(other, train_stages(other, precision, [])), folder)
 
 
 def check_judgeable(job: Job) -> None:
