@@ -42,10 +42,12 @@ class TrainingConfig(Model):
     ``frame``: side in pixels of the whole (uncropped) frame the views are cut from. ``images``: use only the first so
     many. ``schedule``, after ``warmup_epochs`` of linear warm-up: ``cosine`` goes to ``final_lr`` times the rate; ``steps``
     multiplies it by ``decay`` at each epoch of ``milestones``; ``exponential`` does so after every epoch. ``clip_norm``:
-    the largest norm of the whole gradient (0: any).
+    the largest norm of the whole gradient (0: any). ``least_steps``: where the epochs amount to fewer optimiser steps, the
+    images are repeated until there are as many.
     """
 
     epochs: int = Field(1, ge=0)
+    least_steps: int = Field(0, ge=0)
     batch_size: int = Field(128, ge=1)
     frame: int = Field(136, ge=8)
     images: int | None = Field(None, ge=1)
@@ -57,6 +59,31 @@ class TrainingConfig(Model):
     decay: float = Field(0.1, gt=0, le=1)
     clip_norm: float = Field(0.0, ge=0)
     checkpoint_minutes: float = Field(2.0, gt=0)
+
+    def steps(self, images: int) -> int:
+        """The optimiser steps of all epochs over a split of so many images."""
+        return self.epochs * self._steps_an_epoch(images)
+
+    def over(self, images: int) -> TrainingConfig:
+        """The training as it is done on a split of so many images: with more epochs where these are too few steps.
+
+        Warm-up, milestones and decay stretch with them; no epochs stay none.
+        """
+        epochs = -(-self.least_steps // self._steps_an_epoch(images))
+        if self.epochs == 0 or epochs <= self.epochs:
+            return self
+        longer = epochs / self.epochs
+        stretched: dict[str, Any] = {
+            "epochs": epochs,
+            "warmup_epochs": self.warmup_epochs * longer,
+            "milestones": tuple(m * longer for m in self.milestones),
+        }
+        if self.schedule == "exponential":
+            stretched["decay"] = self.decay ** (1 / longer)
+        return self.model_copy(update=stretched)
+
+    def _steps_an_epoch(self, images: int) -> int:
+        return max(1, min(images, self.images or images) // self.batch_size)
 
 
 class StageConfig(Model):
@@ -181,6 +208,7 @@ class RunConfig(Model):
     """One run: method x dataset x seed, with all that its numbers depend on.
 
     ``allow_test_images``: images of the target's test split may be among those of ``pretrain_on``.
+    ``references``: the mean shape and the untrained control are measured as well, to be read beside the result.
     """
 
     method: str
@@ -205,6 +233,7 @@ class RunConfig(Model):
     test_images: int | None = Field(None, ge=2)
     train_images: int | None = Field(None, ge=1)
     encode_batch: int = Field(64, ge=1)
+    references: bool = True
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
     @property

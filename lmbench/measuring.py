@@ -39,18 +39,22 @@ class Measured:
 
 def measured(predictions: Predictions | Confusions, plugins: Plugins) -> Iterator[Measured]:
     """The numbers of all metrics of the predictions, the whole before its parts; a part that is never visible has none."""
-    own = predictions.metrics if isinstance(predictions, Predictions) else ()
-    names = own or plugins.find("task", predictions.task).spec.metrics
-    for name in names:
-        spec: MetricSpec = plugins.find("metric", name).spec
-        metric: Metric = spec.load()
-        result = metric(predictions)
+    for spec, result in results(predictions, plugins):
         parts = [(part, members, result.part(members)) for part, members in parts_of(predictions, result).items()]
         seen = [(part, members, found) for part, members, found in parts if found is not None]
         samples = result.resampled([None, *(members for _, members, _ in seen)])
         yield Measured(spec, predictions.subset, result, samples[0])
         for (part, _, found), drawn in zip(seen, samples[1:], strict=True):
             yield Measured(spec, part, found, drawn)
+
+
+def results(predictions: Predictions | Confusions, plugins: Plugins) -> Iterator[tuple[MetricSpec, MetricResult]]:
+    """Each metric that judges the predictions, those of the dataset or else of the task, and what it makes of them."""
+    own = predictions.metrics if isinstance(predictions, Predictions) else ()
+    for name in own or plugins.find("task", predictions.task).spec.metrics:
+        spec: MetricSpec = plugins.find("metric", name).spec
+        metric: Metric = spec.load()
+        yield spec, metric(predictions)
 
 
 def parts_of(predictions: Predictions | Confusions, result: MetricResult) -> Mapping[str, tuple[int, ...]]:

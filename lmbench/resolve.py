@@ -83,6 +83,7 @@ PROTOCOL_OF_PRESET: dict[str, dict[str, Any]] = {
     "smoke": {
         "train_images": 48,
         "test_images": 24,
+        "references": False,
         "regression": {"size": 24},
         "probe": {"images": 24, "annotations": 4, "draws": 2, "steps": 4},
     },

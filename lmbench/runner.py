@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from lmbench.object_scale import object_scales, unequal_scales
 from lmbench.plugins import Plugins
 from lmbench.provenance import code_state, environment
 from lmbench.records import PREDICTIONS, RECORD, SCHEMA, read_record, write_record
+from lmbench.references import references
 from lmbench.report.drawing import draw_run
 from lmbench.seeds import initialising
 from lmbench.store import clear_drafts, explained, locked, write_json
@@ -72,6 +74,11 @@ class Job:
             return self.target
         assert self.source is not None
         return self.source
+
+    def repeated(self, stage: StageConfig) -> StageConfig:
+        """A stage as it is trained on the images there are: with more epochs where they are few (`TrainingConfig.over`)."""
+        training = stage.training.over(len(self.images_of(stage).splits["train"]))
+        return stage.model_copy(update={"training": training})
 
 
 def prepare(
@@ -133,6 +140,8 @@ def preview(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: P
                 "stage": name,
                 "objective": stage.objective,
                 "epochs": stage.training.epochs,
+                "steps": None,
+                "repeated": False,
                 "key": None,
                 "action": "train",
                 "object_scale": None if (scale := scales[name]) is None else scale.entry(),
@@ -151,12 +160,16 @@ def plan(job: Job) -> dict[str, Any]:
     ``beside``: the runs that the same command made before from something else, and why they are others.
     """
     scales = object_scales(job.config, job.plugins)
-    stages = [
-        {"stage": name, "objective": stage.objective, "epochs": stage.training.epochs, "key": job.keys[name],
-         "action": planned(job.stages_folder, job.keys[name]),
-         "object_scale": None if (scale := scales[name]) is None else scale.entry()}
-        for name, stage in job.config.stages.items()
-    ]  # fmt: skip
+    stages = []
+    for name, stage in job.config.stages.items():
+        training, scale = job.repeated(stage).training, scales[name]
+        stages.append(
+            {"stage": name, "objective": stage.objective, "epochs": training.epochs,
+             "steps": training.steps(len(job.images_of(stage).splits["train"])),
+             "repeated": training.epochs != stage.training.epochs, "key": job.keys[name],
+             "action": planned(job.stages_folder, job.keys[name]),
+             "object_scale": scale and scale.entry()}
+        )  # fmt: skip
     finished = (job.folder / RECORD).exists()
     beside = [f"{place.name} was made from {why}" for place, why in _earlier(job)]
     return {
@@ -193,6 +206,7 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
         record = describe(job, folder, artifacts, evaluated, metrics, time.monotonic() - started)
         complaints += job.plugins.observe("lmbench_run_finished", run=job.config, record=record)
         record["observer_errors"] = complaints
+        record["references"] = references(job, partial(_judged, job))
         test = job.target.pixels("test").first(job.config.test_images)
         draw_run(folder, [a.entry() for a in artifacts], evaluated, metrics, test)
         try:
@@ -209,13 +223,16 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
 def train_stages(job: Job, folder: Path, complaints: list[str]) -> list[Artifact]:
     """The artifacts of all stages in order: reused, continued or trained."""
     artifacts: list[Artifact] = []
-    for name, stage in job.config.stages.items():
+    for name, asked in job.config.stages.items():
+        stage = job.repeated(asked)
         parent = artifacts[-1] if artifacts else None
         teacher = _frozen_network(job, parent, stage.reads) if parent else None
         artifact = ensure_stage(
             name, stage, job.keys[name], parent, teacher, job.images_of(stage), job.stages_folder,
             plugins=job.plugins, seed=job.config.seed, device=job.device, precision=job.precision,
-            probe=_probe(job, stage, folder / identity.FROZEN / "probe"),
+            probe=_probe(
+                job, stage, folder / identity.FROZEN / "probe", stage.training.epochs // max(1, asked.training.epochs)
+            ),
         )  # fmt: skip
         artifacts.append(artifact)
         complaints += job.plugins.observe("lmbench_stage_finished", run=job.config, stage=artifact.entry())
@@ -269,6 +286,13 @@ def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predic
     for task in job.config.tasks:
         job.plugins.find("task", task).spec.load()(context)
     return list(done.values())
+
+
+def _judged(job: Job, config: RunConfig, folder: Path) -> list[Predictions | Confusions]:
+    """The predictions of another configuration on the job's data."""
+    opened = {config.dataset: job.target} | ({config.pretrain_on: job.source} if job.source else {})
+    other = prepare(config, job.plugins, None, job.runs, str(job.device), opened)
+    return evaluate(other, freeze(other, train_stages(other, folder, [])), folder)
 
 
 def check_judgeable(job: Job) -> None:
@@ -394,8 +418,10 @@ def _extractor(job: Job, network: torch.nn.Module, layers: tuple[str, ...]) -> E
     return Extractor.of(network, layers, job.config.regression.size, job.config.read.normalise).to(job.device)
 
 
-def _probe(job: Job, stage: StageConfig, scratch: Path) -> Callable[[Objective, int], dict[str, float]] | None:
-    """The learning curve's probe of a stage, or None where it is off."""
+def _probe(
+    job: Job, stage: StageConfig, scratch: Path, times: int
+) -> Callable[[Objective, int], dict[str, float]] | None:
+    """The learning curve's probe of a stage, or None where it is off; of images repeated so many ``times`` not more often."""
     settings = job.config.probe
     if settings.every == 0:
         return None
@@ -403,7 +429,7 @@ def _probe(job: Job, stage: StageConfig, scratch: Path) -> Callable[[Objective, 
     layers = job.config.read.layers if set(job.config.read.layers) <= set(maps) else maps
 
     def probe(objective: Objective, epoch: int) -> dict[str, float]:
-        if epoch % settings.every and epoch != stage.training.epochs:
+        if epoch % (settings.every * max(1, times)) and epoch != stage.training.epochs:
             return {}
         extractor = _extractor(job, copy.deepcopy(objective.extractor().network), layers)
         figures = probe_network(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from tiny_training import CPU, EVERY_STEP, Tiny, config, pixels
 from lmbench import manifests
 from lmbench.config import StageConfig
 from lmbench.errors import DataError, LmbenchError, UsageError
-from lmbench.plugins import load_plugins
+from lmbench.plugins import get_plugins, load_plugins
+from lmbench.resolve import resolve_run
 from lmbench.specs import BackboneSpec, MapSpec, ObjectiveSpec, Preprocessing
 from lmbench.training import stages
+from lmbench.training.loop import schedule
 from lmbench.training.stages import ensure_stage, load_network, open_artifact, planned, stage_key
 
 
@@ -57,9 +60,9 @@ def changed(model):
     """For each field of a configuration, a copy in which it alone has another value."""
     other = {
         "objective": "needy", "backbone": "resnet18", "backbone_settings": {"width": 6}, "settings": {"noise": 0.2},
-        "starts_from_parent": True, "epochs": 7, "batch_size": 7, "frame": 33, "images": 9, "schedule": "constant",
+        "starts_from_parent": True, "epochs": 7, "least_steps": 9, "batch_size": 7, "frame": 33, "images": 9,
         "warmup_epochs": 0.5, "final_lr": 0.1, "name": "adamw", "lr": 0.3, "weight_decay": 0.7, "momentum": 0.2,
-        "betas": (0.5, 0.9), "amsgrad": not getattr(model, "amsgrad", False), "decay_norms": False,
+        "betas": (0.5, 0.9), "amsgrad": not getattr(model, "amsgrad", False), "decay_norms": False, "schedule": "constant",
         "milestones": (1.0,), "decay": 0.3, "clip_norm": 1.5, "reads": ("map",), "data": "target",
     }  # fmt: skip
     for name in type(model).model_fields:
@@ -191,3 +194,63 @@ def test_an_objective_that_learns_from_a_stage_before_it_asks_for_one(tmp_path):
         with pytest.raises(UsageError, match="learns from an earlier stage, and there is none"):
             ensured(tmp_path, wanted)
     assert not [p for p in tmp_path.iterdir() if p.is_dir()]
+
+
+def test_few_images_are_repeated_until_there_are_enough_steps_and_many_are_not():
+    training = config(epochs=2, least_steps=24, batch_size=5, warmup_epochs=0.5, milestones=(1.5,))
+    assert [training.over(n).epochs for n in (3, 5, 22, 59, 60, 200)] == [24, 24, 6, 3, 2, 2]
+    assert [training.over(n).steps(n) for n in (3, 5, 22, 59, 60, 200)] == [24, 24, 24, 33, 24, 80]
+    assert training.over(60) is training and config(epochs=0, least_steps=24).over(3).epochs == 0
+    longer = training.over(22)
+    assert (longer.warmup_epochs, longer.milestones) == (1.5, (4.5,))
+    assert config(epochs=9, images=5, least_steps=10).over(1000).epochs == 10  # the first five alone are used
+
+
+@pytest.mark.parametrize("kind", ["cosine", "steps", "exponential"])
+def test_the_schedule_of_repeated_images_is_the_same_curve_stretched(kind):
+    asked = config(epochs=2, least_steps=20, schedule=kind, decay=0.5, milestones=(1,), warmup_epochs=0.25)
+    longer = asked.over(22)
+    assert longer.epochs == 5
+    for part in (0.05, 0.3, 0.45, 0.7, 0.95):
+        found, wanted = (schedule(c, part * c.epochs) for c in (longer, asked))
+        assert found == pytest.approx(wanted, rel=0.02) or kind == "exponential"
+    if kind == "exponential":
+        assert schedule(longer, 5) == pytest.approx(schedule(asked, 2))
+
+
+def test_a_stage_of_few_images_takes_its_least_steps_and_says_so(tmp_path, capsys):
+    wanted = stage(training=config(epochs=1, least_steps=12))
+    before = Tiny.steps_taken
+    repeated = wanted.model_copy(update={"training": wanted.training.over(22)})
+    entry = ensured(tmp_path, repeated).entry()
+    assert (entry["epochs"], entry["steps"], len(entry["curve"])) == (3, 12, 3)
+    assert Tiny.steps_taken - before == 12
+    assert "22 images of tiny, 3 epochs, 12 steps" in capsys.readouterr().err
+    assert ensured(tmp_path, repeated).entry()["steps"] == 12  # as the artifact says
+
+
+LARGE = {"quick": 2000, "small": 9961}  # images of synthfaces, of celeba_half: what the kept results were pretrained on
+TARGET = {"quick": 2000, "small": 1995}  # of synthfaces, of aflw_split
+
+
+def test_the_least_steps_of_each_method_are_those_of_quick_on_synthfaces():
+    """So that small folders are trained as long as what is known to help, and nothing larger changes."""
+    found, seen = get_plugins(), 0
+    for entry in found.methods:
+        for preset, variant in product(entry.spec.presets, entry.spec.variants):
+            try:
+                run = resolve_run(found, entry.spec.name, "synthfaces", preset=preset, variant=variant.name)
+            except DataError:  # parts of a plugin that is not there
+                continue
+            for s in run.stages.values():
+                training, closed = s.training, found.find("objective", s.objective).spec.closed_form
+                if preset not in LARGE or closed:
+                    assert training.least_steps == 0, (entry.spec.name, preset)
+                    continue
+                images = (LARGE if s.data == "pretrain" else TARGET)[preset]
+                assert training.over(images) is training, (entry.spec.name, preset)
+                if preset == "quick":
+                    assert training.least_steps == training.steps(2000), entry.spec.name
+                assert training.least_steps > 0
+                seen += 1
+    assert seen > 40

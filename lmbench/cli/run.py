@@ -149,7 +149,7 @@ def show_record(record: dict[str, Any], runs: Path, known: bool) -> None:
     pretrained = f", pretrained on {record['pretrain_on']}" if record["pretrain_on"] else ""
     settings = f"(preset {record['preset']}, seed {record['seed']})"
     head = f"{record['method']} / {record['variant']} on {record['dataset']}{pretrained} {settings}"
-    rows = []
+    rows, beside = [], _beside(record)
     for m in record["metrics"]:
         spread = f" ± {m['std']:.2f}" if m["std"] is not None else ""
         n = (
@@ -168,16 +168,29 @@ def show_record(record: dict[str, Any], runs: Path, known: bool) -> None:
                 f"{m['value']:.2f}{spread}",
                 m["unit"],
                 interval,
+                *(
+                    values.get((m["task"], m["metric"], m["subset"], m["n_annotations"]), "")
+                    for values in beside.values()
+                ),
             ]
         )
     click.echo(head)
-    columns = ["task", "part", "annotations", "metric", "value", "unit", "95 % over images"]
+    columns = ["task", "part", "annotations", "metric", "value", "unit", "95 % over images", *beside]
     show_table(columns, rows, "no number: the pictures are beside the record")
     for stage in record["stages"]:
-        click.echo(
-            f"stage {stage['name']}: " + ("reused" if stage["reused"] else f"trained in {stage['seconds']:.0f} s")
-        )
+        took = "reused" if stage["reused"] else f"trained in {stage['seconds']:.0f} s"
+        steps = f" ({stage['steps']} steps)" if "steps" in stage else ""  # records of before do not say
+        click.echo(f"stage {stage['name']}: {took}{steps}")
     click.echo(("measured before, see " if known else "record: ") + str(runs / record["run"] / "record.json"))
+
+
+def _beside(record: dict[str, Any]) -> dict[str, dict[tuple[Any, ...], str]]:
+    """What a run's numbers are to be read beside: the column of each reference, its values by what they measure."""
+    columns: dict[str, dict[tuple[Any, ...], str]] = {}
+    for row in record.get("references", []):  # records of before have none
+        key = (row["task"], row["metric"], row["subset"], row["n_annotations"])
+        columns.setdefault(row["reference"].replace("_", " "), {})[key] = f"{row['value']:.2f}"
+    return columns
 
 
 def show_plan(plan: dict[str, Any]) -> None:
@@ -190,7 +203,9 @@ def show_plan(plan: dict[str, Any]) -> None:
         click.echo(f"  {line}: it would stay as it is, beside this one")
     words = {"reuse": "reuse the artifact", "continue": "go on from the checkpoint of", "train": "train"}
     for s in plan["stages"]:
+        amount = f"{s['epochs']} epochs" + (f", {s['steps']} steps" if s["steps"] is not None else "")
+        amount += ", the images repeated" if s["repeated"] else ""
         scale = f", object x{s['object_scale']['ratio']:.2f}" if s["object_scale"] else ""
         key = f", key {s['key'][:20]}" if s["key"] else ""
-        click.echo(f"  stage {s['stage']}: {words[s['action']]} ({s['objective']}, {s['epochs']} epochs{scale}{key})")
+        click.echo(f"  stage {s['stage']}: {words[s['action']]} ({s['objective']}, {amount}{scale}{key})")
     click.echo(f"  then judge: {', '.join(plan['tasks'])}")

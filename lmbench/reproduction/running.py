@@ -21,7 +21,7 @@ from lmbench.training.loop import resolve_device
 
 Enough = Callable[[Iterable[bool]], bool]
 
-UNRELATED = {"tasks", "probe", "encode_batch"}
+UNRELATED = {"tasks", "probe", "encode_batch", "references"}
 """Settings that say which numbers a run makes, or how fast, and change none of them."""
 
 
@@ -216,6 +216,8 @@ def _comparable(config: Mapping[str, Any], run: PlannedRun) -> dict[str, Any] | 
     unrelated |= set() if any(isinstance(t.n_annotations, int) for t in run.targets.values()) else {"draws"}
     if "regression" in kept:  # older records state what the head's own settings were under each number alone
         kept["regression"]["head_settings"] = run.config.regression.head_settings | kept["regression"]["head_settings"]
+    for stage in kept["stages"].values():  # sets of the papers have the steps of their epochs
+        stage["training"].pop("least_steps")
     for task in FITTED & set(kept):
         kept[task] = {k: v for k, v in kept[task].items() if k not in unrelated}
     return kept

@@ -51,8 +51,8 @@ def train(
     """
     from lmbench.training.fabric import open_fabric
 
-    steps_per_epoch = max(1, len(pixels) // config.batch_size)
-    total = steps_per_epoch * config.epochs
+    total = config.steps(len(pixels))
+    steps_per_epoch = total // max(1, config.epochs)
     batch_size = min(config.batch_size, len(pixels))
     fabric = open_fabric(device, precision)
     # An objective without trainable parameters is solved in closed form: it looks at every batch, without gradients.

@@ -41,6 +41,7 @@ class Artifact:
     reused: bool
     seconds: float
     curve: Curve
+    steps: int
     precision: str = ""
     device: str = ""
 
@@ -62,6 +63,7 @@ class Artifact:
             "reused": self.reused,
             "seconds": round(self.seconds, 1),
             "epochs": self.config.training.epochs,
+            "steps": self.steps,
             "curve": self.curve,
         }
 
@@ -139,7 +141,8 @@ def ensure_stage(
         objective = build_objective(config, plugins, parent, parent_extractor, seed, name)
         with manifests.relying() as relied_on:
             pixels = dataset.pixels("train", Preprocessing(config.training.frame)).first(config.training.images)
-            amount = f"{len(pixels)} images of {dataset.name}, {config.training.epochs} epochs"
+            steps = config.training.steps(len(pixels))
+            amount = f"{len(pixels)} images of {dataset.name}, {config.training.epochs} epochs, {steps} steps"
             progress.say(f"stage {name}: {config.objective} on {config.backbone}, {amount}")
             curve, seconds = train(
                 objective,
@@ -163,6 +166,7 @@ def ensure_stage(
             "dataset": dataset.name,
             "fingerprint": dataset.fingerprint,
             "images": len(pixels),
+            "steps": steps,
             "parent": parent.key if parent else None,
             "seed": seed,
             "precision": precision,
@@ -211,8 +215,18 @@ def open_artifact(name: str, config: StageConfig, key: str, place: Path, reused:
     note = read_json(place / NOTE)
     if note.get("key") != key:
         raise LmbenchError(f"{place} does not hold the stage {key[:20]}; move it away and run again.")
-    seconds = 0.0 if reused else float(note["seconds"])
-    return Artifact(name, key, place, config, reused, seconds, note["curve"], note["precision"], note["device"])
+    return Artifact(
+        name,
+        key,
+        place,
+        config,
+        reused,
+        0.0 if reused else float(note["seconds"]),
+        note["curve"],
+        note.get("steps", config.training.steps(note["images"])),
+        note["precision"],
+        note["device"],
+    )
 
 
 def load_network(artifact: Artifact, plugins: Plugins) -> nn.Module:

@@ -95,8 +95,10 @@ CPU_TRAINING: Mapping[str, Any] = {
 
 def _presets(images: Mapping[str, Mapping[str, int]]) -> dict[str, Mapping[str, Any]]:
     """Presets of a method: preset -> stage -> images (CPU presets), and what the paper's evaluation sets."""
-    quick = _on_views(48, 0.0, images["quick"])
-    small = _on_views(48, CROP, images["small"])
+    # As many steps as `quick` takes on synthfaces, which has all of its images.
+    least = {stage: count // CPU_TRAINING["batch_size"] for stage, count in images["quick"].items()}
+    quick = _on_views(48, 0.0, images["quick"], least=least)
+    small = _on_views(48, CROP, images["small"], least=least)
     return {
         "smoke": _on_views(32, 0.0, dict.fromkeys(images["quick"], 32), {"batch_size": 8}),
         "quick": quick,
@@ -106,16 +108,29 @@ def _presets(images: Mapping[str, Mapping[str, int]]) -> dict[str, Mapping[str, 
 
 
 def _on_views(
-    side: int, crop: float, images: Mapping[str, int], training: Mapping[str, Any] | None = None
+    side: int,
+    crop: float,
+    images: Mapping[str, int],
+    training: Mapping[str, Any] | None = None,
+    least: Mapping[str, int] | None = None,
 ) -> Mapping[str, Any]:
-    """Overrides that train the stages on so many images, and read the network, at views of ``side`` pixels."""
+    """Overrides that train the stages on so many images, and read the network, at views of ``side`` pixels.
+
+    ``least``: of each stage's optimiser steps.
+    """
     frame = round(side / (1 - 2 * crop))
     network = {"resize": side}
     stages = {
         stage: {
             "backbone_settings": network,
             "settings": {"crop": crop},
-            "training": {**CPU_TRAINING, "frame": frame, "images": count, **(training or {})},
+            "training": {
+                **CPU_TRAINING,
+                "least_steps": (least or {}).get(stage, 0),
+                "frame": frame,
+                "images": count,
+                **(training or {}),
+            },
         }
         for stage, count in images.items()
     }

@@ -85,7 +85,9 @@ QUICK_G2: Mapping[str, Any] = {"rotsd": 8.0, "transsd": 0.2}
 # Deviations count in half frames; the view is half the frame, so half of Table 1 moves its pixels as far.
 HALF_G1: Mapping[str, Any] = {"warpsd_all": 0.0005, "warpsd_subset": 0.0005}
 HALF_G2: Mapping[str, Any] = {"warpsd_all": 0.0005, "warpsd_subset": 0.005, "rotsd": 8.0, "transsd": 0.1}
+LEAST_STEPS = (1000, 500)  # of the two stages, as many as `quick` takes on synthfaces
 SMALL_TRAINING: Mapping[str, Any] = {
+    "least_steps": LEAST_STEPS[0],
     "batch_size": 8,
     "optimiser": {"name": "adam", "lr": 4e-3, "weight_decay": 5e-4},
     "schedule": "cosine",
@@ -102,13 +104,13 @@ PRESETS: dict[str, Mapping[str, Any]] = {
         SMALL_NETWORK,
         {**SMALL_LOSS, "crop": 4, "g2": QUICK_G2},
         {**SMALL_TRAINING, "epochs": 2, "batch_size": 4, "frame": 96},
-        {"epochs": 1},
+        {"epochs": 1, "least_steps": LEAST_STEPS[1]},
     ),
     "small": preset(  # the inner half of an aligned CelebA frame is framed as the target's crops are
         SMALL_NETWORK,
         {**SMALL_LOSS, "crop": 48, "g1": HALF_G1, "g2": HALF_G2},
         {**SMALL_TRAINING, "epochs": 2, "frame": 192},
-        {"epochs": 3, "frame": 136, "crop": 20},  # the target's own frame and crop
+        {"epochs": 3, "least_steps": LEAST_STEPS[1], "frame": 136, "crop": 20},  # the target's own frame and crop
     ),
     "paper": preset(
         PAPER_NETWORK, {"crop": 14}, PAPER_TRAINING, {"epochs": 10, "milestones": (8,)}, {"warped_copies": 4}

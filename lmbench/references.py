@@ -1,0 +1,196 @@
+"""What a result is read beside: the mean shape of the same annotations, and the same recipe left untrained."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from lmbench import progress
+from lmbench.config import RunConfig, StageConfig, digest_of
+from lmbench.data.draws import draw_subsets
+from lmbench.data.opening import OpenDataset
+from lmbench.errors import LmbenchError
+from lmbench.heads.linear import MeanShape
+from lmbench.measuring import results
+from lmbench.metrics.base import Predictions
+from lmbench.metrics.pixels import Confusions
+from lmbench.plugins import Plugins
+from lmbench.seeds import generator_for
+from lmbench.store import building, read_json, write_json
+from lmbench.tasks.inputs import NoInputs
+from lmbench.tasks.regression import judged_by
+
+FOLDER, NOTE = "references", "reference.json"
+JUDGED = ("regression", "matching")
+MEAN_SHAPE, UNTRAINED = "mean_shape", "untrained"
+
+
+class Job(Protocol):
+    """What of a run is looked at: its configuration, its data, and where its files go (`lmbench.runner.Job`)."""
+
+    @property
+    def config(self) -> RunConfig: ...
+    @property
+    def plugins(self) -> Plugins: ...
+    @property
+    def target(self) -> OpenDataset: ...
+    @property
+    def source(self) -> OpenDataset | None: ...
+    @property
+    def runs(self) -> Path: ...
+    @property
+    def device(self) -> torch.device: ...
+
+
+Judge = Callable[[RunConfig, Path], list[Predictions | Confusions]]
+"""The predictions of a configuration on the job's own data, its files below a folder."""
+
+
+def references(job: Job, judge: Judge) -> list[dict[str, Any]]:
+    """The numbers to read a run's own beside, one a row, as far as its tasks have any; none where they are turned off.
+
+    They are no metrics of the run: no leaderboard ranks them, and no interval is made of them.
+    """
+    if not job.config.references:
+        return []
+    rows = list(_mean_shapes(job)) if "regression" in job.config.tasks else []
+    control = control_of(job.config, job.plugins)
+    if control is not None:
+        try:
+            rows += _untrained(job, control, judge)
+        except LmbenchError as error:  # the run's own numbers are made: they are not lost for want of these
+            progress.say(f"warning: no untrained control beside the result: {error}")
+    return rows
+
+
+def control_of(config: RunConfig, plugins: Plugins) -> RunConfig | None:
+    """The same recipe untrained, judged with all annotations (else the most) and by matching; None where nothing is trained.
+
+    Stages that are solved in closed form are solved all the same, as by ``--untrained``.
+    """
+    tasks = tuple(t for t in config.tasks if t in JUDGED)
+    stages = {name: _left_untrained(stage, plugins) for name, stage in config.stages.items()}
+    if not tasks or stages == config.stages:
+        return None
+    numbers = config.regression.annotations
+    most = "all" if "all" in numbers else max(n for n in numbers if n != "all")
+    changes = {
+        "untrained": True,
+        "references": False,
+        "stages": stages,
+        "tasks": tasks,
+        "regression": config.regression.model_copy(update={"annotations": (most,), "layers_alone": ()}),
+        "probe": config.probe.model_copy(update={"every": 0}),
+    }
+    return config.model_copy(update=changes)
+
+
+def _left_untrained(stage: StageConfig, plugins: Plugins) -> StageConfig:
+    if plugins.find("objective", stage.objective).spec.closed_form:
+        return stage
+    return stage.model_copy(update={"training": stage.training.model_copy(update={"epochs": 0})})
+
+
+def _mean_shapes(job: Job) -> Iterator[dict[str, Any]]:
+    """The error of the mean of the annotated landmarks, by the same draws; nothing for a run that is judged by just that."""
+    config, spec = job.config, job.target.spec
+    if job.plugins.find("head", config.regression.head).spec.inputs == "nothing":
+        return
+    train = job.target.pixels("train").first(config.train_images)
+    test = job.target.pixels("test").first(config.test_images)
+    landmarks, visible = torch.from_numpy(np.array(train.landmarks)), torch.from_numpy(np.array(train.visible))
+    inputs = NoInputs(len(test), test.size, torch.device("cpu"))
+    subsets = draw_subsets(len(train), config.regression.annotations, config.regression.draws, config.seed)
+    for n in config.regression.annotations:
+        own = [s for s in subsets if s.n == n]
+        fitted = MeanShape().fit(inputs, landmarks, visible, own, generator_for(config.seed, "mean shape"))
+        predictions = judged_by(spec, test, fitted.predict(inputs).numpy(), config.regression.score)
+        yield from _rows(MEAN_SHAPE, predictions, job.plugins, n)
+
+
+def _untrained(job: Job, control: RunConfig, judge: Judge) -> list[dict[str, Any]]:
+    """The control's rows: made once, and shared by all runs that it is the control of."""
+    key = _key(job, control)
+    place = job.runs / FOLDER / key[:20]
+    kept = _kept(place, key)
+    if kept is not None:
+        return kept
+    with building(place) as draft:
+        if draft is not None:
+            progress.say("beside the result: the same recipe untrained")
+            started = time.monotonic()
+            judged = judge(control, draft)
+            rows = [row for p in judged if p.task != "regression" or p.subset is None for row in _rows_of(p, job)]
+            for scratch in ("frozen", "heads"):
+                shutil.rmtree(draft / scratch, ignore_errors=True)
+            note = {"key": key, "rows": rows, "rows_sha256": digest_of(rows), "config": control.model_dump(mode="json")}
+            write_json(draft / NOTE, {**note, "seconds": round(time.monotonic() - started, 1)})
+    return _kept(place, key) or []
+
+
+def _rows_of(predictions: Predictions | Confusions, job: Job) -> list[dict[str, Any]]:
+    return list(_rows(UNTRAINED, predictions, job.plugins, predictions.n_annotations))
+
+
+def _rows(
+    name: str, predictions: Predictions | Confusions, plugins: Plugins, n: int | str | None
+) -> Iterator[dict[str, Any]]:
+    for metric, result in results(predictions, plugins):
+        draws = len(result.aggregate)
+        yield {
+            "reference": name,
+            "task": predictions.task,
+            "metric": metric.name,
+            "subset": predictions.subset,
+            "n_annotations": n,
+            "value": float(result.aggregate.mean()),
+            "std": float(result.aggregate.std(ddof=1)) if draws > 1 else None,
+            "draws": draws if n not in (None, "all") else None,
+            "unit": metric.unit,
+            "higher_is_better": metric.higher_is_better,
+        }
+
+
+def _key(job: Job, control: RunConfig) -> str:
+    """The address of a control: all that its numbers depend on, and nothing of how the trained run was trained."""
+    stages, solved = [], False
+    for stage in control.stages.values():
+        closed = stage.training.epochs > 0
+        solved |= closed
+        stages.append(stage.model_dump(mode="json", exclude=None if closed else {"training"}))
+    named = [("backbone", control.read.backbone), *(("task", t) for t in control.tasks)]
+    named += [("head", control.regression.head)] if "regression" in control.tasks else []
+    named += [(kind, getattr(s, kind)) for s in control.stages.values() for kind in ("objective", "backbone")]
+    parts = {"read", "regression", "matching", "tasks", "seed", "train_images", "test_images"}
+    return digest_of(
+        [
+            stages,
+            control.model_dump(mode="json", include=parts),
+            [job.plugins.find(kind, name).identity() for kind, name in named],
+            job.target.fingerprint,
+            job.source.fingerprint if solved and job.source else None,
+            job.device.type,
+            control.precision if solved else None,
+        ]
+    )
+
+
+def _kept(place: Path, key: str) -> list[dict[str, Any]] | None:
+    """The rows of a control that is there and whole; a damaged one is put away, to be made again."""
+    if not place.is_dir():
+        return None
+    try:
+        note: Mapping[str, Any] = read_json(place / NOTE)
+        if note["key"] == key and digest_of(note["rows"]) == note["rows_sha256"]:
+            return list(note["rows"])
+    except (OSError, LmbenchError, KeyError, TypeError):
+        pass
+    progress.say(f"{place} is damaged; it is made again")
+    shutil.rmtree(place, ignore_errors=True)
+    return None

@@ -1,0 +1,159 @@
+"""Small folders: enough steps, and what a number is read beside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from folder_trees import csv_tree
+from small_runs import recorded, run_here
+
+from lmbench import references
+from lmbench.errors import LmbenchError
+from lmbench.leaderboard import measured_rows
+from lmbench.plugins import get_plugins
+from lmbench.resolve import resolve_run
+
+
+def arguments(root: Path, *options: str, method: str = "imm", runs: str = "runs") -> list[str]:
+    """A run on ten images, with what stands beside it (which preset smoke leaves out)."""
+    fixed = ["run", "--method", method, "--preset", "smoke", "--dataset", f"folder:{root / 'data'}", "--device", "cpu"]
+    fixed += ["--runs", str(root / runs), "--annotations", "2,all", "--draws", "3", "--set", "references=true"]
+    return [*fixed, "--precision", "fp32", "--set", "matching.pairs=4", *options]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("small")
+    csv_tree(place / "data")
+    return place
+
+
+@pytest.fixture(scope="module")
+def record(root: Path) -> dict:
+    return recorded(arguments(root, "--variant", "k10"))
+
+
+def controls(root: Path) -> dict[int, Path]:
+    """The kept controls by their seed."""
+    notes = (root / "runs" / "references").glob("*/reference.json")
+    return {json.loads(n.read_text())["config"]["seed"]: n.parent for n in notes}
+
+
+def values(rows: list[dict], **where) -> dict:
+    """(task, subset, n) -> (value, std) of the metric that comes first in each."""
+    found: dict = {}
+    for row in rows:
+        if all(row[k] == v for k, v in where.items()):
+            found.setdefault((row["task"], row["subset"], row["n_annotations"]), (row["value"], row["std"]))
+    return found
+
+
+# --- enough steps ---------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_and_a_record_tell_the_steps_that_few_images_are_given(root: Path, capsys) -> None:
+    options = ("--variant", "k10", "--set", "stages.imm.training.least_steps=7", "--tasks", "matching")
+    options += ("--set", "references=false")
+    code, out, _ = run_here(capsys, *arguments(root, *options, "--dry-run"))
+    assert code == 0 and "imm, 7 epochs, 7 steps, the images repeated" in out  # eight images, one batch of eight
+    made = recorded(arguments(root, *options))
+    (stage,) = made["stages"]
+    assert (stage["epochs"], stage["steps"], len(stage["curve"])) == (7, 7, 7)
+    assert made["config"]["stages"]["imm"]["training"]["epochs"] == 2  # as it was asked for
+    assert "(7 steps)" in run_here(capsys, *arguments(root, *options))[1]
+
+
+def test_without_a_least_the_epochs_are_those_asked_for(record: dict) -> None:
+    assert [(s["epochs"], s["steps"]) for s in record["stages"]] == [(2, 2)]
+
+
+# --- what a number is read beside -----------------------------------------------------------------------------------
+
+
+def test_the_mean_shape_beside_a_result_is_that_method_judged_by_itself(root: Path, record: dict) -> None:
+    alone = recorded(arguments(root, "--tasks", "regression", method="mean_shape"))
+    beside = values(record["references"], reference="mean_shape")
+    assert set(beside) == {("regression", None, 2), ("regression", None, "all")}
+    assert beside == {k: v for k, v in values(alone["metrics"]).items() if k in beside}
+    assert alone["references"] == []
+
+
+def test_the_control_beside_a_result_is_the_method_untrained_by_itself(root: Path, record: dict) -> None:
+    alone = recorded(arguments(root, "--variant", "k10", "--untrained"))
+    beside = values(record["references"], reference="untrained")
+    assert set(beside) == {("regression", None, "all"), ("matching", "same", None), ("matching", "different", None)}
+    untrained, trained = values(alone["metrics"]), values(record["metrics"])
+    assert beside == {k: untrained[k] for k in beside} != {k: trained[k] for k in beside}
+    assert {row["reference"] for row in alone["references"]} == {"mean_shape"}  # it is its own control
+
+
+def test_what_stands_beside_changes_no_number_and_is_no_row_of_a_leaderboard(root: Path, record: dict) -> None:
+    without = recorded(arguments(root, "--variant", "k10", "--set", "references=false", runs="others"))
+    assert without["references"] == [] and not (root / "others" / "references").exists()
+    assert without["metrics"] == record["metrics"]
+    assert len(measured_rows(record)) == len(record["metrics"])
+
+
+def test_a_control_is_made_once_for_all_runs_that_share_it(root: Path, record: dict) -> None:
+    place = controls(root)[0]
+    before = {f: f.stat().st_mtime_ns for f in place.rglob("*")}
+    longer = recorded(arguments(root, "--variant", "k10", "--set", "stages.imm.training.epochs=3"))
+    assert values(longer["references"]) == values(record["references"])
+    assert values(longer["metrics"]) != values(record["metrics"])
+    assert before == {f: f.stat().st_mtime_ns for f in place.rglob("*")}
+    recorded(arguments(root, "--variant", "k10", "--seed", "1", "--tasks", "matching"))
+    assert set(controls(root)) == {0, 1}
+
+
+def test_a_damaged_control_is_said_and_made_again(root: Path, record: dict, capsys) -> None:
+    place = controls(root)[0]
+    note = json.loads((place / "reference.json").read_text())
+    note["rows"][0]["value"] += 1
+    (place / "reference.json").write_text(json.dumps(note))
+    code, out, err = run_here(
+        capsys, *arguments(root, "--variant", "k10", "--set", "stages.imm.training.epochs=1", "--json")
+    )
+    assert code == 0 and f"{place} is damaged; it is made again" in err
+    assert values(json.loads(out)["references"]) == values(record["references"])
+
+
+def test_the_table_shows_them_beside_the_value(root: Path, record: dict, capsys) -> None:
+    code, out, _ = run_here(capsys, *arguments(root, "--variant", "k10"))
+    assert code == 0
+    header, row = (next(line for line in out.splitlines() if w in line) for w in ("MEAN SHAPE", " all "))
+    assert header.index("MEAN SHAPE") < header.index("UNTRAINED")
+    shape = values(record["references"], reference="mean_shape")["regression", None, "all"][0]
+    assert f"{shape:.2f}" in row
+
+
+def test_a_control_that_fails_costs_no_result(root: Path, capsys, monkeypatch) -> None:
+    def fails(*_) -> None:
+        raise LmbenchError("the control cannot be judged")
+
+    monkeypatch.setattr(references, "_untrained", fails)
+    options = ("--variant", "k10", "--seed", "5", "--tasks", "regression", "--json")
+    code, out, err = run_here(capsys, *arguments(root, *options))
+    assert code == 0 and "no untrained control beside the result: the control cannot be judged" in err
+    assert {r["reference"] for r in json.loads(out)["references"]} == {"mean_shape"}
+
+
+@pytest.mark.parametrize(
+    ("method", "variant"),
+    [("random", ""), ("pixels", ""), ("position", ""), ("mean_shape", ""), ("supervised", ""), ("imm", "k10")],
+)
+def test_only_what_is_trained_has_a_control(method: str, variant: str) -> None:
+    found = get_plugins()
+    config = resolve_run(found, method, "synthfaces", preset="quick", variant=variant)
+    control = references.control_of(config, found)
+    if method != "imm":
+        assert control is None
+        return
+    assert control is not None and control.untrained and control.regression.annotations == ("all",)
+    few = config.regression.model_copy(update={"annotations": (5, 10)})
+    control = references.control_of(config.model_copy(update={"regression": few}), found)
+    assert control is not None and control.regression.annotations == (10,)
+    assert references.control_of(config.model_copy(update={"tasks": ("equivariance",)}), found) is None
+    untrained = resolve_run(found, method, "synthfaces", preset="quick", variant=variant, untrained=True)
+    assert references.control_of(untrained, found) is None
