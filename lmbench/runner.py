@@ -351,6 +351,7 @@ def describe(
             "framing": asdict(job.target.spec.framing) if job.target.spec.framing else None,
             "landmarks": list(job.target.spec.landmark_names),
             "pixels_sha256": {s: job.target.pixels(s).pixels_sha256 for s in ("train", "test")},
+            "reading": {s: said for s in ("train", "test") if (said := job.target.pixels(s).reading)},
             "pretraining_fingerprint": job.source.fingerprint if job.source else None,
             **(
                 {"test_images_pretrained_on": {"images": len(job.leaked), "first": job.leaked[0]}} if job.leaked else {}
@@ -358,6 +359,7 @@ def describe(
             "object_scale": {n: s and s.entry() for n, s in object_scales(config, job.plugins).items()},
             "notes": list(job.target.spec.notes),
             "remarks": {s: d.info.description for s, d in job.target.splits.items() if d.info.description},
+            "pretraining_remarks": job.source.splits["train"].info.description if job.source else "",
         },
         "predictions": sorted(f"{PREDICTIONS}/{p.name}.parquet" for p in evaluated),
         "code": code_state(),
