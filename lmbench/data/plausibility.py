@@ -165,7 +165,7 @@ def _boxes(labels: Labels) -> Iterator[Finding]:
         return
     ends = np.stack([width - left, height - top], 1)  # what is left where width and height are right and bottom
     too_large = there & (np.stack([left + width, top + height], 1) > labels.sizes * 1.02 + 1).any(1)
-    corners = (ends > 0).all(1) & (np.stack([width, height], 1) <= labels.sizes + 1).all(1)
+    corners = np.asarray((ends > 0).all(1) & (np.stack([width, height], 1) <= labels.sizes + 1).all(1))
     squares = np.array_equal(width[there], height[there])  # frames, cut by lmbench, may leave the image
     if 2 * too_large.sum() > there.sum() and corners[there].all() and not squares:
         at, first = labels.first(too_large)
