@@ -24,7 +24,7 @@ CROPPED = {**PLAIN, "size": 40, "window": 0.7, "scale": (0.4, 1.0)}
 CHEAP = {"batch_norm": "frozen"}
 OBJECTIVES = {
     "byol": {"view1": CROPPED, "view2": {**CROPPED, "size": 48, "window": 1.0}},
-    "correspondence_distillation": {"view": CROPPED},
+    "correspondence_distillation": {"view": CROPPED, "view2": {"blur_p": 0.0, "solarise_p": 0.0}},
     "moco": {"view": {**CROPPED, "centre": 24, "flip_p": 0.5}},
     "cl_projection": {"view": {**CROPPED, "scale": (1.0, 1.0)}},
     "nmf": {"view": {**CROPPED, "scale": (0.08, 1.0)}},

@@ -16,6 +16,7 @@ from small_face_trees import celeba_full_tree, w300_tree
 from small_runs import command, recorded, run_here
 from small_trees import write_image
 
+from lmbench import manifests
 from lmbench.data.boxes import frames_of, made_of
 from lmbench.data.opening import open_dataset
 from lmbench.data.schema import column
@@ -35,7 +36,7 @@ def measured(runs: Path, dataset: str, *options: str) -> Path:
 
 def stored(run: Path, root: Path | None = None) -> dict[str, np.ndarray]:
     """The predictions that a run kept of its test images by id, in pixels of the source images; by the convention's words:
-    p' = (p - origin of the box) * resize / side - crop."""
+    p' = (p + half - origin of the box) * resize / side - half - crop, half a pixel where centres are kept."""
     record = json.loads((run / "record.json").read_text())
     dataset = open_dataset(record["dataset"], root)
     steps, test = dataset.spec.preprocessing, dataset.splits["test"]
@@ -49,8 +50,8 @@ def stored(run: Path, root: Path | None = None) -> dict[str, np.ndarray]:
         if width == 0:
             with Image.open(images[i]) as image:
                 width, height = image.size
-        scale = np.array([width, height]) / steps.resize
-        found[i] = (points + steps.crop) * scale + [left, top]
+        scale, half = np.array([width, height]) / steps.resize, 0.5 * (steps.centres == "kept")
+        found[i] = (points + half + steps.crop) * scale - half + [left, top]
     assert len(found) > 1
     return found
 
@@ -294,6 +295,7 @@ def changed(run: Path, place: Path, **data) -> Path:
     shutil.copytree(run, place / "copy")
     record = json.loads((run / "record.json").read_text())
     record["data"] |= data
+    del record["sha256"]  # as of an earlier version: such records are taken as they are
     (place / "copy" / "record.json").write_text(json.dumps(record))
     return place / "copy"
 
@@ -343,6 +345,7 @@ def test_damaged_and_foreign_heads_are_named(capsys, tmp_path: Path, boxed) -> N
         ({"offset": state["offset"] * torch.nan}, "no numbers"),
     ):
         safetensors.torch.save_file(state | change, head)
+        manifests.seal(head.parent)
         assert message in refused(capsys, str(run), *image)
     head.write_bytes(head.read_bytes()[:100])
     assert "is damaged" in refused(capsys, str(run), *image)
@@ -366,7 +369,7 @@ def test_a_trained_run_gives_its_predictions_and_says_what_of_it_is_gone(capsys,
         np.testing.assert_allclose(list(row["landmarks"].values()), points, atol=1e-3)
     weights = place / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8])
-    assert "is truncated or holds another network" in refused(capsys, str(run), str(files[0]))
+    assert "is damaged: weights.safetensors has" in refused(capsys, str(run), str(files[0]))
     shutil.rmtree(place)
     assert f"{place} is gone" in refused(capsys, str(run), str(files[0]))
 
