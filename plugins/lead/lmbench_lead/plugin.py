@@ -112,7 +112,7 @@ LEAD = MethodSpec(
             "MoCo as CL trains it (views, 4 ShuffleBN groups, 800 epochs); the projection's own defaults with LEAD's training"
         ),
         "BYOL + NMF: samples and solver": "those of the objective nmf",
-        "presets quick and small": "no flips, tight views, alike, AdamW, frozen BatchNorm in stage 1, teacher temperature 0.02",
+        "presets quick and small": "no flips, tight views, both alike, AdamW, BatchNorm frozen in stage 1, teacher at 0.02",
     },
 )
 
