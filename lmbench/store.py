@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import glob
 import json
 import os
@@ -19,11 +20,6 @@ import filelock
 
 from lmbench import manifests, progress
 from lmbench.errors import LmbenchError
-
-try:
-    import fcntl
-except ImportError:  # Windows: what a killed process left of a single file stays there
-    fcntl = None  # type: ignore[assignment]
 
 DRAFT = re.compile(r"\.(?P<of>.+)\.[a-z0-9_]{8}(?P<suffix>\.[^.]*)?")  # as tempfile names it
 
@@ -201,7 +197,7 @@ def _clear_draft(left: Path) -> None:
         with free(left.with_name(named["of"])) as abandoned:
             if abandoned:
                 shutil.rmtree(left, ignore_errors=True)
-    elif fcntl is not None:
+    else:
         with contextlib.suppress(OSError), left.open("rb") as file:
             if _lock(file.fileno(), wait=False):
                 left.unlink()
@@ -209,8 +205,6 @@ def _clear_draft(left: Path) -> None:
 
 def _lock(handle: int, wait: bool) -> bool:
     """Whether an open file is locked by us now; some network file systems know no locks."""
-    if fcntl is None:
-        return False
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:

@@ -24,10 +24,12 @@ from kept_runs import (
 )  # fmt: skip
 
 from lmbench import runner
+from lmbench.comparison import open_run
 from lmbench.data.frozen import freeze_maps
 from lmbench.data.pixels import PixelStore
 from lmbench.features import Extractor
 from lmbench.records import read_record
+from lmbench.registry import Entry
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +105,31 @@ def test_a_precision_that_is_chosen_by_itself_is_the_same_run_as_when_it_is_name
     names = {ran(command(data, tmp_path, "--dry-run", precision=p))[0]["run"] for p in ("auto", "fp32")}
     assert len(names) == 1
     assert ran(command(data, tmp_path, "--dry-run", precision="bf16"))[0]["run"] not in names
+
+
+def test_another_version_of_a_part_is_another_run_and_is_named(tmp_path, data, monkeypatch):
+    first, _ = ran(command(data, tmp_path / "runs", "--tasks", "matching"))
+    identity = Entry.identity
+    newer = {"version": "99"}
+    monkeypatch.setattr(Entry, "identity", lambda e: identity(e) | (newer if e.spec.name == "matching_error" else {}))
+    plan, _ = ran(command(data, tmp_path / "runs", "--tasks", "matching", "--dry-run"))
+    version = next(c["version"] for c in first["components"] if c["name"] == "matching_error")
+    (line,) = plan["beside"]
+    assert f"other versions of its parts (metric matching_error: lmbench {version} then, lmbench 99 now)" in line
+    assert [s["action"] for s in plan["stages"]] == ["reuse"]  # what measures does not train
+
+
+def test_a_run_of_an_earlier_version_is_named_and_left_alone(tmp_path, data):
+    first, _ = ran(command(data, tmp_path / "runs", "--tasks", "matching"))
+    old = tmp_path / "runs" / first["run"].replace(first["run"][-8:], first["config_sha256"][:8])
+    (tmp_path / "runs" / first["run"]).rename(old)
+    (old / "identity.json").unlink()
+    earlier = {k: v for k, v in first.items() if k not in ("identity", "sha256")}
+    (old / "record.json").write_text(json.dumps(earlier))
+    before = tree(old)
+    plan, _ = ran(command(data, tmp_path / "runs", "--tasks", "matching", "--dry-run"))
+    assert plan["run"] == first["run"] and plan["beside"][0].startswith(f"{old.name} was made from")
+    assert tree(old) == before and open_run(old).record["metrics"] == first["metrics"]
 
 
 def test_the_grid_and_normalisation_by_which_a_teacher_is_read_decide_the_stages_that_learn_from_it(tmp_path, data):

@@ -86,8 +86,9 @@ def stage_key(
     what = config.model_dump(mode="json")
     what["training"].pop("checkpoint_minutes")  # how often we save changes no number
     entries = [plugins.find(kind, getattr(config, kind)) for kind in ("objective", "backbone")]
-    components = [[entry.identity(), dict(entry.spec.settings)] for entry in entries]
-    files = files_named(config.settings) | files_named(config.backbone_settings)
+    defaults = [{name: repr(value) for name, value in entry.spec.settings.items()} for entry in entries]
+    components = [[entry.identity(), default] for entry, default in zip(entries, defaults, strict=True)]
+    files = [files_named(config.settings), files_named(config.backbone_settings)]
     data = [dataset_fingerprint, asdict(steps)]
     return digest_of([what, components, files, data, parent, seed, precision, device_class])
 
