@@ -18,7 +18,7 @@ from lmbench.data.masks import decode_mask
 from lmbench.data.opening import load_splits, open_prepared
 from lmbench.data.pixels import decode
 from lmbench.data.places import default_data_root, prepared_folder
-from lmbench.data.plausibility import Labels, implausible
+from lmbench.data.plausibility import OF_SINGLE_SAMPLES, Labels, implausible
 from lmbench.data.preparing import fingerprint, image_bytes
 from lmbench.data.schema import Incomplete, column
 from lmbench.errors import DataError
@@ -202,7 +202,11 @@ def _landmarks(splits: Mapping[str, datasets.Dataset], images: Mapping[str, Spli
 
 
 def _plausible(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset], images: Mapping[str, SplitImages]) -> Check:
-    """Whether landmarks and boxes can be meant as they stand; what the dataset says is meant is told."""
+    """Whether landmarks and boxes can be meant as they stand; what the dataset says is meant is told.
+
+    So are single samples of a published dataset: nobody can mend them.
+    """
+    meant = spec.accepted if spec.describe else (*spec.accepted, *OF_SINGLE_SAMPLES)
     found = {
         split: implausible(
             Labels(
@@ -210,17 +214,15 @@ def _plausible(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset], images
                 column(d, "landmarks").astype(np.float64),
                 column(d, "visible").astype(bool),
                 images[split].sizes,
-                column(d, "box").astype(np.float64),
+                None if spec.describe else column(d, "box").astype(np.float64),  # frames of boxes that were judged
             )
         )
         for split, d in splits.items()
     }
     said = [
-        f"{split}: {'accepted, ' if f.word in spec.accepted else ''}{f.said}"
-        for split, all_of in found.items()
-        for f in all_of
+        f"{split}: {'accepted, ' if f.word in meant else ''}{f.said}" for split, all_of in found.items() for f in all_of
     ]
-    ok = all(f.word in spec.accepted for all_of in found.values() for f in all_of)
+    ok = all(f.word in meant for all_of in found.values() for f in all_of)
     return Check("plausible", ok, " ".join(said) or "landmarks lie where landmarks can lie")
 
 
@@ -284,6 +286,9 @@ def _twice(images: Mapping[str, SplitImages], accepted: bool) -> Check:
     within, across = copies({split: found.digests for split, found in images.items()})
     repeated = ", ".join(f"{number} in {split}" for split, number in within.items() if number)
     said = f"repeated within a split: {repeated or 'none'}"
+    further = {split: len(found.sizes) - len(found.digests) - len(found.problems) for split, found in images.items()}
+    if any(further.values()):
+        said += f"; further entries of an image: {', '.join(f'{n} in {split}' for split, n in further.items() if n)}"
     if len(images) > 1:
         said += f"; in two splits: {_all(across)}"
     return Check("images twice", accepted or not across, said)

@@ -86,7 +86,7 @@ def _words(text: str) -> tuple[str, ...]:
     words = _names(text)
     for word in words:
         if word not in ACCEPTED:
-            raise ValueError(f"{word!r} is none of {', '.join(ACCEPTED)}{did_you_mean(word, ACCEPTED).rstrip('?')}")
+            raise ValueError(f"{word!r} is none of {', '.join(ACCEPTED)}")
     return words
 
 
