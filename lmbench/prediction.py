@@ -12,7 +12,8 @@ from PIL import Image
 
 from lmbench.backbones import build_backbone
 from lmbench.config import RunConfig, validate
-from lmbench.data.pixels import decode, preprocess_image
+from lmbench.data.images import read_image
+from lmbench.data.pixels import preprocess_image, restore_points
 from lmbench.errors import DataError, UsageError
 from lmbench.features import Extractor
 from lmbench.heads.base import TensorInputs
@@ -72,14 +73,15 @@ def load_run(folder: Path, device: str = "auto") -> Predictor:
 
 def predict_image(predictor: Predictor, path: Path) -> Prediction:
     """The landmarks of one image file, read through its central square. Raises DataError where it is no image."""
-    image = decode({"image": {"path": str(path), "bytes": None}, "source_id": path.name}, "predict").convert("RGB")
+    image, _ = read_image(path, str(path), "predict")
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     steps = predictor.steps
-    pixels, _ = preprocess_image(image, np.array([left, top, side, side], np.float32), steps)
+    box = np.array([left, top, side, side], np.float32)
+    pixels, sides = preprocess_image(image, box, steps)
     batch = torch.from_numpy(pixels.copy()).to(predictor.device).permute(2, 0, 1)[None].float() / 255
     found = predictor.head.predict(TensorInputs(steps.size, predictor.extractor.maps(batch)))[0, 0].numpy()
-    return Prediction(path, image, (found + steps.crop) * (side / steps.resize) + np.array([left, top]))
+    return Prediction(path, image, restore_points(found[None], box[None], np.array([sides]), steps)[0])
 
 
 def _annotations(path: Path) -> float:

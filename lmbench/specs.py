@@ -93,18 +93,26 @@ class HeadSpec(Spec):
 class Preprocessing:
     """From a sample's box to the network's image: resize it to a square of ``resize``, cut ``crop`` pixels off each side.
 
-    Convention: landmarks move as in the reference code, ``p' = (p - origin of the box) * resize / side - crop`` (the
-    corner of a pixel is not distinguished from its centre); resizing is Pillow's antialiased bilinear. Where a box reaches
-    beyond the source image, pixels have the grey level ``fill`` (0 black, 255 white).
+    Convention, with ``s = resize / side``: ``centres="papers"`` moves landmarks as the reference code does,
+    ``p' = (p - origin of the box) * s - crop``, which does not tell the corner of a pixel from its centre, so that a landmark
+    comes to lie ``(s - 1) / 2`` pixels left of and above its pixel. ``centres="kept"`` keeps it there:
+    ``p' = (p + 0.5 - origin) * s - 0.5 - crop``. Resizing is Pillow's antialiased bilinear. Where a box reaches beyond the
+    source image, pixels have the grey level ``fill`` (0 black, 255 white).
     """
 
     resize: int
     crop: int = 0
     fill: int = 0
+    centres: Literal["papers", "kept"] = "papers"
 
     @property
     def size(self) -> int:
         return self.resize - 2 * self.crop
+
+    @property
+    def half(self) -> float:
+        """What is added to a landmark before it is scaled, and taken off after it."""
+        return 0.5 if self.centres == "kept" else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

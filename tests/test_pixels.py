@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -19,7 +20,7 @@ from PIL import Image
 from small_trees import write_image
 
 from lmbench.data import mapped, pixels
-from lmbench.data.pixels import PixelStore, open_pixels, preprocess_image, transform_points
+from lmbench.data.pixels import PixelStore, open_pixels, preprocess_image, restore_points, transform_points
 from lmbench.data.schema import landmark_dataset
 from lmbench.errors import DataError, LmbenchError
 from lmbench.specs import Preprocessing
@@ -86,17 +87,40 @@ def test_landmarks_move_with_the_pixels_exactly(store: PixelStore, dataset: data
 @settings(deadline=None, max_examples=30)
 @given(x=st.integers(3, 20), y=st.integers(3, 20), factor=st.integers(1, 3), crop=st.integers(0, 2))
 def test_a_bright_dot_stays_under_its_landmark(x: int, y: int, factor: int, crop: int) -> None:
-    """Up to half a source pixel: the reference convention does not tell a pixel's corner from its centre."""
+    """The papers' rule: up to half a source pixel beside it, growing with the enlargement. Users' crops: on it."""
     side = 24
     image = np.zeros((side, side, 3), np.uint8)
     image[y, x] = 255
-    steps = Preprocessing(resize=side * factor, crop=crop)
-    out, sides = pixels.preprocess_image(Image.fromarray(image), np.zeros(4), steps)
-    point = transform_points(np.array([[[x, y]]], float), np.zeros((1, 4)), np.array([sides]), steps)[0, 0]
-    weights = out[..., 0].astype(float)
-    rows, columns = np.indices(weights.shape)
-    centre = [(columns * weights).sum() / weights.sum(), (rows * weights).sum() / weights.sum()]
-    assert np.abs(np.array(centre) - point).max() <= (factor - 1) / 2 + 0.05
+    papers = Preprocessing(resize=side * factor, crop=crop)
+    for steps, beside in ((papers, (factor - 1) / 2), (replace(papers, centres="kept"), 0.0)):
+        out, sides = pixels.preprocess_image(Image.fromarray(image), np.zeros(4), steps)
+        point = transform_points(np.array([[[x, y]]], float), np.zeros((1, 4)), np.array([sides]), steps)[0, 0]
+        weights = out[..., 0].astype(float)
+        rows, columns = np.indices(weights.shape)
+        centre = [(columns * weights).sum() / weights.sum(), (rows * weights).sum() / weights.sum()]
+        np.testing.assert_allclose(np.array(centre) - point, beside, atol=0.05)
+
+
+NUMBERS = st.floats(-500, 500)
+SIDES = st.floats(1, 500)
+
+
+@settings(deadline=None)
+@given(
+    point=st.tuples(NUMBERS, NUMBERS),
+    box=st.tuples(NUMBERS, NUMBERS, SIDES, SIDES),
+    steps=st.builds(
+        Preprocessing, st.integers(40, 300), st.integers(0, 19), centres=st.sampled_from(["papers", "kept"])
+    ),
+)
+def test_landmarks_go_to_the_crop_and_back(
+    point: tuple[float, float], box: tuple[float, float, float, float], steps: Preprocessing
+) -> None:
+    boxes = np.array([box])
+    there = transform_points(np.array([[point]]), boxes, boxes[:, 2:], steps)
+    back = restore_points(there, boxes, boxes[:, 2:], steps)
+    size = np.abs(there).max() * max(box[2:]) / steps.resize + np.abs(box).max() + 1
+    np.testing.assert_allclose(back[0, 0], point, atol=1e-5 * size)  # stored landmarks are float32
 
 
 def test_the_scale_of_the_source_is_that_of_its_box_or_of_the_whole_image(store: PixelStore) -> None:
@@ -313,7 +337,7 @@ def test_an_image_that_is_too_large_to_be_one_is_named(tmp_path: Path, monkeypat
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     out = io.BytesIO()
     Image.new("RGB", (64, 64)).save(out, "PNG")
-    with pytest.raises(DataError, match="huge cannot be read as an image"):
+    with pytest.raises(DataError, match=r"huge has 4,096 pixels; at most 200 are read\. Make it smaller"):
         pixels.decode({"image": {"bytes": out.getvalue(), "path": None}, "source_id": "huge"}, "train")
 
 

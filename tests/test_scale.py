@@ -75,9 +75,9 @@ def context_of(tmp_path, monkeypatch):
     """Makes a context of the blobs, and the list of what is kept."""
     monkeypatch.setenv("LMBENCH_CACHE", str(tmp_path / "cache"))
 
-    def make(head, factors, network=True, **settings):
+    def make(head, factors, network=True, spec=SPEC, **settings):
         data = OpenDataset(
-            "blobs", SimpleNamespace(spec=SPEC), {"train": blobs(24, 1), "test": blobs(8, 2)}, "blobs", ""
+            "blobs", SimpleNamespace(spec=spec), {"train": blobs(24, 1), "test": blobs(8, 2)}, "blobs", ""
         )
         config = RunConfig.model_construct(
             seed=0, encode_batch=8, read=SimpleNamespace(normalise="none"), scale=ScaleConfig(factors=factors),
@@ -117,11 +117,13 @@ def test_a_whole_image_is_zoomed_as_a_box_of_its_size():
     np.testing.assert_allclose(boxes, [[30, 30, 60, 60]] * 2)
 
 
+@pytest.mark.parametrize("centres", ["papers", "kept"])
 @pytest.mark.parametrize("factor", [0.8, 1.3, 2.0])
-def test_landmarks_are_where_the_zoomed_image_shows_them(context_of, factor):
-    context, _ = context_of("ols", (factor,))
+def test_landmarks_are_where_the_zoomed_image_shows_them(context_of, factor, centres):
+    spec = replace(SPEC, preprocessing=replace(STEPS, centres=centres))
+    context, _ = context_of("ols", (factor,), spec=spec)
     seen = context.dataset.pixels("test", zoom=factor)
-    judged = scale.judged_at(SPEC, context.config, context.test, factor, context.test.landmarks[None])
+    judged = scale.judged_at(spec, context.config, context.test, factor, context.test.landmarks[None])
     at_one = Centroids().landmarks(context.test.batch(np.arange(8))).numpy() - context.test.landmarks
     found = Centroids().landmarks(seen.batch(np.arange(8))).numpy()
     np.testing.assert_allclose(found - judged.target, at_one, atol=0.05)  # beside their pixels as much as at factor 1

@@ -87,7 +87,7 @@ def test_what_is_missing_or_damaged_is_named(tmp_path):
     with pytest.raises(DataError, match=r"102_1_lbl07.png is missing"):
         load(folder)
     part.write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"102_1_lbl07.png cannot be read"):
+    with pytest.raises(DataError, match=r"102_1_lbl07.png is no image"):
         load(folder)
     part.write_bytes(png(np.zeros((5, 5))))
     with pytest.raises(DataError, match=r"102_1_lbl07.png has \(5, 5\) pixels"):
@@ -242,7 +242,7 @@ def test_masks_of_birds_that_are_missing_damaged_or_empty_are_named(tmp_path):
     with pytest.raises(DataError, match=f"{path.name} shows no bird"):
         cub_figure.load(folder)
     path.write_bytes(b"no image")
-    with pytest.raises(DataError, match=f"{path.name} cannot be read"):
+    with pytest.raises(DataError, match=f"{path.name} is no image"):
         cub_figure.load(folder)
     path.unlink()
     with pytest.raises(DataError, match=f"{path.name} is missing.*segmentations.tgz"):

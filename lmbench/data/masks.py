@@ -10,6 +10,7 @@ import datasets
 import numpy as np
 from PIL import Image
 
+from lmbench.data.images import read_grey
 from lmbench.data.schema import column
 from lmbench.errors import DataError
 from lmbench.specs import Preprocessing
@@ -25,10 +26,7 @@ def encode_mask(classes: np.ndarray) -> bytes:
 def decode_mask(row: Mapping[str, Any], classes: int) -> Image.Image:
     """The classes of an image's pixels, before preprocessing. Raises DataError: damaged, or a label that is no class."""
     name = row["source_id"]
-    try:
-        mask = Image.open(io.BytesIO(row["mask"]["bytes"])).convert("L")
-    except (OSError, SyntaxError, ValueError, TypeError) as error:
-        raise DataError(f"the mask of {name} cannot be read ({error}); prepare the dataset again.") from None
+    mask = Image.fromarray(read_grey(row["mask"]["bytes"] or b"", f"the mask of {name}", "the prepared data"))
     largest = int(np.asarray(mask).max())
     if largest >= classes:
         raise DataError(f"the mask of {name} has the label {largest}; there are {classes} classes.")

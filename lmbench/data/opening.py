@@ -46,7 +46,7 @@ class OpenDataset:
         if split not in self.splits:
             raise DataError(f"{self.name} has no split {split!r}; it has {', '.join(self.splits)}.")
         own = self.spec.preprocessing
-        steps = own if steps is None else replace(steps, fill=own.fill)
+        steps = own if steps is None else replace(steps, fill=own.fill, centres=own.centres)
         if zoom == 1:
             return open_pixels(self.splits[split], self.fingerprint, split, steps, cache_root())
         name = f"{split}, boxes x {zoom:g}"

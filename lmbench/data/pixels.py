@@ -8,9 +8,9 @@ one.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,18 +19,19 @@ from typing import Any
 import datasets
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from lmbench import progress
 from lmbench.config import digest_of
+from lmbench.data.images import read_image, summary
 from lmbench.data.mapped import new_array_file
-from lmbench.data.schema import column
+from lmbench.data.schema import column, reading_columns
 from lmbench.errors import DataError
 from lmbench.specs import Preprocessing
 from lmbench.store import building
 
-FORMAT = 2  # of the files of a store; another one is built anew
+FORMAT = 3  # of the files of a store; another one is built anew
 READ_AHEAD = 256
 ANNOTATIONS = ("landmarks", "visible", "identity", "source_ids", "source_scale")
 
@@ -41,7 +42,7 @@ class PixelStore:
 
     ``landmarks`` (N, L, 2) float32, ``visible`` (N, L) bool, ``identity`` (N,) int64 (-1: unknown),
     ``source_ids`` (N,). ``source_scale`` (N, 2): pixels of the source image in one pixel, x and y; ``None`` for images that
-    were not cut from files.
+    were not cut from files. ``reading``: what was done to images of the whole split to read them, see `read_image`.
     """
 
     images: np.ndarray
@@ -52,6 +53,7 @@ class PixelStore:
     key: str
     pixels_sha256: str
     source_scale: np.ndarray | None = None
+    reading: str = ""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -90,6 +92,7 @@ class PixelStore:
             digest_of([self.key, hashlib.sha256(np.ascontiguousarray(indices).tobytes()).hexdigest()]),
             self.pixels_sha256,
             None if self.source_scale is None else self.source_scale[span],
+            self.reading,
         )
 
 
@@ -117,18 +120,26 @@ def transform_points(points: np.ndarray, boxes: np.ndarray, sides: np.ndarray, s
 
     ``boxes`` (N, 4) as in the schema, ``sides`` (N, 2): width and height of the part that is resized.
     """
-    moved = (points.astype(np.float64) - boxes[:, None, :2]) * (steps.resize / sides[:, None, :]) - steps.crop
+    origin, half = boxes[:, None, :2], steps.half
+    scale = steps.resize / sides[:, None, :]
+    moved = (points.astype(np.float64) + half - origin) * scale - half - steps.crop
     return moved.astype(np.float32)
+
+
+def restore_points(points: np.ndarray, boxes: np.ndarray, sides: np.ndarray, steps: Preprocessing) -> np.ndarray:
+    """(N, L, 2) float64: landmarks in pixels of the source images; the inverse of `transform_points`."""
+    origin, half = boxes[:, None, :2], steps.half
+    scale = sides[:, None, :] / steps.resize
+    return np.asarray((points.astype(np.float64) + half + steps.crop) * scale - half + origin)
 
 
 def preprocess_image(
     image: Image.Image, box: np.ndarray, steps: Preprocessing
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """(uint8 (size, size, 3), (width, height) of the part that was resized). Outside the source is ``steps.fill``.
+    """(uint8 (size, size, 3), (width, height) of the part that was resized) of an RGB image; outside it is ``steps.fill``.
 
     A box may begin and end within pixels: it is resampled as it is, so that image and landmarks stay together.
     """
-    image = image.convert("RGB")
     left, top, width, height = (float(v) for v in box) if box[2] > 0 else (0.0, 0.0, *map(float, image.size))
     x, y = math.floor(left), math.floor(top)
     end_x, end_y = math.ceil(left + width), math.ceil(top + height)
@@ -151,22 +162,12 @@ def _cut(image: Image.Image, box: tuple[int, int, int, int], fill: int) -> Image
     return part
 
 
-def decode(sample: Mapping[str, Any], where: str) -> Image.Image:
-    """The image of a sample. Raises DataError naming the file where it is missing, empty or no image."""
+def decode(sample: Mapping[str, Any], where: str) -> tuple[Image.Image, tuple[str, ...]]:
+    """The image of a sample and what was done to it; see `read_image`. Raises DataError naming the file."""
     record = sample["image"]
     name = record["path"] or sample["source_id"]
-    try:
-        content = record["bytes"] if record["bytes"] is not None else Path(record["path"]).read_bytes()
-        if not content:
-            raise DataError(f"{where}: {name} is empty; fetch it again.")
-        image = Image.open(io.BytesIO(content))
-        image.load()
-        return image
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = "no image format is recognised" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise DataError(
-            f"{where}: {name} cannot be read as an image ({reason}); fetch it again or remove it."
-        ) from None
+    source = record["bytes"] if record["bytes"] is not None else Path(record["path"])
+    return read_image(source, name, where, raw=bool(sample.get("raw")))
 
 
 def open_pixels(
@@ -191,13 +192,15 @@ def _build(
     sides = np.zeros((count, 2))
     digest = hashlib.sha256()
     boxes = column(dataset, "box")
-    plain = dataset.with_format(None)
+    done: Counter[str] = Counter()
+    plain = reading_columns(dataset)
     with progress.task(f"decoding {split}", count) as bar:
         for start in range(0, count, READ_AHEAD):
             rows = plain[start : start + READ_AHEAD]
-            for offset, (record, name) in enumerate(zip(rows["image"], rows["source_id"], strict=True)):
+            for offset, values in enumerate(zip(*rows.values(), strict=True)):
                 i = start + offset
-                image = decode({"image": record, "source_id": name}, split)
+                image, work = decode(dict(zip(rows, values, strict=True)), split)
+                done.update(work)
                 images[i], sides[i] = preprocess_image(image, boxes[i], steps)
                 digest.update(images[i].tobytes())
             bar.advance(len(rows["source_id"]))
@@ -220,6 +223,7 @@ def _build(
         "split": split,
         "steps": asdict(steps),
         "pixels_sha256": digest.hexdigest(),
+        "reading": summary(done, count),
     }
     (draft / "store.json").write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
 
@@ -234,4 +238,6 @@ def _open(folder: Path) -> PixelStore:
         raise DataError(
             f"pixel store {folder} is damaged ({error}); delete the folder, it will be built again."
         ) from None
-    return PixelStore(images, **arrays, key=meta["key"], pixels_sha256=meta["pixels_sha256"])
+    return PixelStore(
+        images, **arrays, key=meta["key"], pixels_sha256=meta["pixels_sha256"], reading=meta.get("reading", "")
+    )

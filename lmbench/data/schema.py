@@ -3,7 +3,8 @@
 Columns: ``image`` (a file or encoded bytes), ``source_id`` (unique in a split), ``identity`` (-1: unknown), ``box``
 (left, top, width, height of the part that is used, in source pixels; zero width: the whole image), and for labelled
 data ``landmarks`` (L, 2) and ``visible`` (L,), or ``mask``
-(an encoded 8-bit image of class labels). Landmarks are in pixels of the source image, x before y, the centre of
+(an encoded 8-bit image of class labels). ``raw``, only where it is true of an image: its pixels are taken as they are stored,
+against an EXIF orientation. Landmarks are in pixels of the source image, x before y, the centre of
 the first pixel being 0: a loader takes off what its annotation adds.
 """
 
@@ -29,8 +30,8 @@ class Incomplete(DataError):
         self.splits = splits
 
 
-def features(landmark_count: int, masks: bool = False) -> datasets.Features:
-    """The schema for ``landmark_count`` landmarks (0: unlabelled), with or without ``masks``."""
+def features(landmark_count: int, masks: bool = False, raw: bool = False) -> datasets.Features:
+    """The schema for ``landmark_count`` landmarks (0: unlabelled), with or without ``masks`` and ``raw``."""
     columns: dict[str, Any] = {
         "image": datasets.Image(decode=False),
         "source_id": datasets.Value("string"),
@@ -42,6 +43,8 @@ def features(landmark_count: int, masks: bool = False) -> datasets.Features:
         columns["visible"] = datasets.Sequence(datasets.Value("bool"), length=landmark_count)
     if masks:
         columns["mask"] = datasets.Image(decode=False)
+    if raw:
+        columns["raw"] = datasets.Value("bool")
     return datasets.Features(columns)
 
 
@@ -54,10 +57,11 @@ def landmark_dataset(
     boxes: Any = None,
     where: str = "dataset",
     masks: Sequence[bytes] | None = None,
+    raw: Sequence[bool] = (),
 ) -> datasets.Dataset:
     """A split in the schema.
 
-    ``images``: paths or encoded bytes; ``masks``: encoded bytes.
+    ``images``: paths or encoded bytes; ``masks``: encoded bytes; ``raw``: which images are read as they are stored.
     ``landmarks`` (N, L, 2), ``visible`` (N, L) and ``boxes`` (N, 4) as in the
     module's text; left out: unlabelled, all visible, the whole image. Raises DataError naming the sample for unequal
     lengths, a repeated id, NaN or infinite landmarks.
@@ -86,11 +90,13 @@ def landmark_dataset(
         columns["visible"] = np.ones(points.shape[:2], bool) if visible is None else np.asarray(visible, bool)
     if masks is not None:
         columns["mask"] = [{"bytes": m, "path": None} for m in masks]
+    if any(raw):
+        columns["raw"] = list(raw)
     for name, values in columns.items():
         if len(values) != count:
             raise DataError(f"{where}: {count} images but {len(values)} entries of {name!r}.")
         columns[name] = list(values)
-    return datasets.Dataset.from_dict(columns, features=features(number, masks is not None))
+    return datasets.Dataset.from_dict(columns, features=features(number, masks is not None, any(raw)))
 
 
 def _check_ids(ids: list[str], where: str) -> None:
@@ -106,3 +112,9 @@ def column(dataset: datasets.Dataset, name: str) -> np.ndarray:
     if name == "source_id":
         return np.asarray(dataset.with_format(None)[name][:])
     return np.asarray(dataset.with_format("numpy")[name][:])
+
+
+def reading_columns(dataset: datasets.Dataset) -> datasets.Dataset:
+    """The columns that reading an image takes."""
+    wanted = [name for name in ("image", "source_id", "raw") if name in dataset.column_names]
+    return dataset.with_format(None).select_columns(wanted)

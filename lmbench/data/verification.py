@@ -13,6 +13,7 @@ import datasets
 import numpy as np
 
 from lmbench import progress
+from lmbench.data.images import summary
 from lmbench.data.leaks import copies, shared_identities
 from lmbench.data.masks import decode_mask
 from lmbench.data.opening import load_splits, open_prepared
@@ -20,7 +21,7 @@ from lmbench.data.pixels import decode
 from lmbench.data.places import default_data_root, prepared_folder
 from lmbench.data.plausibility import OF_SINGLE_SAMPLES, Labels, implausible
 from lmbench.data.preparing import fingerprint, image_bytes
-from lmbench.data.schema import Incomplete, column
+from lmbench.data.schema import Incomplete, column, reading_columns
 from lmbench.errors import DataError
 from lmbench.plugins import Plugins, get_plugins
 from lmbench.registry import Entry
@@ -49,6 +50,8 @@ class SplitImages:
     digests: dict[str, str] = field(default_factory=dict)
     """By the image's name, so that one with several objects stands once."""
     problems: list[str] = field(default_factory=list)
+    work: Counter[str] = field(default_factory=Counter)
+    """What was done to how many of them to read them."""
 
 
 def verify_dataset(name: str, data_root: Path | None = None, plugins: Plugins | None = None) -> list[Check]:
@@ -160,13 +163,15 @@ def _read(dataset: datasets.Dataset, split: str) -> SplitImages:
     found = SplitImages(np.zeros((len(dataset), 2), int))
     names: dict[str, str] = {}  # the first object of an image gives its name
     with progress.task(f"decoding {split}", len(dataset)) as bar:
-        for i, row in enumerate(dataset.with_format(None).select_columns(["image", "source_id"])):
+        for i, row in enumerate(reading_columns(dataset)):
             try:
                 content = image_bytes(row["image"], split)
                 shown = names.setdefault(row["image"]["path"] or row["source_id"], row["source_id"])
                 found.digests[shown] = hashlib.sha256(content).hexdigest()
                 record = {"bytes": content, "path": row["image"]["path"]}
-                found.sizes[i] = decode({"image": record, "source_id": row["source_id"]}, split).size
+                image, work = decode({**row, "image": record}, split)
+                found.sizes[i] = image.size
+                found.work.update(work)
             except DataError as error:
                 found.problems.append(str(error))
             bar.advance()
@@ -183,7 +188,8 @@ def _images(images: Mapping[str, SplitImages]) -> Check:
         shown = [f"{number} of {width}x{height}" for (width, height), number in sizes[:SIZES_SHOWN]]
         rest = sum(number for _, number in sizes[SIZES_SHOWN:])
         parts.append(f"{split} {', '.join(shown)}" + (f", {rest} of other sizes" if rest else ""))
-    return Check("images", True, f"all decode: {'; '.join(parts)}")
+    done = [f"{split} {said}" for split, found in images.items() if (said := summary(found.work, len(found.digests)))]
+    return Check("images", True, f"all decode: {'; '.join(parts + done)}")
 
 
 def _landmarks(splits: Mapping[str, datasets.Dataset], images: Mapping[str, SplitImages]) -> Check:

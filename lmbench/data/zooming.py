@@ -6,7 +6,8 @@ import datasets
 import numpy as np
 
 from lmbench.data.pixels import decode
-from lmbench.data.schema import column
+from lmbench.data.schema import column, reading_columns
+from lmbench.specs import Preprocessing
 
 
 def zoomed(split: datasets.Dataset, factor: float, name: str) -> datasets.Dataset:
@@ -17,22 +18,22 @@ def zoomed(split: datasets.Dataset, factor: float, name: str) -> datasets.Datase
     where the size of such an image cannot be read.
     """
     boxes = column(split, "box").astype(np.float64)
-    images = split.with_format(None)
+    images = reading_columns(split)
     for i in np.flatnonzero(boxes[:, 2] <= 0):
-        boxes[i] = 0, 0, *decode(images[int(i)], name).size
+        boxes[i] = 0, 0, *decode(images[int(i)], name)[0].size
     boxes[:, :2] -= boxes[:, 2:] * (factor - 1) / 2
     boxes[:, 2:] *= factor
     plain = list(boxes.astype(np.float32))
     return split.remove_columns("box").add_column("box", plain, feature=split.features["box"])
 
 
-def zoomed_points(points: np.ndarray, factor: float, side: int, source_scale: np.ndarray) -> np.ndarray:
-    """(N, L, 2): where landmarks in pixels of images of ``side`` pixels lie after their boxes were zoomed.
+def zoomed_points(points: np.ndarray, factor: float, steps: Preprocessing, source_scale: np.ndarray) -> np.ndarray:
+    """(N, L, 2): where landmarks in pixels of preprocessed images lie after their boxes were zoomed.
 
-    They move as the pixels under them do, about the image's centre. Under the convention of ``Preprocessing`` a landmark
-    lies beside its pixel by half a pixel's growth, which follows from ``source_scale`` (N, 2) and is the same for a head that
-    was fitted at factor 1 whatever it is shown: zooming the landmarks by themselves would count that as an error.
+    They move as the pixels under them do, about the image's centre. Under the papers' convention of ``Preprocessing`` a
+    landmark lies beside its pixel by half a pixel's growth, which follows from ``source_scale`` (N, 2) and is the same for a
+    head that was fitted at factor 1 whatever it is shown: zooming the landmarks by themselves would count that as an error.
     """
-    beside = 0.5 - 0.5 / source_scale[:, None]
-    fixed = (side - 1) / 2 + beside
+    beside = 0.5 - 0.5 / source_scale[:, None] if steps.centres == "papers" else 0.0
+    fixed = (steps.size - 1) / 2 + beside
     return np.asarray(points + (fixed - points) * (1 - 1 / factor), np.float32)

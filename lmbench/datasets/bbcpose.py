@@ -12,8 +12,8 @@ from typing import Any
 
 import datasets
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from lmbench.data.images import read_header
 from lmbench.data.matlab import read_mat
 from lmbench.data.originals import complete
 from lmbench.data.schema import landmark_dataset
@@ -82,7 +82,8 @@ def _load(
             if not there.any():
                 continue
             present = [f for f, is_there in zip(named, there, strict=True) if is_there]
-            made = boxes_of(joints[there], _size(present[0], dataset))
+            # all frames of a video share a size
+            made = boxes_of(joints[there], read_header(present[0], str(present[0]), dataset).upright)
             _require_inside(made, present, dataset)
             files += present
             points.append(joints[there])
@@ -128,12 +129,3 @@ def _require_inside(boxes: np.ndarray, files: list[Path], dataset: str) -> None:
             f"{dataset}: the joints of {int(outside.sum())} frames lie outside their image (first: "
             f"{files[int(outside.argmax())]}); are these the original frames?"
         )
-
-
-def _size(path: Path, dataset: str) -> tuple[int, int]:
-    """(width, height) of a frame; all frames of a video share it."""
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (UnidentifiedImageError, OSError):
-        raise DataError(f"{dataset}: {path} cannot be read as an image; fetch it again.") from None

@@ -13,6 +13,7 @@ import numpy as np
 
 from lmbench.data.originals import complete, hashed, read_names, read_text, require_disjoint, rows, square_boxes
 from lmbench.data.schema import landmark_dataset
+from lmbench.data.walking import without_hidden
 from lmbench.errors import DataError
 
 POINTS = 9
@@ -50,13 +51,13 @@ def load(root: Path) -> dict[str, datasets.Dataset]:
     for part in splits.values():
         part.info.description = remark
     annotated = set(heads.files)
-    images = {f for f in root.glob("CAT_0[0-6]/*.jpg") if f.name not in KNOWN_BAD}
+    images = {f for f in without_hidden(root.glob("CAT_0[0-6]/*.jpg")) if f.name not in KNOWN_BAD}
     return complete("cats", [*heads.files, *(_annotation(f) for f in sorted(images - annotated))], splits, GET)
 
 
 def read_heads(root: Path) -> Heads:
     """Every annotation below ``CAT_00`` .. ``CAT_06``, in order. Raises DataError: none, damaged, or a name twice."""
-    found = sorted(root.glob("CAT_0[0-6]/*.jpg.cat"))
+    found = without_hidden(root.glob("CAT_0[0-6]/*.jpg.cat"))
     files = [f.with_suffix("") for f in found]
     files = [f for f in files if f.name not in KNOWN_BAD or f.is_file()]
     if not files:

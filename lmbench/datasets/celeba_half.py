@@ -8,6 +8,7 @@ import datasets
 import numpy as np
 
 from lmbench.data.schema import landmark_dataset
+from lmbench.data.walking import without_hidden
 from lmbench.errors import DataError
 
 BOX = (0, 15, 89, 89)  # the papers crop 178x178 from row 30 of the 178x218 image
@@ -16,7 +17,7 @@ BOX = (0, 15, 89, 89)  # the papers crop 178x178 from row 30 of the 178x218 imag
 def load(root: Path) -> dict[str, datasets.Dataset]:
     """One unlabelled split. Raises DataError where images or MAFL's test list are missing."""
     folder = root / "img_align_celeba_half"
-    files = sorted(folder.glob("*.jpg"))
+    files = without_hidden(folder.glob("*.jpg"))
     if not files:
         raise DataError(f"celeba_half: no *.jpg under {folder}. Put the excerpt there, or pass --data-root.")
     held_out = mafl_test_ids(root / "MAFL" / "testing.txt")

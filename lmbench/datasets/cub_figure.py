@@ -8,10 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import datasets
-import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from lmbench import progress
+from lmbench.data.images import read_grey
 from lmbench.data.masks import encode_mask
 from lmbench.data.originals import complete
 from lmbench.data.schema import landmark_dataset
@@ -54,13 +53,9 @@ def mask_folder(root: Path) -> Path:
 
 def read_mask(path: Path) -> bytes:
     """Ground 0 and figure 1 as an encoded 8-bit PNG. Raises DataError: missing, no image, or nothing but ground."""
-    try:
-        with Image.open(path) as image:
-            figure = np.asarray(image.convert("L")) > FIGURE
-    except FileNotFoundError:
-        raise DataError(f"cub_figure: {path} is missing; every image has a mask. {GET_MASKS}") from None
-    except (UnidentifiedImageError, OSError) as error:
-        raise DataError(f"cub_figure: {path} cannot be read ({error}); fetch it again.") from None
+    if not path.is_file():
+        raise DataError(f"cub_figure: {path} is missing; every image has a mask. {GET_MASKS}")
+    figure = read_grey(path, str(path), "cub_figure") > FIGURE
     if not figure.any():
         raise DataError(f"cub_figure: {path} shows no bird: no pixel is brighter than half.")
     return encode_mask(figure)

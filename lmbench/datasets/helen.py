@@ -10,9 +10,9 @@ from pathlib import Path
 
 import datasets
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from lmbench import progress
+from lmbench.data.images import read_grey
 from lmbench.data.masks import encode_mask
 from lmbench.data.schema import landmark_dataset
 from lmbench.errors import DataError
@@ -54,13 +54,9 @@ def read_mask(folder: Path, name: str) -> bytes:
     parts = []
     for k in range(PARTS):
         path = folder / name / f"{name}_lbl{k:02}.png"
-        try:
-            with Image.open(path) as image:
-                parts.append(np.asarray(image.convert("L")))
-        except FileNotFoundError:
-            raise DataError(f"helen: {path} is missing; every face has {PARTS} parts.") from None
-        except (UnidentifiedImageError, OSError) as error:
-            raise DataError(f"helen: {path} cannot be read ({error}); fetch it again.") from None
+        if not path.is_file():
+            raise DataError(f"helen: {path} is missing; every face has {PARTS} parts.")
+        parts.append(read_grey(path, str(path), "helen"))
         if parts[k].shape != parts[0].shape:
             raise DataError(f"helen: {path} has {parts[k].shape[::-1]} pixels, part 00 has {parts[0].shape[::-1]}.")
     values = np.stack(parts)

@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import datasets
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from lmbench.data.images import read_header, suffixes, summary, unread
 from lmbench.data.schema import landmark_dataset
+from lmbench.data.walking import walk
+from lmbench.datasets.folders.options import ORIENTATION, take_options
 from lmbench.errors import DataError
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"}
+EXAMPLE = "images:DIR:orientation=raw"
 
 
 def load(root: Path, argument: str) -> dict[str, datasets.Dataset]:
-    """All images below ``argument``, in order of their paths, each cut to its central square.
+    """All images below the folder of ``argument``, in order of their paths, each cut to its central square.
 
-    Raises DataError: no such folder, no image in it, or a file that is none (named; nothing is skipped in silence).
+    What was left out and done is the split's description. Raises UsageError for a bad option; DataError: no such folder, no
+    image in it, or a file that is none (named; nothing is skipped in silence).
     """
     del root
-    folder = Path(argument).expanduser()
-    if not folder.is_dir():
-        raise DataError(f"images:{argument}: there is no such folder.")
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
+    where = f"images:{argument}"
+    folder, given = take_options("images", argument, ORIENTATION, EXAMPLE)
+    walked = walk(folder)
+    files = [f for f in walked.files if f.suffix.lower() in suffixes()]
+    beside = [note for note in (unread(walked.files), walked.said()) if note]
     if not files:
-        raise DataError(f"images:{argument}: no image file in it or below ({', '.join(sorted(SUFFIXES))}).")
-    boxes = np.array([_central_square(f) for f in files], np.float32)
-    return {
-        "train": landmark_dataset(
-            files, [str(f.relative_to(folder)) for f in files], boxes=boxes, where=f"images:{argument}"
-        )
-    }
+        more = f" {'; '.join(beside)}." if beside else ""
+        raise DataError(f"{where}: no image file in it or below ({', '.join(sorted(suffixes()))}).{more}")
+    headers = [read_header(f, str(f), where) for f in files]
+    raw = [given.get("orientation") == "raw" and h.orientation != 1 for h in headers]
+    boxes = np.array([_central_square(h.size(r)) for h, r in zip(headers, raw, strict=True)], np.float32)
+    ids = [f.relative_to(folder).as_posix() for f in files]
+    counts = Counter(work for h, r in zip(headers, raw, strict=True) for work in h.work(r))
+    split = landmark_dataset(files, ids, boxes=boxes, where=where, raw=raw)
+    split.info.description = "; ".join(filter(None, [summary(counts, len(files)), *beside]))
+    return {"train": split}
 
 
-def _central_square(path: Path) -> tuple[int, int, int, int]:
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-    except (UnidentifiedImageError, OSError):
-        size = path.stat().st_size
-        said = "is empty" if size == 0 else "is no image that Pillow can read"
-        raise DataError(f"images: {path} {said}; remove it from the folder.") from None
-    side = min(width, height)
+def _central_square(size: tuple[int, int]) -> tuple[int, int, int, int]:
+    width, height = size
+    side = min(size)
     return (width - side) // 2, (height - side) // 2, side, side

@@ -8,6 +8,7 @@ import datasets
 
 from lmbench.data.originals import complete, read_names
 from lmbench.data.schema import landmark_dataset
+from lmbench.data.walking import without_hidden
 from lmbench.errors import DataError
 
 BIRDS = "Aves"
@@ -25,7 +26,11 @@ def load(root: Path) -> dict[str, datasets.Dataset]:
     if birds is None:
         raise DataError(f"inat_aves: neither {root / PLACES[0]} nor {root / PLACES[1]} is there. {GET}")
     listing = next((root / name for name in LISTS if (root / name).is_file()), None)
-    names = _listed(listing) if listing else sorted(f.relative_to(birds).as_posix() for f in birds.glob("*/*.jpg"))
+    names = (
+        _listed(listing)
+        if listing
+        else [f.relative_to(birds).as_posix() for f in without_hidden(birds.glob("*/*.jpg"))]
+    )
     if not names:
         raise DataError(f"inat_aves: no SPECIES/*.jpg under {birds}. {GET}")
     present = [n for n in names if (birds / n).is_file()]

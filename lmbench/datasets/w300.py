@@ -16,6 +16,7 @@ import numpy as np
 from lmbench.data.listed import Listed, listed_splits
 from lmbench.data.matlab import read_mat
 from lmbench.data.schema import Incomplete
+from lmbench.data.walking import without_hidden
 from lmbench.errors import DataError
 
 POINTS = 68
@@ -95,7 +96,7 @@ def _split(root: Path, parts: dict[str, str]) -> Listed:
 
 def _faces(mat: Path, folder: Path) -> Iterable[Face]:
     if not mat.is_file():
-        return [(f, None) for f in sorted(folder.glob("*")) if f.suffix.lower() in SUFFIXES]
+        return [(f, None) for f in without_hidden(folder.glob("*")) if f.suffix.lower() in SUFFIXES]
     return [(folder / name, box) for name, box in read_boxes(mat) if folder.name != "ibug" or name.startswith("image")]
 
 

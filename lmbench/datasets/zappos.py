@@ -6,10 +6,11 @@ from pathlib import Path
 
 import datasets
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from lmbench.data.images import read_header
 from lmbench.data.originals import hashed
 from lmbench.data.schema import landmark_dataset
+from lmbench.data.walking import walk
 from lmbench.errors import DataError
 
 HELD_OUT = 500  # 50,025 images; Thewlis et al. 2017, sec. 4.1 train on 49,525 of them and keep the rest
@@ -22,7 +23,7 @@ def load(root: Path) -> dict[str, datasets.Dataset]:
 
     Raises DataError: no image, or one that cannot be read.
     """
-    files = sorted(f for f in root.rglob("*.jpg") if f.is_file())
+    files = [f for f in walk(root).files if f.suffix == ".jpg"]
     if len(files) <= HELD_OUT:
         raise DataError(f"zappos: {len(files)} *.jpg under {root}; 50025 are expected. {GET}")
     ids = {f: f.relative_to(root).as_posix() for f in files}
@@ -33,10 +34,6 @@ def load(root: Path) -> dict[str, datasets.Dataset]:
 
 
 def _padded_square(path: Path) -> tuple[int, int, int, int]:
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-    except (UnidentifiedImageError, OSError):
-        raise DataError(f"zappos: {path} cannot be read as an image; fetch it again or remove it.") from None
+    width, height = read_header(path, str(path), "zappos").upright
     side = round(max(width, height) * PADDED)
     return (width - side) // 2, (height - side) // 2, side, side

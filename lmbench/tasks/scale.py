@@ -50,7 +50,7 @@ def judged_at(
     among them still normalises.
     """
     assert test.source_scale is not None  # the images of a dataset are cut from files
-    places = zoomed_points(test.landmarks, factor, test.size, test.source_scale)
+    places = zoomed_points(test.landmarks, factor, spec.preprocessing, test.source_scale)
     zoomed = replace(test, landmarks=places, source_scale=test.source_scale * factor)
     judged = judged_by(spec, zoomed, predicted, config.regression.score)
     left = judged.visible & _inside(test.landmarks, test.size) & ~_inside(places, test.size)

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lmbench import progress
+from lmbench.data.images import unread
 from lmbench.data.plausibility import MEANT, Finding, Labels, implausible
 from lmbench.datasets.folders.finding import read_annotations
-from lmbench.datasets.folders.framing import frame_boxes, photo_sizes
+from lmbench.datasets.folders.framing import frame_boxes
 from lmbench.datasets.folders.leaking import identities, shared_contents, shared_photos, told_by_names
 from lmbench.datasets.folders.options import Options, parse_options
+from lmbench.datasets.folders.orienting import oriented
 from lmbench.datasets.folders.photos import Photos, below
 from lmbench.datasets.folders.samples import Annotations, Sample, find_landmark, labelled_parts
 from lmbench.datasets.folders.splitting import split_samples
@@ -79,6 +81,7 @@ def load(root: Path, argument: str) -> dict[str, datasets.Dataset]:
             identity=people[split],
             boxes=member.boxes[split],
             where=where,
+            raw=[s.raw for s in samples],
         )
         for split, samples in member.splits.items()
     }
@@ -105,21 +108,22 @@ def read_member(argument: str) -> Member:
     """The folder behind ``DIR[:option=value...]``, read once for as long as its files stay as they are."""
     options = parse_options(argument)
     photos = Photos(options.folder)
-    state = tuple((str(f), s.st_size, s.st_mtime_ns) for f in photos.others for s in [os.stat(f)])
-    return _read(argument, os.getcwd(), len(photos), state)
+    state = tuple((str(f), s.st_size, s.st_mtime_ns) for f in photos.walked.files for s in [os.stat(f)])
+    return _read(argument, os.getcwd(), state)
 
 
 @lru_cache(maxsize=MEMBERS_HELD)
-def _read(argument: str, place: str, images: int, state: tuple[Any, ...]) -> Member:
-    del place, images, state  # they are what the answer is remembered by
+def _read(argument: str, place: str, state: tuple[Any, ...]) -> Member:
+    del place, state  # they are what the answer is remembered by
     options = parse_options(argument)
     where = f"folder:{argument}"
     photos = Photos(options.folder)
     found = labelled_parts(read_annotations(options, photos, where), where)
-    samples = photos.resolve(found.samples, where, by_name=options.match == "name")
+    found_photos = photos.resolve(found.samples, where, by_name=options.match == "name")
+    samples, read = oriented(found_photos, options.orientation, where)
     splits, how = split_samples(samples, options, where)
     crop = options.crop or ("box" if all(s.box for s in samples) else "landmarks")
-    accepted = _accepted(samples, crop, options, where)
+    accepted = _accepted(samples, crop, options, where, turned="EXIF" in read)
     boxes, framed = {}, ""
     for split, part in splits.items():
         boxes[split], framed = frame_boxes(part, crop, options.margin, where)
@@ -137,6 +141,7 @@ def _read(argument: str, place: str, images: int, state: tuple[Any, ...]) -> Mem
         *([f"{unused} of {len(photos)} images are not used"] if unused > 0 else []),
         *(f"accepted (accept={f.word}): {f.said}" for f in accepted),
         *leaks,
+        *filter(None, [read, unread(photos.walked.files), photos.walked.said()]),
     )
     told = [n for n in notes if re.search(r"left out|passed over|taken for unlabelled|in both splits|^accepted", n)]
     if told:
@@ -145,13 +150,16 @@ def _read(argument: str, place: str, images: int, state: tuple[Any, ...]) -> Mem
     return Member(found.names, eyes, splits, boxes, notes, words)
 
 
-def _accepted(samples: list[Sample], crop: str, options: Options, where: str) -> list[Finding]:
-    """What cannot be meant and is accepted all the same. Raises DataError for what is not."""
+def _accepted(samples: list[Sample], crop: str, options: Options, where: str, turned: bool) -> list[Finding]:
+    """What cannot be meant and is accepted all the same. Raises DataError for what is not.
+
+    ``turned``: images have an EXIF orientation, which labels may have been made with or without.
+    """
     labels = Labels(
         [s.id for s in samples],
         np.stack([s.points for s in samples]),
         np.stack([s.visible for s in samples]),
-        photo_sizes(samples, where),
+        np.array([s.shown for s in samples], np.float64),
         np.array([s.box or (0, 0, 0, 0) for s in samples], np.float64) if crop == "box" else None,
         np.array([s.size or (0, 0) for s in samples]),
     )
@@ -161,6 +169,9 @@ def _accepted(samples: list[Sample], crop: str, options: Options, where: str) ->
         files = ", ".join(dict.fromkeys(s.file.name for s in samples[:1]))
         words = ",".join(dict.fromkeys((*options.accept, *filter(None, (f.word for f in refused)))))
         way_out = " crop=landmarks does without the boxes." if any(f.word == "box" for f in refused) else ""
+        if turned and any(f.word in ("swapped", "outside", "sizes") for f in refused):
+            other = "upright" if options.orientation == "raw" else "raw"
+            way_out += f" Images have an EXIF orientation: orientation={other} reads them the other way."
         meant = f" If that is meant, pass accept={words}." if all(f.word for f in refused) else ""
         raise DataError(f"{where}: {files}: {' '.join(f.said for f in refused)}{way_out}{meant}")
     return found

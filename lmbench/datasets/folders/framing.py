@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from lmbench.datasets.folders.samples import Sample
 from lmbench.datasets.specs.faces import PAPERS_FACES
@@ -29,7 +28,7 @@ def frame_boxes(samples: Sequence[Sample], crop: str, margin: float | None, wher
         parts = [s.box or (0, 0, 0, 0) for s in samples]
         said, way_out = "the annotation's box", "Leave crop=box out, or choose crop=landmarks or crop=image."
     elif crop == "image":
-        parts, said, way_out = [(0, 0, *_size(s, where)) for s in samples], "the whole image", ""
+        parts, said, way_out = [(0, 0, *s.shown) for s in samples], "the whole image", ""
     else:
         parts = [_around(s.points[s.visible]) for s in samples]
         said = "the bounding box of the labelled landmarks, in test images too"
@@ -48,19 +47,3 @@ def frame_boxes(samples: Sequence[Sample], crop: str, margin: float | None, wher
 def _around(points: np.ndarray) -> tuple[float, float, float, float]:
     (left, top), (width, height) = points.min(0), np.ptp(points, axis=0)
     return float(left), float(top), float(width), float(height)
-
-
-def photo_sizes(samples: Sequence[Sample], where: str) -> np.ndarray:
-    """(N, 2) width and height of the samples' images as they are looked at; each image is opened once."""
-    sizes = {s.photo: s for s in samples}
-    known = {photo: _size(s, where) for photo, s in sizes.items()}
-    return np.array([known[s.photo] for s in samples], np.float64)
-
-
-def _size(sample: Sample, where: str) -> tuple[int, int]:
-    try:
-        with Image.open(sample.photo) as image:
-            width, height = image.size
-            return width, height
-    except (UnidentifiedImageError, OSError):
-        raise DataError(f"{where}: {sample.photo} is no image that Pillow can read.") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Options:
     margin: float | None = None
     occluded: str = "scored"
     first_pixel: float | None = None
+    orientation: str = ""
     match: str = "path"
     individuals: tuple[str, ...] = ()
     columns: str = "named"
@@ -104,6 +105,7 @@ def _text(text: str) -> str:
     return text
 
 
+ORIENTATION = {"orientation": _one_of("upright", "raw")}
 READERS: dict[str, Callable[[str], Any]] = {
     "format": _one_of(*FORMAT_NAMES),
     "file": _text,
@@ -114,6 +116,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "margin": _number(0, 10),
     "occluded": _one_of("scored", "skipped"),
     "first_pixel": _number(0, 1),
+    **ORIENTATION,
     "match": _one_of("path", "name"),
     "individuals": _names,
     "columns": _one_of("named", "pairs"),
@@ -124,33 +127,40 @@ READERS: dict[str, Callable[[str], Any]] = {
 
 
 def parse_options(argument: str) -> Options:
-    """``DIR[:option=value...]`` taken apart. Raises UsageError for a bad option, DataError where DIR is no folder.
+    """``DIR[:option=value...]`` taken apart. Raises UsageError for a bad option, DataError where DIR is no folder."""
+    folder, given = take_options("folder", argument, READERS, EXAMPLE)
+    return Options(folder, **given)
 
-    DIR is the longest beginning that is a folder. A colon begins an option where a word and ``=`` follow it.
+
+def take_options(
+    family: str, argument: str, readers: Mapping[str, Callable[[str], Any]], example: str
+) -> tuple[Path, dict[str, Any]]:
+    """The folder and the options given after it, as ``readers`` read them. Raises as `parse_options` does.
+
+    The folder is the longest beginning that is one. A colon begins an option where a word and ``=`` follow it.
     """
     given: dict[str, Any] = {}
     colons = [m.start() for m in re.finditer(r":(?=[A-Za-z_]+=)", argument)]
     ends = [len(argument), *reversed(colons)]
     place = next((argument[:end] for end in ends if _path(argument[:end]).is_dir()), argument[: min(ends)])
-    pieces = re.split(r":(?=[A-Za-z_]+=)", argument[len(place) :])[1:]
-    for option in pieces:
+    for option in re.split(r":(?=[A-Za-z_]+=)", argument[len(place) :])[1:]:
         key, _, text = option.partition("=")
-        if key not in READERS:
+        if key not in readers:
             raise UsageError(
-                f"folder:{argument}: {key!r} is no option; there are {', '.join(READERS)}, as in {EXAMPLE}."
-                f"{did_you_mean(key, READERS)}"
+                f"{family}:{argument}: {key!r} is no option; there are {', '.join(readers)}, as in {example}."
+                f"{did_you_mean(key, readers)}"
             )
         if key in given:
-            raise UsageError(f"folder:{argument}: {key} is given twice.")
+            raise UsageError(f"{family}:{argument}: {key} is given twice.")
         try:
-            given[key] = READERS[key](text)
+            given[key] = readers[key](text)
         except ValueError as error:
-            raise UsageError(f"folder:{argument}: {key}={text}: {error}.") from None
+            raise UsageError(f"{family}:{argument}: {key}={text}: {error}.") from None
     folder = _path(place)
     if not folder.is_dir():
         said = "is a file; name its folder" if folder.is_file() else "there is no such folder"
-        raise DataError(f"folder:{argument}: {place}: {said} ({EXAMPLE}).")
-    return Options(folder, **given)
+        raise DataError(f"{family}:{argument}: {place}: {said} ({example}).")
+    return folder, given
 
 
 def _path(text: str) -> Path:

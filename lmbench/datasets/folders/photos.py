@@ -11,8 +11,9 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from lmbench.data.images import suffixes
+from lmbench.data.walking import walk
 from lmbench.datasets.folders.samples import Sample, composed
-from lmbench.datasets.image_folder import SUFFIXES
 from lmbench.errors import DataError
 
 FOLDERS_NAMED = 5
@@ -23,21 +24,14 @@ class Photos:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.walked = walk(folder)
         self.others: list[Path] = []
         self._by_name: dict[str, list[Path]] = defaultdict(list)
-        seen: set[str] = set()
-        for place, subfolders, files in os.walk(folder, followlinks=True):
-            here = os.path.realpath(place)
-            subfolders[:] = sorted(s for s in subfolders if not s.startswith(".")) if here not in seen else []
-            if here in seen:  # a link that leads back up
-                continue
-            seen.add(here)
-            for name in sorted(files):
-                path = Path(place) / name
-                if path.suffix.lower() in SUFFIXES:
-                    self._by_name[name].append(path)
-                elif not name.startswith(".") and path.is_file():
-                    self.others.append(path)
+        for path in self.walked.files:
+            if path.suffix.lower() in suffixes():
+                self._by_name[path.name].append(path)
+            else:
+                self.others.append(path)
 
     def __len__(self) -> int:
         return sum(map(len, self._by_name.values()))

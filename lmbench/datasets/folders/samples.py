@@ -21,8 +21,9 @@ class Sample:
 
     ``points`` (L, 2) pixels, x before y, the first pixel's centre being 0; ``visible`` (L,). ``image`` is the path as
     the annotation has it, ``file`` the annotation. ``label`` tells the objects of an image apart. ``photo`` and ``id``
-    are known once the image is found. ``size``: width and height of the image as the annotation states them. ``person``:
-    who or what is shown, where the annotation says so. ``columns``: what else it says, by the column's name.
+    are known once the image is found. ``size``: width and height of the image as the annotation states them; ``shown``:
+    as it is read, which with ``raw`` is as its pixels are stored, against an EXIF orientation.
+    ``person``: who or what is shown, where the annotation says so. ``columns``: what else it says, by the column's name.
     """
 
     image: str
@@ -35,6 +36,8 @@ class Sample:
     photo: Path = Path()
     id: str = ""
     size: tuple[int, int] | None = None
+    shown: tuple[int, int] = (0, 0)
+    raw: bool = False
     person: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lmbench.data.images import suffixes
 from lmbench.datasets.folders.foreign import known_table
 from lmbench.datasets.folders.headers import Columns, box_named, columns_of
 from lmbench.datasets.folders.options import Options
@@ -17,7 +18,6 @@ from lmbench.datasets.folders.rows import first_row, read_rows
 from lmbench.datasets.folders.samples import MISSING, Annotations, Box, Sample, box_of, coordinate, known
 from lmbench.datasets.folders.splitting import word_of
 from lmbench.datasets.folders.texts import is_blank
-from lmbench.datasets.image_folder import SUFFIXES
 from lmbench.errors import DataError
 
 SEEN = {
@@ -50,7 +50,7 @@ def problem(path: Path, options: Options) -> str:
 
 def _unnamed(cell: str) -> bool:
     """Whether a header's cell is a number or a file's name, or says nothing: no name of a column."""
-    return is_blank(cell) or _is_number(cell) or Path(cell).suffix.lower() in SUFFIXES
+    return is_blank(cell) or _is_number(cell) or Path(cell).suffix.lower() in suffixes()
 
 
 def _is_number(cell: str) -> bool:
@@ -91,7 +91,7 @@ def read(path: Path, options: Options, photos: Photos) -> Annotations:
 
 def _pairs(path: Path, rows: list[tuple[int, list[str]]]) -> Annotations:
     """Rows of an image and numbers, x before y; a first row that names no image is a header."""
-    if Path(rows[0][1][0].strip()).suffix.lower() not in SUFFIXES:
+    if Path(rows[0][1][0].strip()).suffix.lower() not in suffixes():
         rows = rows[1:]
     width = len(rows[0][1]) if rows else 0
     if width % 2 == 0:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lmbench.datasets.specs.faces import PAPERS_FACES
 from lmbench.specs import DatasetSpec
+
+OWN_CROPS = replace(PAPERS_FACES, centres="kept")  # their frames are enlarged as often as reduced, and by all factors
 
 FOLDERS = [
     DatasetSpec(
@@ -11,7 +15,8 @@ FOLDERS = [
         summary="any folder of images, unlabelled, for pretraining: images:DIR",
         target="lmbench.datasets.image_folder:load",
         splits={"train": None},
-        preprocessing=PAPERS_FACES,
+        preprocessing=OWN_CROPS,
+        version="2",
         notes=("every image is cut to its central square",),
     ),
     DatasetSpec(
@@ -20,7 +25,8 @@ FOLDERS = [
         target="lmbench.datasets.folders:load",
         describe="lmbench.datasets.folders:describe",
         splits={"train": None, "test": None},
-        preprocessing=PAPERS_FACES,
+        preprocessing=OWN_CROPS,
+        version="2",
         notes=("landmarks, metrics and splits are those of the folder: lmbench describe dataset folder:DIR",),
     ),
 ]
