@@ -16,7 +16,7 @@ import torch
 
 from lmbench import progress
 from lmbench.backbones import build_backbone
-from lmbench.config import RunConfig, StageConfig
+from lmbench.config import RunConfig, StageConfig, digest_of
 from lmbench.data.frozen import FrozenMaps, freeze_maps
 from lmbench.data.opening import OpenDataset, open_dataset
 from lmbench.errors import LmbenchError, StaleError, UsageError
@@ -56,8 +56,10 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        c = self.config
-        return self.runs / run_name(c.method, c.output, c.dataset, c.preset, c.seed, c.digest())
+        c, digest = self.config, self.config.digest()
+        if self.target.partial or (self.source and self.source.partial):
+            digest = digest_of([digest, self.target.name, self.source.name if self.source else ""])
+        return self.runs / run_name(c.method, c.output, self.target.name, c.preset, c.seed, digest)
 
     def images_of(self, stage: StageConfig) -> OpenDataset:
         """The dataset whose training images a stage learns from, without their labels."""
@@ -82,7 +84,7 @@ def prepare(
     opened = {} if opened is None else opened
     for name in filter(None, (config.dataset, config.pretrain_on)):
         if name not in opened:
-            opened[name] = open_dataset(name, data_root, plugins)
+            opened[name] = open_dataset(name, data_root, plugins, config.partial)
     target, source = opened[config.dataset], opened.get(config.pretrain_on)
     train_size = min(len(target.splits["train"]), config.train_images or 10**9)
     too_many = [n for n in config.regression.annotations if n != "all" and int(n) > train_size]
@@ -237,8 +239,8 @@ def describe(
         "status": "ok",
         "method": config.method,
         "variant": config.output,
-        "dataset": config.dataset,
-        "pretrain_on": config.pretrain_on,
+        "dataset": job.target.name,
+        "pretrain_on": job.source.name if job.source else "",
         "preset": config.preset,
         "seed": config.seed,
         "backbone": config.read.backbone,
@@ -252,6 +254,7 @@ def describe(
         "choices": dict(method.spec.choices),
         "data": {
             "fingerprint": job.target.fingerprint,
+            **({"partial": job.target.partial} if job.target.partial else {}),
             "counts": {split: len(d) for split, d in job.target.splits.items()},
             "used": {"train": config.train_images, "test": config.test_images},
             "preprocessing": {

@@ -50,7 +50,7 @@ def write_table(folder: Path, points: dict[str, np.ndarray]) -> None:
 
 
 def beside_dots(opened: OpenDataset) -> float:
-    """The farthest that a landmark lies from the centre of its dot, in pixels of the network's images; infinite where one is not there."""
+    """The farthest that a landmark lies from the centre of its dot, in pixels of the network's images (infinite: no dot)."""
     worst = 0.0
     for split in opened.splits:
         store = opened.pixels(split)

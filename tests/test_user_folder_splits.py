@@ -51,7 +51,7 @@ def test_images_in_both_splits_are_refused_and_named_all_by_verify(tmp_path: Pat
     with pytest.raises(DataError, match=r"4 images are in both splits \(first: 06\.png\).*accept=leak"):
         open_dataset(name)
     checks = checks_of(name)
-    assert not checks["complete"].ok and not checks["images twice"].ok
+    assert not checks["sides"].ok and not checks["images twice"].ok
     for i in range(6, 10):
         assert f"0{i}.png#10{i} (train) = 0{i}.png#70{i} (test)" in checks["images twice"].found
     accepted = open_dataset(f"{name}:accept=leak")

@@ -21,6 +21,12 @@ from lmbench.registry import Entry, family_member
 from lmbench.specs import DatasetSpec, Preprocessing
 from lmbench.store import read_json
 
+LEAST_TEST = 2  # matching needs a pair
+GO_ON = (
+    "What is there ({}) is used by itself with --partial (run, data verify, data show): its results carry these counts in "
+    "their name and compare with no others."
+)
+
 
 @dataclass(frozen=True)
 class OpenDataset:
@@ -33,6 +39,8 @@ class OpenDataset:
     origin: str
     """The folder it was read from; the name itself where that names the folder (``folder:DIR``)."""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    partial: str = ""
+    """What is there of originals that are incomplete, as it stands in the name; empty for whole ones."""
 
     @property
     def spec(self) -> DatasetSpec:
@@ -53,20 +61,47 @@ class OpenDataset:
         return open_pixels(zoomed(self.splits[split], zoom, split), self.fingerprint, name, steps, cache_root())
 
 
-def open_dataset(name: str, data_root: Path | None = None, plugins: Plugins | None = None) -> OpenDataset:
-    """A dataset by name. Raises UsageError (unknown name) or DataError (missing or damaged files, wrong counts)."""
+def open_dataset(
+    name: str, data_root: Path | None = None, plugins: Plugins | None = None, partial: bool = False
+) -> OpenDataset:
+    """A dataset by name. Raises UsageError (unknown name) or DataError (missing or damaged files, wrong counts).
+
+    ``partial``: originals of which a part is missing are used as far as they are there, and the name says so:
+    ``cub (partial: 620 of 1241 train, 190 of 383 test)``. No number of such a set is ever taken for one of the whole.
+    """
     entry = (plugins or get_plugins()).find("dataset", name)
     spec: DatasetSpec = entry.spec
     root = data_root or default_data_root()
     folder = prepared_folder(entry, root)
     if folder.is_dir():
         return open_prepared(name, entry, folder)
-    splits = load_splits(name, entry, root / spec.folder)
+    there = ""
+    try:
+        splits = load_splits(name, entry, root / spec.folder)
+    except Incomplete as error:
+        there = part_there(spec, error.splits)
+        if not there:
+            raise
+        if not partial:
+            raise Incomplete(f"{error} {GO_ON.format(there)}", error.splits) from None
+        splits = {split: d for split, d in error.splits.items() if len(d)}
     if not spec.folder and not family_member(spec.name, name):
         save_prepared(entry, splits, folder, "embedded")
         return open_prepared(name, entry, folder)
     origin = str(root / spec.folder) if spec.folder else name  # a user's folder is named, not below the root
-    return OpenDataset(name, entry, splits, fingerprint(name, spec, splits), origin)
+    shown = f"{name} (partial: {there})" if there else name
+    return OpenDataset(shown, entry, splits, fingerprint(name, spec, splits), origin, partial=there)
+
+
+def part_there(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset]) -> str:
+    """``620 of 1241 train, 190 of 383 test``; empty where a split is empty, or has more than it should: no part to use."""
+    parts = []
+    for split, expected in spec.splits.items():
+        found = len(splits.get(split, ()))
+        if found < (LEAST_TEST if split == "test" else 1) or (expected is not None and found > expected):
+            return ""
+        parts.append(f"{found} of {expected} {split}" if expected else f"{found} {split}")
+    return ", ".join(parts)
 
 
 def load_splits(name: str, entry: Entry[DatasetSpec], folder: Path) -> dict[str, datasets.Dataset]:

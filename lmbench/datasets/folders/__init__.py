@@ -64,9 +64,9 @@ def describe(argument: str) -> dict[str, Any]:
 def load(root: Path, argument: str) -> dict[str, datasets.Dataset]:
     """The splits in the schema, each sample with its square frame.
 
-    Raises UsageError or DataError naming the file; Incomplete where an image is in both splits.
+    Raises UsageError or DataError naming the file; Leaking where an image is in both splits.
     """
-    from lmbench.data.schema import Incomplete, landmark_dataset
+    from lmbench.data.schema import Leaking, landmark_dataset
 
     del root
     member = read_member(argument)
@@ -88,7 +88,7 @@ def load(root: Path, argument: str) -> dict[str, datasets.Dataset]:
     relative = partial(below, parse_options(argument).folder)
     shared = shared_photos(member.splits)
     if shared and "leak" not in member.accepted:
-        raise Incomplete(
+        raise Leaking(
             f"{where}: {len(shared)} images are in both splits (first: {relative(shared[0])}). Take them out of one (lmbench "
             "data verify names all), pass test=0.2 to split anew, or accept=leak to measure on images that were trained on.",
             made,
