@@ -62,10 +62,10 @@ if TYPE_CHECKING:
     from lmbench.metrics.pixels import Confusions as Confusions
     from lmbench.precision import float32 as float32
     from lmbench.tasks.base import TaskContext as TaskContext
-    from lmbench.training.views import ViewSettings as ViewSettings
     from lmbench.training.augment import draw_views as draw_views
     from lmbench.training.augment import view_settings as view_settings
     from lmbench.training.objective import Objective as Objective
+    from lmbench.training.views import ViewSettings as ViewSettings
 
 LAZY = {
     "Confusions": "lmbench.metrics.pixels",

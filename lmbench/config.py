@@ -235,6 +235,8 @@ class RunConfig(Model):
     encode_batch: int = Field(64, ge=1)
     references: bool = True
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    partial: bool = False
+    """Originals of which a part is missing are used as far as they are there; names and fingerprints tell them apart."""
 
     @property
     def output(self) -> str:
@@ -243,7 +245,7 @@ class RunConfig(Model):
 
     def digest(self) -> str:
         """SHA-256 of the configuration in canonical JSON: equal configurations have equal digests."""
-        return digest_of(self.model_dump(mode="json"))
+        return digest_of(self.model_dump(mode="json", exclude={"partial"}))
 
 
 def digest_of(value: Any) -> str:

@@ -62,9 +62,9 @@ def identity_of(
     }
 
 
-def folder_of(runs: Path, config: RunConfig, identity: Identity) -> Path:
+def folder_of(runs: Path, config: RunConfig, dataset: str, identity: Identity) -> Path:
     """Where a run stands: a readable name, told apart by the digest of its identity."""
-    return runs / _named(config, digest_of(identity))
+    return runs / run_name(config.method, config.output, dataset, config.preset, config.seed, digest_of(identity))
 
 
 def differences(then: Identity, now: Identity) -> str:
@@ -94,7 +94,7 @@ def differences(then: Identity, now: Identity) -> str:
 
 def earlier(folder: Path, config: RunConfig, identity: Identity) -> Iterator[tuple[Path, str]]:
     """(folder, why it is another) of the runs that the same command began before, the newest first."""
-    prefix = _named(config, "")
+    prefix = folder.name.rpartition("_")[0] + "_"  # all but the digest
     beside = [p for p in folder.parent.glob(f"{glob.escape(prefix)}*") if p != folder and p.is_dir()]
     for place in sorted(beside, key=lambda p: (-p.stat().st_mtime, p.name)):
         then = _identity_in(place, config)
@@ -148,10 +148,6 @@ def clear_scratch(folder: Path) -> None:
         with free(folder / "run") as abandoned:
             if abandoned:
                 shutil.rmtree(folder / FROZEN, ignore_errors=True)
-
-
-def _named(config: RunConfig, digest: str) -> str:
-    return run_name(config.method, config.output, config.dataset, config.preset, config.seed, digest)
 
 
 def _settings(config: RunConfig) -> str:

@@ -66,7 +66,7 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        return identity.folder_of(self.runs, self.config, dict(self.identity))
+        return identity.folder_of(self.runs, self.config, self.target.name, dict(self.identity))
 
     def images_of(self, stage: StageConfig) -> OpenDataset:
         """The dataset whose training images a stage learns from, without their labels."""
@@ -98,7 +98,7 @@ def prepare(
     opened = {} if opened is None else opened
     for name in filter(None, (config.dataset, config.pretrain_on)):
         if name not in opened:
-            opened[name] = open_dataset(name, data_root, plugins, make)
+            opened[name] = open_dataset(name, data_root, plugins, config.partial, make)
     target, source = opened[config.dataset], opened.get(config.pretrain_on)
     train_size = min(len(target.splits["train"]), config.train_images or 10**9)
     too_many = [n for n in config.regression.annotations if n != "all" and int(n) > train_size]
@@ -324,8 +324,8 @@ def describe(
         "status": "ok",
         "method": config.method,
         "variant": config.output,
-        "dataset": config.dataset,
-        "pretrain_on": config.pretrain_on,
+        "dataset": job.target.name,
+        "pretrain_on": job.source.name if job.source else "",
         "preset": config.preset,
         "seed": config.seed,
         "backbone": config.read.backbone,
@@ -339,6 +339,7 @@ def describe(
         "choices": dict(method.spec.choices),
         "data": {
             "fingerprint": job.target.fingerprint,
+            **({"partial": job.target.partial} if job.target.partial else {}),
             "counts": {split: len(d) for split, d in job.target.splits.items()},
             "used": {"train": config.train_images, "test": config.test_images},
             "preprocessing": {

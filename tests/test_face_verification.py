@@ -75,7 +75,7 @@ def test_a_sound_tree_passes_every_check(tmp_path: Path, name: str, make: Any, s
     if name == "aflw_m":
         assert checks["landmarks"][1].startswith("train 15 of 15 finite, 1 visible ones outside")
     if name == "aflw_r":
-        assert "repeated within a split: 1 in test" in checks["images twice"][1]
+        assert "repeated within a split: none; further entries of an image: 1 in test" in checks["images twice"][1]
         assert "1 of 3 entries repeat an earlier image" in checks["remarks"][1]
 
 

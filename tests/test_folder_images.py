@@ -50,7 +50,7 @@ def write_table(folder: Path, points: dict[str, np.ndarray]) -> None:
 
 
 def beside_dots(opened: OpenDataset) -> float:
-    """The farthest that a landmark lies from the centre of its dot, in pixels of the network's images; infinite where one is not there."""
+    """The farthest that a landmark lies from the centre of its dot, in pixels of the network's images (infinite: no dot)."""
     worst = 0.0
     for split in opened.splits:
         store = opened.pixels(split)
@@ -115,14 +115,16 @@ def test_sizes_in_the_annotations_that_fit_the_stored_pixels_alone_decide(tmp_pa
     assert all(all(split["raw"]) for split in opened.splits.values())
     said = "read as stored, against their EXIF orientation, since the sizes in the annotations fit those pixels"
     assert f"6 of 6 images {said}" in opened.spec.notes
-    upright = open_dataset(f"folder:{folder}:crop=image:orientation=upright")
+    upright = open_dataset(f"folder:{folder}:crop=image:orientation=upright:accept=swapped")
     assert upright.fingerprint != opened.fingerprint and beside_dots(upright) > 5
 
 
 def test_orientation_raw_says_by_hand_that_pixels_are_meant_as_stored(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     write_table(folder, stored_photos(folder))
-    assert beside_dots(open_dataset(f"folder:{folder}")) > 5
+    with pytest.raises(DataError, match=r"x and y are exchanged, it seems.* orientation=raw reads them the other way"):
+        open_dataset(f"folder:{folder}")
+    assert beside_dots(open_dataset(f"folder:{folder}:accept=swapped")) > 5
     opened = open_dataset(f"folder:{folder}:orientation=raw")
     assert beside_dots(opened) < 0.5
     assert "6 of 6 images read as stored, against their EXIF orientation" in opened.spec.notes

@@ -18,6 +18,7 @@ from lmbench.specs import DatasetSpec
 DATA_ROOT = click.option(
     "--data-root", type=click.Path(path_type=Path), default=None, help="Folder of the datasets.  [$LMBENCH_DATA]"
 )
+PARTIAL = click.option("--partial", is_flag=True, help="Use what is there of originals that are incomplete.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
@@ -115,13 +116,14 @@ def prepare(name: str, source: Path | None, download: bool, data_root: Path | No
 @data.command()
 @click.argument("name")
 @DATA_ROOT
+@PARTIAL
 @AS_JSON
 @click.pass_context
-def verify(context: click.Context, name: str, data_root: Path | None, as_json: bool) -> None:
+def verify(context: click.Context, name: str, data_root: Path | None, partial: bool, as_json: bool) -> None:
     """Check files, lists, images and landmarks of a dataset. Exit code 5 where something is wrong."""
     from lmbench.data.verification import verify_dataset
 
-    checks = verify_dataset(name, data_root)
+    checks = verify_dataset(name, data_root, partial=partial)
     ok = all(check.ok for check in checks)
     if as_json:
         answer = {"name": name, "ok": ok, "checks": [check.to_json() for check in checks]}
@@ -140,7 +142,10 @@ def verify(context: click.Context, name: str, data_root: Path | None, as_json: b
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The picture to write: NAME.png.")
 @click.option("--force", is_flag=True, help="Replace the picture where it exists.")
 @DATA_ROOT
-def show(name: str, split: str | None, count: int, out: Path, force: bool, data_root: Path | None) -> None:
+@PARTIAL
+def show(
+    name: str, split: str | None, count: int, out: Path, force: bool, data_root: Path | None, partial: bool
+) -> None:
     """Draw the first images of a split with their visible landmarks or above their masks."""
     if out.suffix.lower() != ".png":
         raise UsageError(f"-o {out}: pictures are written as .png; choose such a name.")
@@ -154,7 +159,7 @@ def show(name: str, split: str | None, count: int, out: Path, force: bool, data_
     from lmbench.report.parts import draw_classes
     from lmbench.report.pictures import contact_sheet, save_png
 
-    opened = open_dataset(name, data_root)
+    opened = open_dataset(name, data_root, partial=partial)
     split = split or ("test" if "test" in opened.splits else "train")
     if split not in opened.splits:
         raise UsageError(f"{name} has no split {split!r}; it has {', '.join(opened.splits)}.")
@@ -165,4 +170,4 @@ def show(name: str, split: str | None, count: int, out: Path, force: bool, data_
         draw_classes(shown, [torch.from_numpy(masks)], classes, out)
     else:
         save_png(contact_sheet(pixels, count), out)
-    click.echo(f"{out}: {min(count, len(pixels))} of {len(pixels)} {split} images of {name}")
+    click.echo(f"{out}: {min(count, len(pixels))} of {len(pixels)} {split} images of {opened.name}")

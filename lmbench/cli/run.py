@@ -39,6 +39,9 @@ def parse_annotations(text: str) -> tuple[int | str, ...]:
     "--data-root", type=click.Path(path_type=Path), default=None, help="Folder of the datasets.  [$LMBENCH_DATA]"
 )
 @click.option(
+    "--partial", is_flag=True, help="Use what is there of originals that are incomplete; named in the results."
+)
+@click.option(
     "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where results go."
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
@@ -66,6 +69,7 @@ def run(
     pretrain_on: str,
     allow_test_images: bool,
     data_root: Path | None,
+    partial: bool,
     runs: Path,
     seed: int,
     annotations: str | None,
@@ -101,6 +105,8 @@ def run(
         options["precision"] = precision
     if allow_test_images:
         options["allow_test_images"] = True
+    if partial:
+        options["partial"] = True
     overrides = [options, read_toml(config_file) if config_file else {}, parse_assignments(assignments)]
     plugins = get_plugins()
     spec = plugins.find("method", method).spec

@@ -29,6 +29,13 @@ class NotMade(DataError):
     """An embedded dataset was not rendered yet, and was to be left so."""
 
 
+LEAST_TEST = 2  # matching needs a pair
+GO_ON = (
+    "What is there ({}) is used by itself with --partial (run, data verify, data show): its results carry these counts in "
+    "their name and compare with no others."
+)
+
+
 @dataclass(frozen=True)
 class OpenDataset:
     """A dataset whose files are there: its splits in the schema, and the fingerprint of all that enters a number."""
@@ -42,6 +49,8 @@ class OpenDataset:
     settings: Mapping[str, Any] = field(default_factory=dict)
     originals: Mapping[str, str] = field(default_factory=dict)
     """What the files of each split were when the fingerprint was taken; empty where they lie in a copy of lmbench's."""
+    partial: str = ""
+    """What is there of originals that are incomplete, as it stands in the name; empty for whole ones."""
 
     @property
     def spec(self) -> DatasetSpec:
@@ -72,12 +81,18 @@ class OpenDataset:
 
 
 def open_dataset(
-    name: str, data_root: Path | None = None, plugins: Plugins | None = None, make: bool = True
+    name: str,
+    data_root: Path | None = None,
+    plugins: Plugins | None = None,
+    partial: bool = False,
+    make: bool = True,
 ) -> OpenDataset:
     """A dataset by name. Raises UsageError (unknown name) or DataError (missing or damaged files, wrong counts).
 
     An embedded one is rendered on first use, and again where its copy is damaged; without ``make`` nothing is rendered or
-    written, and NotMade says that it would have to be.
+    written, and NotMade says that it would have to be. ``partial``: originals of which a part is missing are used as far as
+    they are there, and the name says so: ``cub (partial: 620 of 1241 train, 190 of 383 test)``. No number of such a set is
+    ever taken for one of the whole.
     """
     entry = (plugins or get_plugins()).find("dataset", name)
     spec: DatasetSpec = entry.spec
@@ -96,13 +111,34 @@ def open_dataset(
                     shutil.rmtree(folder, ignore_errors=True)
     if embedded and not make:
         raise NotMade(f"{name} is not rendered yet, so its fingerprint is not known, nor what could be reused")
-    splits = load_splits(name, entry, root / spec.folder)
+    there = ""
+    try:
+        splits = load_splits(name, entry, root / spec.folder)
+    except Incomplete as error:
+        there = part_there(spec, error.splits)
+        if not there:
+            raise
+        if not partial:
+            raise Incomplete(f"{error} {GO_ON.format(there)}", error.splits) from None
+        splits = {split: d for split, d in error.splits.items() if len(d)}
     if embedded:
         save_prepared(entry, splits, folder, "embedded")
         return open_prepared(name, entry, folder)
     origin = str(root / spec.folder) if spec.folder else name  # a user's folder is named, not below the root
+    shown = f"{name} (partial: {there})" if there else name
     stand = {split: originals_of(dataset) for split, dataset in splits.items()}
-    return OpenDataset(name, entry, splits, fingerprint(name, spec, splits), origin, originals=stand)
+    return OpenDataset(shown, entry, splits, fingerprint(name, spec, splits), origin, originals=stand, partial=there)
+
+
+def part_there(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset]) -> str:
+    """``620 of 1241 train, 190 of 383 test``; empty where a split is empty, or has more than it should: no part to use."""
+    parts = []
+    for split, expected in spec.splits.items():
+        found = len(splits.get(split, ()))
+        if found < (LEAST_TEST if split == "test" else 1) or (expected is not None and found > expected):
+            return ""
+        parts.append(f"{found} of {expected} {split}" if expected else f"{found} {split}")
+    return ", ".join(parts)
 
 
 def load_splits(name: str, entry: Entry[DatasetSpec], folder: Path) -> dict[str, datasets.Dataset]:

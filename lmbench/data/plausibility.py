@@ -27,6 +27,8 @@ MEANT = {
     "sizes": "images of another size than the annotation says",
 }
 """What may be meant all the same, by the word that accepts it."""
+OF_SINGLE_SAMPLES = ("outside", "box", "tiny")
+"""What one bad sample among thousands is enough for; the rest is of a whole dataset."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,11 @@ def _off_the_image(labels: Labels) -> Iterator[Finding]:
     out = beyond > SLACK
     mostly = 2 * out.sum(1) > labels.visible.sum(1)
     far = (beyond > labels.sizes.max(1, keepdims=True)).any(1) & (labels.sizes.max(1) > 0)
-    bad, what = (mostly, "most of their landmarks outside their image") if mostly.any() else (far, "one far outside it")
+    bad, what = (
+        (mostly, "most of their landmarks outside their image")
+        if mostly.any()
+        else (far, "a landmark far outside their image")
+    )
     if not bad.any() and out.sum() > PART_OUTSIDE * labels.visible.sum():
         bad, what = out.any(1), "landmarks outside their image, a fifth of all"
     if bad.any():

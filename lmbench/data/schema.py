@@ -30,6 +30,14 @@ class Incomplete(DataError):
         self.splits = splits
 
 
+class Leaking(DataError):
+    """Images are in both splits. ``splits`` are as the files have them: enough for `lmbench data verify`, not for a number."""
+
+    def __init__(self, message: str, splits: Mapping[str, datasets.Dataset]) -> None:
+        super().__init__(message)
+        self.splits = splits
+
+
 def features(landmark_count: int, masks: bool = False, raw: bool = False) -> datasets.Features:
     """The schema for ``landmark_count`` landmarks (0: unlabelled), with or without ``masks`` and ``raw``."""
     columns: dict[str, Any] = {

@@ -16,12 +16,12 @@ from lmbench import progress
 from lmbench.data.images import summary
 from lmbench.data.leaks import copies, shared_identities
 from lmbench.data.masks import decode_mask
-from lmbench.data.opening import load_splits, open_prepared
+from lmbench.data.opening import load_splits, open_prepared, part_there
 from lmbench.data.pixels import decode
 from lmbench.data.places import default_data_root, prepared_folder
-from lmbench.data.plausibility import Labels, implausible
+from lmbench.data.plausibility import OF_SINGLE_SAMPLES, Labels, implausible
 from lmbench.data.preparing import fingerprint, image_bytes
-from lmbench.data.schema import Incomplete, column, reading_columns
+from lmbench.data.schema import Incomplete, Leaking, column, reading_columns
 from lmbench.errors import DataError
 from lmbench.plugins import Plugins, get_plugins
 from lmbench.registry import Entry
@@ -54,26 +54,30 @@ class SplitImages:
     """What was done to how many of them to read them."""
 
 
-def verify_dataset(name: str, data_root: Path | None = None, plugins: Plugins | None = None) -> list[Check]:
+def verify_dataset(
+    name: str, data_root: Path | None = None, plugins: Plugins | None = None, partial: bool = False
+) -> list[Check]:
     """All checks of a dataset, as far as they can be made. Raises UsageError for an unknown name.
 
-    A prepared copy is checked where there is one, as a run would read it.
+    A prepared copy is checked where there is one, as a run would read it. ``partial``: it is no fault that a part is missing.
     """
     entry: Entry[DatasetSpec] = (plugins or get_plugins()).find("dataset", name)
-    checks, splits = _open(name, entry, data_root or default_data_root())
+    checks, splits = _open(name, entry, data_root or default_data_root(), partial)
     if entry.spec.describe:  # what was decided on the way from a user's files to a dataset
         checks.append(Check("read as", True, "; ".join(entry.spec.notes)))
     checks += _checksums(entry.spec, (data_root or default_data_root()) / entry.spec.folder)
     if splits:
         images = {split: _read(dataset, split) for split, dataset in splits.items()}
-        checks.append(_counts(entry.spec, splits))
+        checks.append(_counts(entry.spec, splits, partial))
         checks += _contents(entry.spec, splits, images)
         checks += _remarks(splits)
         checks += _held_out((data_root or default_data_root()) / entry.spec.folder, splits, images)
     return checks
 
 
-def _open(name: str, entry: Entry[DatasetSpec], root: Path) -> tuple[list[Check], Mapping[str, datasets.Dataset]]:
+def _open(
+    name: str, entry: Entry[DatasetSpec], root: Path, partial: bool
+) -> tuple[list[Check], Mapping[str, datasets.Dataset]]:
     """The checks of place and lists, and the splits as far as they are there."""
     spec = entry.spec
     prepared, folder = prepared_folder(entry, root), root / spec.folder
@@ -85,8 +89,12 @@ def _open(name: str, entry: Entry[DatasetSpec], root: Path) -> tuple[list[Check]
     checks = [Check("folder", True, str(folder) if spec.folder else "none: it is embedded, or named by its path")]
     try:
         splits: Mapping[str, datasets.Dataset] = load_splits(name, entry, folder)
+    except Leaking as error:
+        return [*checks, Check("lists", True, "parsed"), Check("sides", False, str(error))], error.splits
     except Incomplete as error:
-        return [*checks, Check("lists", True, "parsed"), Check("complete", False, str(error))], error.splits
+        there = part_there(spec, error.splits)
+        said = f"partial: {there}. {error}" if there else str(error)
+        return [*checks, Check("lists", True, "parsed"), Check("complete", partial and bool(there), said)], error.splits
     except DataError as error:
         return [*checks, Check("lists", False, str(error))], {}
     complete = Check("complete", True, "every image of the lists has a file")
@@ -126,11 +134,11 @@ def _remarks(splits: Mapping[str, datasets.Dataset]) -> list[Check]:
     return [Check("remarks", True, "; ".join(said))] if said else []
 
 
-def _counts(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset]) -> Check:
+def _counts(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset], partial: bool) -> Check:
     parts, ok = [], True
     for split, expected in spec.splits.items():
         found = len(splits[split]) if split in splits else 0
-        ok = ok and found > 0 and expected in (None, found)
+        ok = ok and found > 0 and (expected in (None, found) or (partial and found < (expected or 0)))
         if expected is None:
             parts.append(f"{split} {found} (any number will do)")
         elif found == expected:
@@ -208,7 +216,11 @@ def _landmarks(splits: Mapping[str, datasets.Dataset], images: Mapping[str, Spli
 
 
 def _plausible(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset], images: Mapping[str, SplitImages]) -> Check:
-    """Whether landmarks and boxes can be meant as they stand; what the dataset says is meant is told."""
+    """Whether landmarks and boxes can be meant as they stand; what the dataset says is meant is told.
+
+    So are single samples of a published dataset: nobody can mend them.
+    """
+    meant = spec.accepted if spec.describe else (*spec.accepted, *OF_SINGLE_SAMPLES)
     found = {
         split: implausible(
             Labels(
@@ -216,17 +228,15 @@ def _plausible(spec: DatasetSpec, splits: Mapping[str, datasets.Dataset], images
                 column(d, "landmarks").astype(np.float64),
                 column(d, "visible").astype(bool),
                 images[split].sizes,
-                column(d, "box").astype(np.float64),
+                None if spec.describe else column(d, "box").astype(np.float64),  # frames of boxes that were judged
             )
         )
         for split, d in splits.items()
     }
     said = [
-        f"{split}: {'accepted, ' if f.word in spec.accepted else ''}{f.said}"
-        for split, all_of in found.items()
-        for f in all_of
+        f"{split}: {'accepted, ' if f.word in meant else ''}{f.said}" for split, all_of in found.items() for f in all_of
     ]
-    ok = all(f.word in spec.accepted for all_of in found.values() for f in all_of)
+    ok = all(f.word in meant for all_of in found.values() for f in all_of)
     return Check("plausible", ok, " ".join(said) or "landmarks lie where landmarks can lie")
 
 
@@ -290,6 +300,9 @@ def _twice(images: Mapping[str, SplitImages], accepted: bool) -> Check:
     within, across = copies({split: found.digests for split, found in images.items()})
     repeated = ", ".join(f"{number} in {split}" for split, number in within.items() if number)
     said = f"repeated within a split: {repeated or 'none'}"
+    further = {split: len(found.sizes) - len(found.digests) - len(found.problems) for split, found in images.items()}
+    if any(further.values()):
+        said += f"; further entries of an image: {', '.join(f'{n} in {split}' for split, n in further.items() if n)}"
     if len(images) > 1:
         said += f"; in two splits: {_all(across)}"
     return Check("images twice", accepted or not across, said)

@@ -14,25 +14,31 @@ import numpy as np
 from lmbench import progress
 from lmbench.data.images import read_grey
 from lmbench.data.masks import encode_mask
+from lmbench.data.originals import complete
 from lmbench.data.schema import landmark_dataset
 from lmbench.errors import DataError
 
 PARTS = 11  # files lbl00 (background) to lbl10 (hair)
 HAIR = 10
 FOREGROUND = 0.5 * 255
+GET = "Unpack SmithCVPR2013_dataset_resized there, or pass --data-root."
 LISTS = {"train": ("exemplars.txt", "tuning.txt"), "test": ("testing.txt",)}
 
 
 def load(root: Path) -> dict[str, datasets.Dataset]:
-    """Faces with masks of ten classes, hair being background. Raises DataError naming what is missing or damaged."""
-    return {split: _split(root, split, [i for name in lists for i in read_ids(root / name)])
-            for split, lists in LISTS.items()}  # fmt: skip
+    """Faces with masks of ten classes, hair being background.
+
+    Raises DataError naming what is damaged or has no mask, Incomplete where images are missing.
+    """
+    ids = {split: [i for name in lists for i in read_ids(root / name)] for split, lists in LISTS.items()}
+    expected = [_image(root, name) for names in ids.values() for name in names]
+    return complete("helen", expected, {split: _split(root, split, names) for split, names in ids.items()}, GET)
 
 
 def read_ids(path: Path) -> list[str]:
     """The image ids of a list file. Raises DataError naming the line that is not ``N , id``."""
     if not path.is_file():
-        raise DataError(f"{path} is missing. Unpack SmithCVPR2013_dataset_resized there, or pass --data-root.")
+        raise DataError(f"{path} is missing. {GET}")
     ids = []
     for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
         if not line.strip():
@@ -66,14 +72,15 @@ def read_mask(folder: Path, name: str) -> bytes:
     return encode_mask(labels)
 
 
+def _image(root: Path, name: str) -> Path:
+    return root / "images" / f"{name}.jpg"
+
+
 def _split(root: Path, split: str, ids: list[str]) -> datasets.Dataset:
-    files = [root / "images" / f"{name}.jpg" for name in ids]
-    missing = [f for f in files if not f.is_file()]
-    if missing:
-        raise DataError(f"helen: {split} lists {len(ids)} images, {len(missing)} are missing (first: {missing[0]}).")
+    there = [name for name in ids if _image(root, name).is_file()]
     masks = []
-    with progress.task(f"reading parts of helen {split}", len(ids)) as bar:
-        for name in ids:
+    with progress.task(f"reading parts of helen {split}", len(there)) as bar:
+        for name in there:
             masks.append(read_mask(root / "labels", name))
             bar.advance()
-    return landmark_dataset(files, ids, masks=masks, where=f"helen {split}")
+    return landmark_dataset([_image(root, name) for name in there], there, masks=masks, where=f"helen {split}")

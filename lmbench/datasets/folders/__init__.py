@@ -67,9 +67,9 @@ def describe(argument: str) -> dict[str, Any]:
 def load(root: Path, argument: str) -> dict[str, datasets.Dataset]:
     """The splits in the schema, each sample with its square frame.
 
-    Raises UsageError or DataError naming the file; Incomplete where an image is in both splits.
+    Raises UsageError or DataError naming the file; Leaking where an image is in both splits.
     """
-    from lmbench.data.schema import Incomplete, landmark_dataset
+    from lmbench.data.schema import Leaking, landmark_dataset
 
     del root
     member = read_member(argument)
@@ -91,7 +91,7 @@ def load(root: Path, argument: str) -> dict[str, datasets.Dataset]:
     relative = partial(below, parse_options(argument).folder)
     shared = shared_photos(member.splits)
     if shared and "leak" not in member.accepted:
-        raise Incomplete(
+        raise Leaking(
             f"{where}: {len(shared)} images are in both splits (first: {relative(shared[0])}). Take them out of one (lmbench "
             "data verify names all), pass test=0.2 to split anew, or accept=leak to measure on images that were trained on.",
             made,
@@ -122,11 +122,11 @@ def _read(argument: str, place: str, state: tuple[Any, ...]) -> Member:
     where = f"folder:{argument}"
     photos = Photos(options.folder)
     found = labelled_parts(read_annotations(options, photos, where), where)
-    resolved = photos.resolve(found.samples, where, by_name=options.match == "name")
-    samples, read = oriented(resolved, options.orientation, where)
+    found_photos = photos.resolve(found.samples, where, by_name=options.match == "name")
+    samples, read = oriented(found_photos, options.orientation, where)
     splits, how = split_samples(samples, options, where)
     crop = options.crop or ("box" if all(s.box for s in samples) else "landmarks")
-    accepted = _accepted(samples, crop, options, where)
+    accepted = _accepted(samples, crop, options, where, turned="EXIF" in read)
     boxes, framed = {}, ""
     for split, part in splits.items():
         boxes[split], framed = frame_boxes(part, crop, options.margin, where)
@@ -153,8 +153,11 @@ def _read(argument: str, place: str, state: tuple[Any, ...]) -> Member:
     return Member(found.names, eyes, splits, boxes, framing_of(crop, options.margin), notes, words)
 
 
-def _accepted(samples: list[Sample], crop: str, options: Options, where: str) -> list[Finding]:
-    """What cannot be meant and is accepted all the same. Raises DataError for what is not."""
+def _accepted(samples: list[Sample], crop: str, options: Options, where: str, turned: bool) -> list[Finding]:
+    """What cannot be meant and is accepted all the same. Raises DataError for what is not.
+
+    ``turned``: images have an EXIF orientation, which labels may have been made with or without.
+    """
     labels = Labels(
         [s.id for s in samples],
         np.stack([s.points for s in samples]),
@@ -169,6 +172,9 @@ def _accepted(samples: list[Sample], crop: str, options: Options, where: str) ->
         files = ", ".join(dict.fromkeys(s.file.name for s in samples[:1]))
         words = ",".join(dict.fromkeys((*options.accept, *filter(None, (f.word for f in refused)))))
         way_out = " crop=landmarks does without the boxes." if any(f.word == "box" for f in refused) else ""
+        if turned and any(f.word in ("swapped", "outside", "sizes") for f in refused):
+            other = "upright" if options.orientation == "raw" else "raw"
+            way_out += f" Images have an EXIF orientation: orientation={other} reads them the other way."
         meant = f" If that is meant, pass accept={words}." if all(f.word for f in refused) else ""
         raise DataError(f"{where}: {files}: {' '.join(f.said for f in refused)}{way_out}{meant}")
     return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from lmbench.datasets.folders import coco, deeplabcut, imglab, pts, table
+from lmbench.datasets.folders.foreign import UNREAD
 from lmbench.datasets.folders.options import Options
 from lmbench.datasets.folders.photos import Photos
 from lmbench.datasets.folders.placeholders import settled
@@ -138,6 +139,7 @@ def _nothing(options: Options, photos: Photos, files: list[Path], where: str) ->
         f"{photos.relative(f)}: {form.problem(f, options)}"
         for f in files for form in FORMATS.values() if f.suffix.lower() in form.suffixes
     ]  # fmt: skip
+    reasons += [f"{photos.relative(f)}: {UNREAD[f.suffix.lower()]}" for f in files if f.suffix.lower() in UNREAD]
     why = f" ({'; '.join(reasons[:FILES_NAMED])})" if reasons else ""
     hint = "" if files else f" To pretrain on unlabelled images: images:{options.folder}."
     return f"{where}: no annotations found. Looked for {looked}. Found {_contents(photos)}{why}.{hint}"

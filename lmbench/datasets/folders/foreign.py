@@ -6,6 +6,17 @@ from typing import Any
 
 COCO = "export it as COCO keypoints"
 
+UNREAD = {
+    ".h5": "HDF5 is not read; DeepLabCut writes CollectedData_*.csv beside it (convert_h5_to_csv)",
+    ".slp": f"a project of SLEAP; {COCO}",
+    ".mat": "MATLAB's files are not read; write a table",
+    ".pkl": "pickles are not read; write a table",
+    ".xlsx": "Excel's files are not read; save it as CSV",
+    ".ods": "spreadsheets are not read; save it as CSV",
+    ".txt": "text files are not read (YOLO's hold parts of the image's size); export COCO keypoints, or write a table",
+}
+"""Files that are not opened, by suffix."""
+
 
 def known_format(data: Any) -> str:
     """What a JSON file is that holds no COCO keypoints, ``""`` where its shape says nothing."""

@@ -33,11 +33,10 @@ def told_by_names(splits: Splits, relative: Callable[[Path], str], videos: bool)
     said = []
     people = _on_both(splits, lambda s: s.person)
     if people:
-        shown = ", ".join(f"{p}: {a} train, {b} test" for p, (a, b) in list(people.items())[:NAMED])
+        shown = "; ".join(f"{p}: {a} train, {b} test" for p, (a, b) in list(people.items())[:NAMED])
         more = f" and {len(people) - NAMED} more" if len(people) > NAMED else ""
-        said.append(
-            f"{len(people)} persons are in both splits ({shown}{more}); test=0.2 parts them anew, each on one side"
-        )
+        number = f"{len(people)} persons are" if len(people) > 1 else "1 person is"
+        said.append(f"{number} in both splits ({shown}{more}); test=0.2 parts them anew, each on one side")
     if videos:
         shared = _on_both(splits, lambda s: Path(relative(s.photo)).parent.as_posix())
         if shared:

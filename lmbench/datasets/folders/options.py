@@ -87,7 +87,7 @@ def _words(text: str) -> tuple[str, ...]:
     words = _names(text)
     for word in words:
         if word not in ACCEPTED:
-            raise ValueError(f"{word!r} is none of {', '.join(ACCEPTED)}{did_you_mean(word, ACCEPTED).rstrip('?')}")
+            raise ValueError(f"{word!r} is none of {', '.join(ACCEPTED)}")
     return words
 
 
@@ -143,8 +143,7 @@ def take_options(
     colons = [m.start() for m in re.finditer(r":(?=[A-Za-z_]+=)", argument)]
     ends = [len(argument), *reversed(colons)]
     place = next((argument[:end] for end in ends if _path(argument[:end]).is_dir()), argument[: min(ends)])
-    pieces = re.split(r":(?=[A-Za-z_]+=)", argument[len(place) :])[1:]
-    for option in pieces:
+    for option in re.split(r":(?=[A-Za-z_]+=)", argument[len(place) :])[1:]:
         key, _, text = option.partition("=")
         if key not in readers:
             raise UsageError(

@@ -30,20 +30,23 @@ def settled(found: Annotations, first_pixel: float, mirrored: bool, keep: bool) 
         negative = visible & (x < 0) & (x == y) & (x == np.round(x))
         if mirrored:
             negative = visible & (x <= -1) & (y <= -1)
-    notes = [f"{half.sum()} points with one coordinate alone are not labelled"] if half.any() else []
+    notes = [f"{_points(half)} with one coordinate alone: taken for unlabelled"] if half.any() else []
     for kind, what in ((zero, "at exactly (0, 0)"), (negative, f"as {_first(points, negative)}")):
         if kind.any() and keep:
-            notes.append(f"accepted (accept=sentinels): {kind.sum()} points {what} are landmarks")
+            notes.append(f"accepted (accept=sentinels): {_points(kind)} {what} are landmarks")
         elif kind.any():
             visible &= ~kind
-            notes.append(
-                f"{kind.sum()} points {what} are taken for unlabelled (accept=sentinels takes them for landmarks)"
-            )
+            notes.append(f"{_points(kind)} {what} taken for unlabelled (accept=sentinels: landmarks)")
     samples = [
         replace(s, points=p - first_pixel, visible=v, box=_shifted(s.box, first_pixel))
         for s, p, v in zip(found.samples, points, visible, strict=True)
     ]
     return Annotations(found.names, samples, (*found.notes, *notes))
+
+
+def _points(chosen: np.ndarray) -> str:
+    number = int(chosen.sum())
+    return f"{number} point{'s' * (number != 1)}"
 
 
 def _first(points: np.ndarray, chosen: np.ndarray) -> str:

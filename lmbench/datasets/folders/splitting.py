@@ -42,8 +42,8 @@ def split_samples(samples: Sequence[Sample], options: Options, where: str) -> tu
             shared = shared_groups(splits, samples, groups) if options.group else []
             if shared:
                 raise DataError(
-                    f"{where}: group={options.group}: the files' own split has {len(shared)} groups on both sides "
-                    f"(first: {shared[0]}). Pass test={TEST_PART:g} to split anew, each group on one side."
+                    f"{where}: group={options.group}: the files' own split has groups on both sides ({len(shared)}, first: "
+                    f"{shared[0]}). Pass test={TEST_PART:g} to split anew, each group on one side."
                 )
             return splits, said
     part = TEST_PART if options.test is None else options.test
@@ -159,8 +159,8 @@ def _chosen(units: Sequence[set[Path]], part: float, where: str, options: Option
     if len(chosen) < LEAST_TEST:
         by = f"group={options.group}" if options.group else "the column of persons"
         raise DataError(
-            f"{where}: {by} makes {len(units)} groups of {total} images, which cannot be parted so that at least "
-            f"{LEAST_TEST} images test and one trains. Name smaller groups by group=, or the sides in a column split."
+            f"{where}: {total} images in {len(units)} groups (by {by}) cannot be parted so that at least {LEAST_TEST} "
+            "images test and one trains. Name smaller groups by group=, or the sides in a column split."
         )
     return chosen
 

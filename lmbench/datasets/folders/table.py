@@ -41,6 +41,8 @@ def problem(path: Path, options: Options) -> str:
             f"its columns have no names: {len(header) - 1} after the image. columns=pairs reads them as x and y of "
             f"{len(header) // 2} landmarks called 0 to {len(header) // 2 - 1}"
         )
+    if {"x", "y"} <= {cell.lower() for cell in header}:
+        return "its columns x and y name no landmark: a row an image, with columns NAME_x and NAME_y, is needed"
     shown = ", ".join(cell or "''" for cell in header[:4])
     other = known_table(header)
     return other or f"no table of landmarks: a header with image, NAME_x and NAME_y is needed, found {shown}"
