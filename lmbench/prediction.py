@@ -88,7 +88,7 @@ def _annotations(path: Path) -> float:
 
 
 def _extractor(folder: Path, stages: list[dict[str, str]], config: RunConfig, device: torch.device) -> Extractor:
-    plugins = get_plugins()
+    plugins = get_plugins().of_recipe(config.method, config.variant)
     if stages:
         last = stages[-1]
         place = folder.parent / "stages" / last["key"][:20]

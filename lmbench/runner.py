@@ -80,6 +80,7 @@ def prepare(
     ``opened``: datasets by name that were opened before; those opened now are added, so that several runs share them.
     """
     opened = {} if opened is None else opened
+    plugins = plugins.of_recipe(config.method, config.variant)
     for name in filter(None, (config.dataset, config.pretrain_on)):
         if name not in opened:
             opened[name] = open_dataset(name, data_root, plugins)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -118,11 +120,12 @@ def run(
 
     results = []
     for config in configs:
-        job = runner.prepare(config, plugins, data_root, runs, device)
-        if dry_run:
-            results.append(runner.plan(job))
-            continue
-        record, known = runner.run(job, resume)
+        with contextlib.redirect_stdout(sys.stderr):  # what methods print is no result
+            job = runner.prepare(config, plugins, data_root, runs, device)
+            if dry_run:
+                results.append(runner.plan(job))
+                continue
+            record, known = runner.run(job, resume)
         results.append(record)
         if not as_json:
             show_record(record, job.runs, known)
