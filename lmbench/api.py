@@ -31,8 +31,9 @@ from lmbench.specs import (
 
 if TYPE_CHECKING:
     from lmbench.backbones import build_backbone as build_backbone
+    from lmbench.backbones.checkpoints import load_state as load_state
+    from lmbench.backbones.checkpoints import read_state as read_state
     from lmbench.backbones.resnet import InputNorm as InputNorm
-    from lmbench.backbones.resnet import read_state as read_state
     from lmbench.data.schema import landmark_dataset as landmark_dataset
     from lmbench.features import Extractor as Extractor
     from lmbench.features import FeatureMaps as FeatureMaps
@@ -94,9 +95,10 @@ LAZY = {
     "elastic_grid": "lmbench.geometry.elastic",
     "float32": "lmbench.precision",
     "landmark_dataset": "lmbench.data.schema",
+    "load_state": "lmbench.backbones.checkpoints",
     "normalise_points": "lmbench.geometry.coordinates",
     "pixel_grid": "lmbench.geometry.coordinates",
-    "read_state": "lmbench.backbones.resnet",
+    "read_state": "lmbench.backbones.checkpoints",
     "soft_argmax": "lmbench.geometry.heatmaps",
     "tps_grid": "lmbench.geometry.warps",
     "view_settings": "lmbench.training.augment",

@@ -13,7 +13,7 @@ from lmbench.errors import DataError, StaleError
 from lmbench.measuring import Measured, interval_of, measured
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.pixels import Confusions, read_stored
-from lmbench.plugins import Plugins
+from lmbench.plugins import CORE, Plugins
 from lmbench.records import PREDICTIONS, RECORD, read_record
 
 FREE = ("layers", "dimension")
@@ -93,6 +93,7 @@ def compare(
     another protocol or share no number, DataError where predictions are missing.
     """
     _same_data(a, b)
+    plugins = plugins.preferring(CORE, *(str(c.get("distribution")) for r in (a, b) for c in r.record["components"]))
     others = {_name(p): p for p in b.predictions()}
     found = []
     for mine in a.predictions():

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST_TEXT = 2000
+MANY_NAMES = 1000
+
 
 class LmbenchError(Exception):
     """A mistake or an obstacle that is told in one message, never as a traceback (exit code 1)."""
@@ -34,7 +37,18 @@ class PluginError(LmbenchError):
     """A plugin breaks the contract of its hook."""
 
 
+def told(error: BaseException) -> str:
+    """What an exception says, in one line of bounded length: its own words, or that they cannot be had."""
+    try:
+        return " ".join(str(error).split())[:LONGEST_TEXT]
+    except BaseException:  # an exception of others may do anything when it is asked for its text
+        return "(its text cannot be had)"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``" Did you mean 'x'?"`` for the closest known name, or ``""`` where none is close."""
-    close = difflib.get_close_matches(name, list(known), n=2, cutoff=0.5)
+    name, names = name[:100], list(known)
+    if len(names) > MANY_NAMES:  # comparing takes 50 microseconds a name
+        names = [n for n in names if n[:2] == name[:2] and abs(len(n) - len(name)) < 4][:MANY_NAMES]
+    close = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
     return f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""

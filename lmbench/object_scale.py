@@ -80,6 +80,7 @@ class _Stage:
     cuts: Cuts
 
     def __init__(self, config: RunConfig, stage: StageConfig, plugins: Plugins) -> None:
+        plugins = plugins.of_recipe(config.method, config.variant)
         objective = plugins.find("objective", stage.objective).spec
         backbone = plugins.find("backbone", stage.backbone).spec
         self.known = objective.cuts is not None

@@ -8,7 +8,6 @@ broken import and drop the second of two equal entry-point names, so it is not u
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import email
 import functools
@@ -16,16 +15,17 @@ import importlib
 import importlib.metadata
 import inspect
 import re
-import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pluggy
 
 from lmbench import __version__, hookspecs
-from lmbench.errors import LmbenchError, PluginError, UsageError, did_you_mean
+from lmbench.errors import LmbenchError, PluginError, UsageError, did_you_mean, told
+from lmbench.isolation import Watch, undisturbed
+from lmbench.printable import printable
 from lmbench.registry import Entry, Registry, family_member, is_family, no_member
 from lmbench.spec_fields import complaints
 from lmbench.specs import (
@@ -44,6 +44,8 @@ from lmbench.specs import (
 ENTRY_POINT_GROUP = "lmbench"
 CORE = "lmbench"
 HOOK_NAMES = tuple(n for n in vars(hookspecs) if n.startswith("lmbench_"))
+MOST_PARTS = 20_000
+TRACEBACK_LINES = 40
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -83,6 +85,7 @@ class Plugins:
     def __init__(self) -> None:
         self.manager = _new_manager()
         self.infos: list[PluginInfo] = []
+        self.preferred: tuple[str, ...] = ()
         self.backbones: Registry[BackboneSpec] = Registry("backbone")
         self.objectives: Registry[ObjectiveSpec] = Registry("objective")
         self.heads: Registry[HeadSpec] = Registry("head")
@@ -102,7 +105,7 @@ class Plugins:
         member's files make it raise.
         """
         try:
-            entry = self.registry(kind).get(name)
+            entry = self.registry(kind).get(name, self._order(kind))
         except UsageError as error:
             broken = [i.distribution for i in self.infos if i.status != "ok"]
             if broken and "unknown" in str(error):
@@ -115,6 +118,26 @@ class Plugins:
             return replace(entry, spec=entry.spec.member(family_member(entry.spec.name, name)))
         return entry
 
+    def _order(self, kind: str) -> tuple[str, ...]:
+        """Whose part a bare name means; those who judge are lmbench's own before anybody's."""
+        return (CORE, *self.preferred) if self.preferred and kind in ("task", "metric") else self.preferred
+
+    def preferring(self, *owners: str) -> Plugins:
+        """The same plugins, where a bare name of several owners means that of the first of ``owners`` who brings it."""
+        view = copy.copy(self)
+        view.preferred = tuple(dict.fromkeys(owners))
+        return view
+
+    def of_recipe(self, method: str, variant: str = "") -> Plugins:
+        """The plugins as a method means them: its own distribution's parts, those it is made of, then lmbench's.
+
+        Whoever else takes one of these names does not disturb its runs.
+        """
+        entry = self.find("method", method)
+        chosen = entry.spec.variant(variant)
+        needs = chosen.needs if chosen else [n for v in entry.spec.variants for n in v.needs]
+        return self.preferring(entry.owner, *needs, CORE)
+
     def lacking(self, distributions: Iterable[str]) -> list[str]:
         """Those of some distributions that no working plugin comes from."""
         working = {info.distribution for info in self.infos if info.status == "ok"}
@@ -124,10 +147,11 @@ class Plugins:
         """Imports, checks and registers one plugin; never raises for a fault of the plugin."""
         info = PluginInfo(candidate.name, candidate.distribution, candidate.version, candidate.module)
         added: list[Spec] = []
+        watch = Watch()
         try:
             if candidate.problem:
                 raise PluginError(candidate.problem)
-            with contextlib.redirect_stdout(sys.stderr):  # stdout is for results: a print at import would break --json
+            with undisturbed() as watch:
                 module = importlib.import_module(candidate.module)
                 info.hooks = _check_hooks(module)
                 specs = _collect(module)
@@ -137,15 +161,14 @@ class Plugins:
                     added.append(spec)
             self.manager.register(module, name=f"{candidate.distribution}:{candidate.name}")
             info.components = {kind: [s.name for s in found] for kind, found in specs.items() if found}
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # a plugin that calls sys.exit() at import is broken too
+            if isinstance(error, KeyboardInterrupt) and watch.signalled is not False:
+                raise
             for spec in added:
                 self.registry(spec.kind).remove(spec, candidate.distribution)
             info.status = "disabled"
-            said = " ".join(str(error).split())
-            info.problem = said if isinstance(error, LmbenchError) else f"{type(error).__name__}: {said}"
-            info.details = traceback.format_exc()
+            info.problem = told(error) if isinstance(error, LmbenchError) else f"{type(error).__name__}: {told(error)}"
+            info.details = traceback.format_exc(limit=-TRACEBACK_LINES)
         self.infos.append(info)
         return info
 
@@ -154,19 +177,37 @@ class Plugins:
 
         Each observer gets its own copy of the run, stage and record, so that none changes what the others see.
         """
-        complaints = []
+        return [complaint for _, complaint in self._asked(hook, lambda: copy.deepcopy(arguments)) if complaint]
+
+    def offered_commands(self, group: Callable[[], Any]) -> list[tuple[str, Any, str]]:
+        """(plugin, its group with the commands it added, what it raised) for each plugin that offers some.
+
+        Each gets a ``group`` of its own, so that none sees or changes another's commands or lmbench's.
+        """
+        groups: list[Any] = []
+
+        def given() -> dict[str, Any]:
+            groups.append(group())
+            return {"cli": groups[-1]}
+
+        asked = self._asked("lmbench_commands", given)
+        return [(name, cli, complaint) for (name, complaint), cli in zip(asked, groups, strict=True)]
+
+    def _asked(self, hook: str, arguments: Callable[[], dict[str, Any]]) -> list[tuple[str, str]]:
+        """(plugin, what it raised or ``""``) for each implementation of a hook, called with arguments of its own."""
+        asked = []
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+            watch, complaint = Watch(), ""
+            given = arguments()
             try:
-                given = {n: arguments[n] for n in implementation.argnames}
-                if hook != "lmbench_commands":
-                    given = copy.deepcopy(given)
-                with contextlib.redirect_stdout(sys.stderr):
-                    implementation.function(**given)
-            except KeyboardInterrupt:
-                raise
+                with undisturbed() as watch:
+                    implementation.function(**{n: given[n] for n in implementation.argnames})
             except BaseException as error:  # an observer that calls sys.exit() does not end the run
-                complaints.append(f"{implementation.plugin_name}: {hook}: {type(error).__name__}: {error}")
-        return complaints
+                if isinstance(error, KeyboardInterrupt) and watch.signalled is not False:
+                    raise
+                complaint = printable(f"{implementation.plugin_name}: {hook}: {type(error).__name__}: {told(error)}")
+            asked.append((implementation.plugin_name, complaint))
+        return asked
 
 
 def load_plugins(candidates: Iterable[Candidate] | None = None) -> Plugins:
@@ -274,16 +315,22 @@ def _collect(module: Any) -> dict[str, list[Spec]]:
             continue
         where = f"{module.__name__}.lmbench_{kind}s"
         returned = hook()
-        if not isinstance(returned, Sequence) or isinstance(returned, str):
+        if not isinstance(returned, list | tuple):
             raise PluginError(
                 f"{where} returned {type(returned).__name__}; a list of {spec_type.__name__} is expected."
             )
+        returned = list(returned)
+        if len(returned) > MOST_PARTS:
+            raise PluginError(
+                f"{where} brings {len(returned):,} {kind}s; up to {MOST_PARTS:,} are registered by name. A family, "
+                f"'{kind}s/*', stands for any number."
+            )
         for spec in returned:
-            if not isinstance(spec, spec_type):
+            if type(spec) is not spec_type:  # a subclass may answer differently every time
                 raise PluginError(f"{where} returned a {type(spec).__name__} among its {spec_type.__name__}s.")
             wrong = complaints(spec)
             if wrong:
-                raise PluginError(f"{where}: {spec_type.__name__} {spec.name!r}: {'; '.join(wrong)}.")
+                raise PluginError(f"{where}: {spec_type.__name__} {spec.name!r:.80}: {'; '.join(wrong)}.")
             if not isinstance(spec, MethodSpec) and not _TARGET.fullmatch(spec.target):
                 raise PluginError(
                     f"{where}: {spec.name!r} needs a target 'package.module:Name', found {spec.target!r}."

@@ -224,7 +224,7 @@ def _check_head(predictor: Predictor, path: Path) -> None:
 
 
 def _extractor(folder: Path, stages: list[dict[str, Any]], config: RunConfig, device: torch.device) -> Extractor:
-    plugins = get_plugins()
+    plugins = get_plugins().of_recipe(config.method, config.variant)
     if stages:
         name, key = str(stages[-1].get("name")), str(stages[-1].get("key"))
         if name not in config.stages or not KEY.fullmatch(key):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -39,6 +39,7 @@ class Registry(Generic[S]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, list[Entry[S]]] = {}
+        self._families: set[str] = set()
 
     def add(self, spec: S, owner: str, version: str) -> None:
         """Adds a spec. Raises UsageError where the same owner brings the name twice."""
@@ -46,6 +47,8 @@ class Registry(Generic[S]):
         if any(e.owner == owner for e in entries):
             raise UsageError(f"{owner} registers the {self.kind} {spec.name!r} twice; rename one of them.")
         entries.append(Entry(spec, owner, version))
+        if is_family(spec.name):
+            self._families.add(spec.name)
 
     def remove(self, spec: S, owner: str) -> None:
         """Takes one spec of one owner out again; nobody else's."""
@@ -54,15 +57,23 @@ class Registry(Generic[S]):
             self._entries[spec.name] = kept
         else:
             self._entries.pop(spec.name, None)
+            self._families.discard(spec.name)
 
-    def get(self, name: str) -> Entry[S]:
-        """The entry of a bare or qualified name. Raises UsageError: unknown (with the closest names) or ambiguous."""
+    def get(self, name: str, preferred: Sequence[str] = ()) -> Entry[S]:
+        """The entry of a bare or qualified name; of several owners' the first of ``preferred``.
+
+        Raises UsageError: unknown (with the closest names) or ambiguous.
+        """
         owner, _, bare = name.partition(":")
         for entry in self._matching(bare):
             if entry.owner == owner:
                 return entry
         found = self._matching(name)
         if len(found) > 1:
+            owned = {entry.owner: entry for entry in found}
+            wanted = next((owner for owner in preferred if owner in owned), None)
+            if wanted is not None:
+                return owned[wanted]
             qualified = " or ".join(f"{e.owner}:{name}" for e in found)
             raise UsageError(f"{self.kind} {name!r} is brought by {len(found)} distributions: ask for {qualified}.")
         if not found:
@@ -78,9 +89,9 @@ class Registry(Generic[S]):
     def _matching(self, name: str) -> list[Entry[S]]:
         """What each owner means by a bare name, sorted by owner: his entry of that name, else his closest family."""
         best: dict[str, Entry[S]] = {}
-        for known in sorted(self._entries, key=lambda known: (known == name, len(known))):
-            if known == name or is_member(known, name):
-                best |= {e.owner: e for e in self._entries[known]}
+        for family in sorted((f for f in self._families if is_member(f, name)), key=len):
+            best |= {e.owner: e for e in self._entries[family]}
+        best |= {e.owner: e for e in self._entries.get(name, [])}
         return [best[owner] for owner in sorted(best)]
 
     def names(self) -> list[str]:

@@ -32,6 +32,8 @@ def resolve_run(
     """
     spec: MethodSpec = plugins.find("method", method).spec
     data = plugins.find("dataset", dataset).spec
+    for override in overrides:
+        _refuse_ambiguous(plugins, override)
     if not data.has_landmarks and not data.classes:
         raise UsageError(
             f"{dataset} has no landmarks to judge by: name it in --pretrain-on, and a labelled set in --dataset."
@@ -43,6 +45,7 @@ def resolve_run(
             f"{spec.name} {chosen.name} is made of parts of {', '.join(lacking)}, which is not installed (or disabled: "
             f"see `lmbench plugin doctor`). Install it: pip install {' '.join(lacking)}"
         )
+    plugins = plugins.of_recipe(method, chosen.name)
     preset = preset or ("small" if data.folder else "quick")
     if preset not in PRESETS or (spec.presets and preset not in spec.presets):
         known = [p for p in PRESETS if not spec.presets or p in spec.presets]
@@ -109,6 +112,28 @@ def choose_variant(spec: MethodSpec, name: str) -> VariantSpec:
         known = [v.name for v in spec.variants]
         raise UsageError(f"{spec.name} has no variant {name!r}; it has {', '.join(known)}.{did_you_mean(name, known)}")
     return found
+
+
+def _refuse_ambiguous(plugins: Plugins, asked: Mapping[str, Any]) -> None:
+    """Raises UsageError for a part that the user, not the recipe, names and that several distributions bring."""
+    named = [("backbone", asked.get("backbone")), *(("task", t) for t in _listed(asked.get("tasks")))]
+    named += [
+        ("backbone", _table(asked.get("read")).get("backbone")),
+        ("head", _table(asked.get("regression")).get("head")),
+    ]
+    for stage in map(_table, _table(asked.get("stages")).values()):
+        named += [(kind, stage.get(kind)) for kind in ("objective", "backbone")]
+    for kind, name in named:
+        if isinstance(name, str) and name not in ("none", "{backbone}"):
+            plugins.find(kind, name)
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _require_tables(tree: Mapping[str, Any], spec: MethodSpec) -> None:

@@ -96,6 +96,7 @@ def prepare(
     Without ``make`` nothing is rendered or written: raises NotMade where a dataset would have to be.
     """
     opened = {} if opened is None else opened
+    plugins = plugins.of_recipe(config.method, config.variant)
     for name in filter(None, (config.dataset, config.pretrain_on)):
         if name not in opened:
             opened[name] = open_dataset(name, data_root, plugins, config.partial, make)

@@ -12,14 +12,43 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from lmbench.printable import printable
+
+LONGEST_TEXT, DEEPEST, MOST_VALUES = 20_000, 20, 100_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*(/[A-Za-z0-9_.+-]+)*(/\*|:\*)?")
 
 
 def complaints(spec: Any) -> list[str]:
     """What is wrong with the fields of a spec, one line each: ``maps[0]: expected MapSpec, found 'conv5_x'``."""
     found = _compare(spec, type(spec), "")
-    if isinstance(spec.name, str) and not NAME.fullmatch(spec.name):
-        found.append("name: letters, digits and _.+- are expected, '/' between parts, '/*' or ':*' behind a family")
+    if isinstance(spec.name, str) and not (len(spec.name) <= 100 and NAME.fullmatch(spec.name)):
+        found.append(
+            "name: letters, digits and _.+- are expected (up to 100), '/' between parts, '/*' or ':*' behind a family"
+        )
+    return found or _unfit_texts(spec)
+
+
+def _unfit_texts(spec: Any) -> list[str]:
+    """Texts that no terminal, record or table takes: control characters, half letters, a novel, one inside the other for ever."""
+    found, left = [], [(f.name, getattr(spec, f.name), 0) for f in fields(spec)]
+    looked_at = 0
+    while left:
+        where, value, depth = left.pop()
+        looked_at += 1
+        if depth > DEEPEST or looked_at > MOST_VALUES:
+            return [f"{where}: nested deeper than {DEEPEST} levels, or more than {MOST_VALUES:,} values"]
+        if isinstance(value, str):
+            if len(value) > LONGEST_TEXT:
+                found.append(f"{where}: {len(value):,} letters, up to {LONGEST_TEXT:,} are expected")
+            elif printable(value) != value.replace("\t", "\\x09"):
+                found.append(f"{where}: control characters, or letters that are none ({printable(value):.60})")
+        elif isinstance(value, Mapping):
+            left += [(f"{where}: a key", key, depth + 1) for key in value]
+            left += [(f"{where}[{key!r:.40}]", inner, depth + 1) for key, inner in value.items()]
+        elif isinstance(value, list | tuple | set | frozenset):
+            left += [(where, v, depth + 1) for v in value]
+        elif is_dataclass(value) and not isinstance(value, type):
+            left += [(f"{where}.{f.name}", getattr(value, f.name), depth + 1) for f in fields(value)]
     return found
 
 

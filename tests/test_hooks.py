@@ -41,7 +41,7 @@ def test_an_observer_that_changes_the_record_changes_its_own_copy(make: PluginMa
 
 
 def test_ctrl_c_in_an_observer_is_passed_on(make: PluginMaker) -> None:
-    plugins = load_plugins([make("@hookimpl\ndef lmbench_run_started(run): raise KeyboardInterrupt")])
+    plugins = load_plugins([make("@hookimpl\ndef lmbench_run_started(run): import os; os.kill(os.getpid(), 2)")])
     with pytest.raises(KeyboardInterrupt):
         plugins.observe("lmbench_run_started", run=None)
 
@@ -161,7 +161,7 @@ def test_a_plugin_cannot_take_a_verb_of_lmbench(tmp_path: Path) -> None:
     install(tmp_path, "lmbench-verb", "[lmbench]\nverb = verb_plugin\n")
     done = lmbench(tmp_path, "--help")
     assert done.returncode == 0
-    assert "lmbench-verb:verb: lmbench_commands: LmbenchError: the command 'describe' exists already" in done.stderr
+    assert "lmbench-verb:verb: lmbench_commands: the command 'describe' exists already" in done.stderr
     assert "All about one component" in done.stdout
 
 

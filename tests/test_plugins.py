@@ -46,7 +46,13 @@ def test_a_plugin_that_calls_sys_exit_at_import_is_disabled(make: PluginMaker) -
 
 def test_ctrl_c_during_an_import_is_passed_on(make: PluginMaker) -> None:
     with pytest.raises(KeyboardInterrupt):
-        load_plugins([make("raise KeyboardInterrupt")])
+        load_plugins([make("import os\nos.kill(os.getpid(), 2)\npass")])
+
+
+def test_a_plugin_that_raises_as_if_ctrl_c_were_pressed_is_disabled(make: PluginMaker) -> None:
+    source = "class Stop(KeyboardInterrupt): pass\nraise Stop('me')"
+    assert problem_of(make("raise KeyboardInterrupt")) == "KeyboardInterrupt: "
+    assert problem_of(make(source)) == "Stop: me"
 
 
 def test_the_traceback_of_a_broken_plugin_is_kept_for_its_author(make: PluginMaker) -> None:

@@ -19,9 +19,9 @@ def build_backbone(name: str, settings: Mapping[str, Any] | None = None, plugins
 
     Raises UsageError for an unknown name or a setting that the backbone does not have, naming those it has.
     """
-    from lmbench.plugins import get_plugins
+    from lmbench.plugins import CORE, get_plugins
 
-    spec = (plugins or get_plugins()).find("backbone", name).spec
+    spec = (plugins or get_plugins().preferring(CORE)).find("backbone", name).spec
     settings = dict(settings or {})
     unknown = set(settings) - set(spec.settings)
     if unknown:

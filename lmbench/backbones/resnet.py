@@ -8,10 +8,13 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from lmbench import progress
+from lmbench.backbones.checkpoints import load_state, read_state
 from lmbench.errors import DataError, UsageError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+FIRST = ("conv1.weight", "layer1.0.conv1.weight")  # tensors by which a ResNet is found in a checkpoint
 
 
 class InputNorm(nn.Module):
@@ -54,8 +57,9 @@ class ResNetMaps(nn.Module):
 def build(model: str, weights: str | None = None) -> ResNetMaps:
     """A ResNet by its torchvision name.
 
-    ``weights``: ``None`` for random ones, ``imagenet`` for torchvision's IMAGENET1K_V1 (a download), or the path of a state dict.
-    Raises DataError where the download or the file fails, UsageError for a model torchvision does not have.
+    ``weights``: ``None`` for random ones, ``imagenet`` for torchvision's IMAGENET1K_V1 (a download), or a checkpoint (see
+    `lmbench.backbones.checkpoints.read_state`). Raises DataError where the download or the file fails, UsageError for a
+    model torchvision does not have.
     """
     if model not in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"):
         raise UsageError(f"torchvision has no ResNet {model!r}.")
@@ -67,32 +71,8 @@ def build(model: str, weights: str | None = None) -> ResNetMaps:
 
 def load_weights(network: nn.Module, weights: str, model: str) -> None:
     """Loads ``imagenet`` (torchvision's IMAGENET1K_V1) or a file into a torchvision network, strictly but for ``fc``."""
-    state = _download(model) if weights == "imagenet" else read_state(Path(weights))
-    missing, unexpected = network.load_state_dict(state, strict=False)
-    missing = [k for k in missing if not k.startswith("fc.")]
-    if missing or unexpected:
-        raise DataError(
-            f"{weights}: not a state dict of torchvision's {model}: {len(missing)} tensors missing "
-            f"({', '.join(missing[:3])}), {len(unexpected)} foreign ({', '.join(unexpected[:3])})."
-        )
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors or torch file; never unpickles anything but tensors. Raises DataError."""
-    if not path.is_file():
-        raise DataError(f"weights file {path} does not exist.")
-    try:
-        if path.suffix == ".safetensors":
-            import safetensors.torch
-
-            return safetensors.torch.load_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise DataError(f"{path}: not a readable weights file ({str(error).splitlines()[0]}).") from None
-    if not isinstance(loaded, dict):
-        raise DataError(f"{path}: expected a state dict, found {type(loaded).__name__}.")
-    state = loaded.get("state_dict", loaded)
-    return {k.removeprefix("module."): v for k, v in state.items()}
+    state = _download(model) if weights == "imagenet" else read_state(Path(weights), FIRST)
+    load_state(network, state, weights, f"torchvision's {model}", unused=("fc.",))
 
 
 def _download(model: str) -> dict[str, Tensor]:
@@ -102,7 +82,8 @@ def _download(model: str) -> dict[str, Tensor]:
     """
     try:
         weights = torchvision.models.get_model_weights(model).IMAGENET1K_V1
-        return dict(weights.get_state_dict(progress=True, check_hash=True))
+        with progress.drawing():
+            return dict(weights.get_state_dict(progress=True, check_hash=True))
     except Exception as error:
         raise DataError(
             f"torchvision's ImageNet weights of {model} could not be downloaded ({type(error).__name__}: {error}). "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ import click
 
 from lmbench import __version__
 from lmbench.cli.streams import guarded
-from lmbench.errors import LmbenchError, did_you_mean
+from lmbench.errors import LmbenchError, did_you_mean, told
 
 VERBS = {
     "run": ("lmbench.cli.run:run", "Train, freeze and judge a method on a dataset; leaves one record."),
@@ -33,9 +34,15 @@ VERBS = {
     "predict": ("lmbench.cli.predict:predict", "Predict landmarks on your own images with the heads of a run."),
 }
 
+COMMAND = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+
 
 class LazyGroup(click.Group):
     """Knows its verbs by name and one line; imports a verb's module when it is called."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._lines: dict[str, str] = {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         self._add_plugin_commands()
@@ -61,26 +68,42 @@ class LazyGroup(click.Group):
         """The verbs with their lines, without importing any of them."""
         rows = []
         for name in self.list_commands(ctx):
-            line = VERBS[name][1] if name in VERBS else self.commands[name].get_short_help_str(80)
+            line = VERBS[name][1] if name in VERBS else self._lines[name]
             rows.append((name, line))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
     def _add_plugin_commands(self) -> None:
-        """Lets plugins add their verbs once; one that fails or takes a verb of lmbench's is left out and named."""
+        """Adds the plugins' verbs once; one that is none, fails or takes a verb that is there is left out and named."""
         if getattr(self, "_asked_plugins", False):
             return
         self._asked_plugins = True
         from lmbench.plugins import get_plugins
 
-        for complaint in get_plugins().observe("lmbench_commands", cli=self):
-            click.echo(f"warning: {complaint}", err=True)
+        for plugin, group, complaint in get_plugins().offered_commands(click.Group):
+            complaints = [complaint] if complaint else []
+            for name, command in list(group.commands.items()):
+                problem = self._problem(name, command)
+                if problem:
+                    complaints.append(f"{plugin}: lmbench_commands: {problem}")
+                else:
+                    self.add_command(command, name)
+            for said in complaints:
+                click.echo(f"warning: {said}", err=True)
 
-    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        taken = name or cmd.name or ""
-        if taken in VERBS or taken in self.commands:
-            raise LmbenchError(f"the command {taken!r} exists already")
-        super().add_command(cmd, name)
+    def _problem(self, name: Any, command: Any) -> str:
+        """What is wrong with a plugin's command, or ``""``; its line for the list of commands is kept."""
+        if type(name) is not str or not COMMAND.fullmatch(name):
+            return f"{name!r:.60} is no name of a command: small letters, digits and - are expected"
+        if not isinstance(command, click.Command):
+            return f"the command {name!r} is {type(command).__name__}; a click.Command is expected"
+        if name in VERBS or name in self.commands:
+            return f"the command {name!r} exists already"
+        try:
+            self._lines[name] = " ".join(command.get_short_help_str(80).split())[:200]
+        except (Exception, SystemExit) as error:
+            return f"the command {name!r} cannot be listed: {type(error).__name__}: {told(error)}"
+        return ""
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -94,9 +117,11 @@ def cli() -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the command line and exits: 0 ok, 1 failed, 2 usage, 3 stale, 4 partly done, 5 data missing, 130 Ctrl-C."""
-    code = run_cli(argv)
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(2, 1)  # what anything loaded prints on its way out is no result
+    try:
+        code = run_cli(argv)
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(2, 1)  # what anything loaded prints on its way out is no result
     sys.exit(code)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +137,9 @@ def run(
                 progress.say(f"warning: {said}")
             results.append(runner.preview(config, plugins, data_root, runs, device))
             continue
-        job = runner.prepare(config, plugins, data_root, runs, device)
-        record, known = runner.run(job, resume)
+        with contextlib.redirect_stdout(sys.stderr):  # what methods print is no result
+            job = runner.prepare(config, plugins, data_root, runs, device)
+            record, known = runner.run(job, resume)
         results.append(record)
         if not as_json:
             show_record(record, job.runs, known)

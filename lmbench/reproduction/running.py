@@ -227,6 +227,7 @@ def head_of(config: RunConfig, plugins: Plugins) -> dict[str, Any]:
     """What the head of a configuration says of itself, as it stands behind a record's numbers."""
     if "regression" not in config.tasks:
         return {}
+    plugins = plugins.of_recipe(config.method, config.variant)
     head = make_head(plugins.find("head", config.regression.head), dict(config.regression.head_settings))
     described: dict[str, Any] = json.loads(json.dumps(head.description()))
     return described

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lmbench.api import DataError, UsageError
+from lmbench.api import DataError, UsageError, load_state, read_state
 
 PLAIN_TRANSFORMERS = ("vision_transformer", "vision_transformer_hybrid", "deit", "eva")  # modules of timm
 
@@ -48,11 +50,9 @@ def build(model: str, pretrained: bool = False, weights: str | None = None, maps
             f"timm/{model}: a plain ViT, which has one token grid of one image size and no pyramid of maps. "
             f"Ask for vit/{model}, the backbone of lmbench-foundation, for instance --method vit --set backbone=vit/{model}."
         )
-    if weights is not None and not Path(weights).is_file():
-        raise DataError(f"weights file {weights} does not exist.")
     options: dict[str, Any] = {"features_only": True, "pretrained": pretrained or weights is not None}
     if weights is not None:
-        options["pretrained_cfg_overlay"] = {"file": weights}
+        options["pretrained_cfg_overlay"] = {"state_dict": _state(model, Path(weights))}
     try:
         network = timm.create_model(model, **options)
     except (RuntimeError, AttributeError, NotImplementedError) as error:
@@ -68,6 +68,29 @@ def build(model: str, pretrained: bool = False, weights: str | None = None, maps
     mean = tuple(config.get("mean", (0.485, 0.456, 0.406)))
     std = tuple(config.get("std", (0.229, 0.224, 0.225)))
     return TimmMaps(network, mean, std)
+
+
+def _state(model: str, path: Path) -> dict[str, Tensor]:
+    """All weights of a timm model by timm's names, from a file; those of its classifier are the untrained ones.
+
+    timm itself loads what fits where it gives feature maps, and leaves the rest untrained without a word.
+    """
+    import timm
+
+    whole = timm.create_model(model, pretrained=False)
+    names = list(whole.state_dict())
+    state = read_state(path, names[:1])
+    convert = getattr(sys.modules[type(whole).__module__], "checkpoint_filter_fn", None)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # timm's converters print, and stdout is for results
+            state = convert(state, whole) if convert is not None else state
+    except Exception as error:  # whatever a foreign file makes of timm's converters
+        said = (str(error).splitlines() or [type(error).__name__])[-1].strip().rstrip(".")
+        raise DataError(f"{path}: no weights of timm's {model}: {said}.") from None
+    classifiers = whole.pretrained_cfg.get("classifier") or ()
+    classifiers = (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
+    load_state(whole, state, str(path), f"timm's {model}", unused=tuple(f"{name}." for name in classifiers))
+    return dict(whole.state_dict())
 
 
 def _unreachable(model: str, error: Exception) -> str:

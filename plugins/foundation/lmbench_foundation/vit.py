@@ -13,10 +13,12 @@ from timm.models import is_model_in_modules
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import DataError, InputNorm, UsageError, read_state
+from lmbench.api import DataError, InputNorm, UsageError, load_state, read_state
 
 # timm's modules of transformers with one token grid from the first block to the last and a free image size.
 PLAIN = ("vision_transformer", "vision_transformer_hybrid", "deit", "eva")
+FIRST = ("patch_embed.proj.weight",)  # the tensor by which a ViT is found in a checkpoint
+EXPECTED = "Expected timm's own file of that model or the one its authors published."
 CLASSIFIER = ("head.", "head_dist.", "fc_norm.", "pre_logits.")
 
 
@@ -86,7 +88,7 @@ def load_weights(network: nn.Module, path: Path, model: str) -> None:
 
     Position embeddings and patch filters of another size are resampled. Raises DataError: unreadable, or another model's.
     """
-    state: dict[str, Any] = dict(read_state(path))
+    state: dict[str, Any] = dict(read_state(path, FIRST))
     convert: Callable[..., dict[str, Tensor]] | None = getattr(
         sys.modules[type(network).__module__], "checkpoint_filter_fn", None
     )
@@ -94,14 +96,14 @@ def load_weights(network: nn.Module, path: Path, model: str) -> None:
         if convert is not None:
             with contextlib.redirect_stdout(sys.stderr):  # timm's converters print, and stdout is for results
                 state = convert(state, network)
-        kept = {k: v for k, v in state.items() if not k.startswith(CLASSIFIER) or k in network.state_dict()}
-        missing, unexpected = network.load_state_dict(kept, strict=False)
     except Exception as error:  # whatever a foreign file makes of timm's converters
         said = (str(error).splitlines() or [type(error).__name__])[-1].strip().rstrip(".")
-        raise DataError(_foreign(path, model, said)) from None
-    if missing or unexpected:
-        counts = f"{len(missing)} tensors missing ({', '.join(missing[:3])}), "
-        raise DataError(_foreign(path, model, counts + f"{len(unexpected)} foreign ({', '.join(unexpected[:3])})"))
+        raise DataError(f"{path}: no weights of timm's {model}: {said}. {EXPECTED}") from None
+    kept = {k: v for k, v in state.items() if not k.startswith(CLASSIFIER) or k in network.state_dict()}
+    try:
+        load_state(network, kept, str(path), f"timm's {model}")
+    except DataError as error:
+        raise DataError(f"{error} {EXPECTED}") from None
 
 
 def _create(model: str, pretrained: bool) -> nn.Module:
@@ -128,10 +130,3 @@ def _create(model: str, pretrained: bool) -> nn.Module:
             "untrained: --variant untrained."
         ) from None
     return network
-
-
-def _foreign(path: Path, model: str, said: str) -> str:
-    return (
-        f"{path}: not a checkpoint of timm's {model}: {said}. "
-        "Expected timm's own file of that model or the one its authors published."
-    )

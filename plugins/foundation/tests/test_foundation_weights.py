@@ -59,6 +59,13 @@ def images():
         ("model.pth", lambda state: state),
         ("trainers.pth", lambda state: {"model": state, "epoch": 3}),
         ("parallel.pth", lambda state: {"state_dict": {f"module.{k}": v for k, v in state.items()}}),
+        (
+            "dino.pth",
+            lambda state: {
+                "student": {f"module.backbone.{k}": torch.zeros_like(v) for k, v in state.items()},
+                "teacher": {**{f"module.backbone.{k}": v for k, v in state.items()}, "module.head.mlp": torch.ones(2)},
+            },
+        ),
     ],
 )
 def test_a_file_fills_the_network_and_its_classifier_is_left_out(tmp_path, images, file, wrap):
@@ -106,19 +113,25 @@ def test_position_embeddings_of_another_grid_are_resampled(tmp_path):
     [
         (lambda s: {k: v for k, v in s.items() if not k.startswith("blocks.5.")}, "12 tensors missing.*blocks.5"),
         (lambda s: {**s, "blocks.6.norm1.weight": torch.zeros(64)}, r"1 foreign \(blocks.6.norm1.weight\)"),
-        (lambda s: {f"embeddings.{k}": v for k, v in s.items()}, "tensors missing"),
-        (lambda s: {k: v[:1] if k == "blocks.0.norm1.weight" else v for k, v in s.items()}, "size mismatch"),
-        (lambda s: {"teacher": s}, "missing"),
-        (lambda s: {"pos_embed": torch.zeros(3)}, "not a checkpoint of timm's test_vit"),
-        (lambda s: {}, "missing"),
-        (lambda s: list(s.values()), "expected a state dict, found list"),
+        (lambda s: {k.replace(".proj", ".projection"): v for k, v in s.items()}, "tensors missing"),
+        (
+            lambda s: {k: v[:1] if k == "blocks.0.norm1.weight" else v for k, v in s.items()},
+            r"norm1.weight is 1, 64 is",
+        ),
+        (
+            lambda s: {"first": s, "second": s},
+            "holds 2 networks, below first, second: say which, as .*other.pth#second",
+        ),
+        (lambda s: {"pos_embed": torch.zeros(3)}, "no weights of timm's test_vit"),
+        (lambda s: {}, "holds no tensor"),
+        (lambda s: list(s.values()), "holds no tensor"),
     ],
     ids=[
         "block missing",
         "block too many",
         "other names",
         "other width",
-        "nested",
+        "two of them",
         "mangled",
         "empty",
         "no dictionary",
@@ -138,7 +151,9 @@ def test_a_file_that_is_missing_damaged_or_holds_code_is_refused(tmp_path):
     with pytest.raises(DataError, match="not a readable weights file"):
         build(TINY, weights=str(tmp_path / "torn.safetensors"))
     torch.save({"network": trained()}, tmp_path / "pickled.pth")
-    with pytest.raises(DataError, match="not a readable weights file"):
+    with pytest.raises(
+        DataError, match=r"it holds a pickled timm.*, not weights alone, and reading that could run any code"
+    ):
         build(TINY, weights=str(tmp_path / "pickled.pth"))
 
 

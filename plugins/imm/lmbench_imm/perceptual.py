@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -20,6 +21,8 @@ SCALE = 1000.0  # of the whole loss (reference code)
 CONVOLUTIONS = {0: "", 2: "conv1_2", 5: "", 7: "conv2_2", 10: "", 12: "conv3_2", 14: "", 17: "", 19: "conv4_2"}
 CONVOLUTIONS |= {21: "", 24: "", 26: "conv5_2"}
 POOLED = (5, 10, 17, 24)
+WIDTHS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512)  # Simonyan and Zisserman 2015, configuration D
+CHANNELS = dict(zip(CONVOLUTIONS, pairwise(WIDTHS), strict=True))
 
 
 class VGG(nn.Module):
@@ -40,7 +43,17 @@ class VGG(nn.Module):
                         f"{origin}: not a state dict of torchvision's vgg16: it has no {name} "
                         f"(found {', '.join(list(state)[:3]) or 'nothing'}). Set stages.imm.settings.perceptual_weights."
                     )
+                if state[name].shape != self._shape(index, part):
+                    raise DataError(
+                        f"{origin}: not a state dict of torchvision's vgg16: {name} is {tuple(state[name].shape)}, "
+                        f"{self._shape(index, part)} is expected. Set stages.imm.settings.perceptual_weights."
+                    )
                 self.register_buffer(f"{part}{index}", state[name].float(), persistent=False)
+
+    @staticmethod
+    def _shape(index: int, part: str) -> tuple[int, ...]:
+        given, made = CHANNELS[index]
+        return (made, given, 3, 3) if part == "weight" else (made,)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Maps by name of images (B, 3, H, W), [0, 1]: ``input`` in [0, 255], the others after their ReLU."""
@@ -96,7 +109,7 @@ def load_vgg(weights: str) -> VGG:
     """VGG-16 from ``imagenet`` (torchvision's download) or a file. Raises DataError that names the setting."""
     if weights != "imagenet":
         try:
-            return VGG(read_state(Path(weights)), weights)
+            return VGG(read_state(Path(weights), ("features.0.weight",)), weights)
         except DataError as error:
             raise DataError(f"stages.imm.settings.perceptual_weights={weights}: {error}") from None
     import torchvision
