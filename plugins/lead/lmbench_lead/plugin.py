@@ -101,7 +101,8 @@ LEAD = MethodSpec(
         "which images make a pair": "each image with the next of the batch",
         "EMA, weight decay, projector": "0.996 to 1 (BYOL), 1e-4, 4096-256 (OpenSelfSup)",
         "Table 6: epochs of MoCo; its projection's settings": "800, as CL; the objective's own defaults",
-        "BYOL + NMF: samples and solver": "those of the objective nmf",
+        "BYOL + NMF: samples and solver, framing": "those of the objective nmf; plain images framed as the test crops are",
+        "birds": "frames of 96x96, as Cheng et al. resize them",
         "presets quick and small": "no flips, tight views, AdamW, frozen BatchNorm in stage 1, teacher temperature 0.02",
     },
 )
