@@ -39,6 +39,8 @@ RECIPES = {
     "cl_faces": Recipe(1e-3, (0.5, 0.999), 5e-4, False, "cl_cosine_200", 45, drop_last=False),
     "cl_few": Recipe(1e-2, (0.5, 0.999), 5e-2, False, "cl_cosine", 1000, copies_of=1000, drop_last=False),
     "cl_birds": Recipe(1e-2, (0.5, 0.999), 5e-3, False, "cl_cosine", 2000, drop_last=False),
+    # CL's eval_animal.py on DVE's features: another weight decay, with few annotations too.
+    "dve_birds": Recipe(1e-2, (0.5, 0.999), 5e-4, False, "cl_cosine", 2000, drop_last=False),
     "cl_birds_few": Recipe(1e-2, (0.5, 0.999), 5e-2, False, "cl_cosine", 2000, drop_last=False),
 }
 

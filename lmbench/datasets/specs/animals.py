@@ -43,7 +43,7 @@ def _cub(
         landmark_names=CUB_PARTS,
         swap_pairs=((6, 10), (7, 11), (8, 12)),
         metrics=metrics,
-        recipes={"cl_faces": {"recipe": "cl_birds"}},  # CL eval_animal.py
+        recipes={"cl_faces": {"recipe": "cl_birds"}, "dve_faces": {"recipe": "dve_birds"}},  # CL eval_animal.py
         folder="CUB_200_2011",
         licence="images for non-commercial research and education only",
         source="CUB_200_2011.tgz (data.caltech.edu/records/65de6-vp158)",
