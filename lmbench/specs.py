@@ -35,6 +35,10 @@ class Spec:
     def kind(self) -> str:
         return next(KIND_OF[t] for t in type(self).__mro__ if t in KIND_OF)
 
+    def defaults(self) -> dict[str, Any]:
+        """The settings with their defaults; nested ones as mappings."""
+        return dict(self.settings)
+
     def load(self) -> Any:
         """The object that ``target`` names. Raises ImportError or AttributeError with that name."""
         module, _, attribute = self.target.partition(":")

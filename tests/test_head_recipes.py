@@ -71,6 +71,12 @@ def test_birds_have_less_weight_decay_above_100_annotations(n, decay, monkeypatc
     assert head.description()["few_shot_up_to"] == 100
 
 
+def test_birds_on_dves_features_decay_alike_at_every_number(monkeypatch):
+    for n in (10, 250, "all"):
+        plan = plan_of(SoftargmaxLinear("dve_birds"), reference, subset_of(n, 300), monkeypatch, 300)
+        assert plan.make([torch.zeros(1, requires_grad=True)]).param_groups[0]["weight_decay"] == 5e-4
+
+
 @pytest.mark.parametrize("n", [1, 10, 12, 13])
 @pytest.mark.parametrize("head", ["conditioned", "cl_faces", "dve_faces", "cl_birds"])
 def test_warped_copies_change_no_recipe(head, n, monkeypatch):

@@ -239,6 +239,16 @@ def test_preset_paper_takes_the_papers_networks_and_its_settings_for_a_dataset(p
     assert runs["dve", "mafl"].regression.head_settings["recipe"] == "dve_faces"
 
 
+def test_copies_that_are_warped_once_are_told_beside_the_papers_fresh_warps(plugins):
+    plan = plan_table(find_table("lead2022/table5"), plugins, Request("paper"))
+    told = {(run.targets[n].n_annotations, run.differs[n]) for run in plan.runs for n in run.targets}
+    assert told and all(
+        differs == "10 warped copies of each annotated image, not a fresh warp at every look"
+        for n, differs in told
+        if n != "all"
+    )
+
+
 def test_missing_data_is_told_with_its_source_and_the_way_out(plugins, tmp_path):
     request = Request("small", dataset_map={"aflw_m": "aflw_split"}, data_root=tmp_path)
     plan = plan_table(find_table("sparse2017/text"), plugins, request)

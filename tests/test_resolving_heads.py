@@ -40,6 +40,7 @@ def test_another_papers_recipe_has_its_own_epochs():
 
 def test_birds_take_their_recipe_unless_another_is_asked_for():
     assert head_of("lead", "cub")[1]["recipe"] == "cl_birds"
+    assert head_of("dve", "cub")[1]["recipe"] == "dve_birds"
     assert head_of("lead", "cub", head_settings={"recipe": "cl_faces"})[1]["recipe"] == "cl_faces"
     assert head_of("lead", "cub", head_settings={"recipe": "dve_few"})[1]["recipe"] == "dve_few"
 

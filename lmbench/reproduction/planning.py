@@ -247,4 +247,7 @@ def _differences(target: Target, config: RunConfig, plugins: Plugins, request: R
             told.append(f"head {config.regression.head}, not {paper.regression.head}")
         if target.task == "matching" and paper.matching.reading != config.matching.reading:
             told.append(f"reading {config.matching.reading}, not {paper.matching.reading}")
+    copies = config.regression.warped_copies
+    if copies and target.task == "regression":
+        told.append(f"{copies} warped copies of each annotated image, not a fresh warp at every look")
     return "; ".join(told)

@@ -109,6 +109,8 @@ CONTRASTLANDMARKS = MethodSpec(
         "colours": "one linear map (brightness, contrast, saturation) and lighting, clipped to [0, 1]",
         "ShuffleBN on 4 GPUs": "4 groups of the batch on one device, keys in shuffled order",
         "NMF's samples, solver and codes": "raw hypercolumn, mini-batch solver, 50 multiplicative updates for a new vector",
+        "birds": "views of 96 from frames of 96, as the code",
+        "few annotations, warped at every look": "regression.warped_copies, made beforehand; 0 unless set (reproduce: 10)",
         "presets quick and small": "tight views, AdamW, a short queue, frozen BatchNorm in stage 1",
     },
 )

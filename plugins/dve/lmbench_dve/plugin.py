@@ -150,6 +150,8 @@ CHOICES = {
     "view of the network": "SmallNet brings what it reads to its 70 pixels; lmbench's test images have 96",
     "JPEG noise and PCA lighting of the reference": "a Gaussian blur of up to 1 px with probability 1/2; no lighting",
     "rate 1e-5 for SmallNet's biases": "their rate is that of the weights: BatchNorm takes out all but the last layer's",
+    "birds, which Cheng et al. resize to 96x96": "frames of 96, nothing cut off after warping: how DVE saw them is not said",
+    "few annotations, warped": "regression.warped_copies, made beforehand; 0 unless set (reproduce: 10)",
     "cells of SmallNet when read": "regression and matching interpolate its 35x35 cells to their grid of 48",
     "presets quick and small": "views of 48 pixels (24x24 cells), one pass over some of the images, cosine; see the README",
 }

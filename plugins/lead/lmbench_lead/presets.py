@@ -46,7 +46,8 @@ NMF_VIEW: Mapping[str, Any] = {
 # Birds are resized to 96x96 without cropping (Cheng et al., sec. 4.1, whose protocol LEAD follows).
 PAPER_BIRDS: Mapping[str, Any] = {
     "stages": {
-        **{name: {"training": {"frame": 96}} for name in ("byol", "moco", "distillation", "projection")},
+        **{name: {"training": {"frame": 96}} for name in ("byol", "distillation", "projection")},
+        "moco": {"settings": {"view": {"size": 96, "centre": 0}}, "training": {"frame": 96}},
         "nmf": {"settings": {"view": {"window": 1.0}}, "training": {"frame": 96}},
     }
 }

@@ -50,6 +50,7 @@ CHOICES: Mapping[str, str] = {
         "wide as F at full resolution (fig. 1 shows three layers between F and the heatmaps)"
     ),
     "eq. 7 prints both features as F(x')": "f is read in x, f' in x': a slip; x is neither deformed nor recoloured",
+    "cats": "frames of 100 pixels and patches of 10x10 in paper, as the paper says; 128 and 8x8 for all else",
     "locations, batch": "64 an image, among those visible in both views; 32 images",
     "strength of deformations and appearance changes": "see the stages' settings and pixel_ntxent's defaults",
     "weights of L_eqv, L_div, L_variance": (
