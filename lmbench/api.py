@@ -10,7 +10,36 @@ from typing import TYPE_CHECKING, Any
 
 from lmbench import progress
 from lmbench.errors import DataError, LmbenchError, PluginError, StaleError, UsageError
+from lmbench.geometry.strength import TRAIN_PAIR, TPSStrength
 from lmbench.hookspecs import hookimpl
+from lmbench.ranges import (
+    BackboneName,
+    Cells,
+    Channels,
+    Count,
+    Degrees,
+    Fraction,
+    Ge,
+    Gt,
+    ImageNetWeights,
+    Landmarks,
+    Le,
+    Lt,
+    MapName,
+    MapOf,
+    MinLen,
+    MultipleOf,
+    Name,
+    Natural,
+    NotNegative,
+    Positive,
+    Probability,
+    Rate,
+    Side,
+    SideOrZero,
+    Weights,
+    WeightsFile,
+)
 from lmbench.specs import (
     API_VERSION,
     BackboneSpec,
@@ -23,9 +52,11 @@ from lmbench.specs import (
     Preprocessing,
     PublishedRows,
     StageSpec,
+    Surroundings,
     TaskSpec,
     VariantSpec,
 )
+from lmbench.training.views import Colours, ViewSettings
 
 if TYPE_CHECKING:
     from lmbench.backbones import build_backbone as build_backbone
@@ -40,8 +71,6 @@ if TYPE_CHECKING:
     from lmbench.geometry.elastic import elastic_grid as elastic_grid
     from lmbench.geometry.heatmaps import argmax_points as argmax_points
     from lmbench.geometry.heatmaps import soft_argmax as soft_argmax
-    from lmbench.geometry.warps import TRAIN_PAIR as TRAIN_PAIR
-    from lmbench.geometry.warps import TPSStrength as TPSStrength
     from lmbench.geometry.warps import WarpedPairs as WarpedPairs
     from lmbench.geometry.warps import affine_grid as affine_grid
     from lmbench.geometry.warps import affine_matrices as affine_matrices
@@ -59,7 +88,6 @@ if TYPE_CHECKING:
     from lmbench.metrics.base import Predictions as Predictions
     from lmbench.metrics.pixels import Confusions as Confusions
     from lmbench.tasks.base import TaskContext as TaskContext
-    from lmbench.training.augment import ViewSettings as ViewSettings
     from lmbench.training.augment import draw_views as draw_views
     from lmbench.training.augment import view_settings as view_settings
     from lmbench.training.objective import Objective as Objective
@@ -75,10 +103,7 @@ LAZY = {
     "Objective": "lmbench.training.objective",
     "Predictions": "lmbench.metrics.base",
     "Subset": "lmbench.heads.base",
-    "TPSStrength": "lmbench.geometry.warps",
-    "TRAIN_PAIR": "lmbench.geometry.warps",
     "TaskContext": "lmbench.tasks.base",
-    "ViewSettings": "lmbench.training.augment",
     "WarpedPairs": "lmbench.geometry.warps",
     "affine_grid": "lmbench.geometry.warps",
     "affine_matrices": "lmbench.geometry.warps",
@@ -104,23 +129,54 @@ LAZY = {
 
 __all__ = [
     "API_VERSION",
+    "BackboneName",
     "BackboneSpec",
+    "Cells",
+    "Channels",
+    "Colours",
+    "Count",
     "DataError",
     "DatasetSpec",
+    "Degrees",
+    "Fraction",
+    "Ge",
+    "Gt",
     "HeadSpec",
+    "ImageNetWeights",
+    "Landmarks",
+    "Le",
     "LmbenchError",
+    "Lt",
+    "MapName",
+    "MapOf",
     "MapSpec",
     "MethodSpec",
     "MetricSpec",
+    "MinLen",
+    "MultipleOf",
+    "Name",
+    "Natural",
+    "NotNegative",
     "ObjectiveSpec",
     "PluginError",
+    "Positive",
     "Preprocessing",
+    "Probability",
     "PublishedRows",
+    "Rate",
+    "Side",
+    "SideOrZero",
     "StageSpec",
     "StaleError",
+    "Surroundings",
+    "TPSStrength",
+    "TRAIN_PAIR",
     "TaskSpec",
     "UsageError",
     "VariantSpec",
+    "ViewSettings",
+    "Weights",
+    "WeightsFile",
     "hookimpl",
     "progress",
     *LAZY,

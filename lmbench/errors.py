@@ -35,6 +35,7 @@ class PluginError(LmbenchError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``" Did you mean 'x'?"`` for the closest known name, or ``""`` where none is close."""
-    close = difflib.get_close_matches(name, list(known), n=2, cutoff=0.5)
+    """``" Did you mean 'x'?"`` for the closest known name, upper and lower case alike, or ``""`` where none is close."""
+    by_folded = {k.casefold(): k for k in known}
+    close = [by_folded[c] for c in difflib.get_close_matches(name.casefold(), list(by_folded), n=2, cutoff=0.5)]
     return f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""

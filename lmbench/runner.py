@@ -28,6 +28,7 @@ from lmbench.plugins import Plugins
 from lmbench.provenance import code_state, environment
 from lmbench.records import PREDICTIONS, RECORD, SCHEMA, read_record, run_name, write_record
 from lmbench.seeds import initialising
+from lmbench.settings import arguments
 from lmbench.store import explained, locked, write_json
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.probe import probe_network
@@ -95,7 +96,7 @@ def prepare(
     parent: str | None = None
     for name, stage in config.stages.items():
         objective = plugins.find("objective", stage.objective).spec
-        objective.load().check({**objective.settings, **stage.settings})
+        objective.load().check(arguments(objective, stage.settings, f"stages.{name}.settings"))
         images = target if stage.data == "target" else source
         assert images is not None
         steps = replace(images.spec.preprocessing, resize=stage.training.frame, crop=0)

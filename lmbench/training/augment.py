@@ -4,49 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lmbench.errors import UsageError, did_you_mean
+from lmbench.settings import complete
+from lmbench.training.views import ViewSettings
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as torchvision's greyscale
 
 
-@dataclass(frozen=True)
-class ViewSettings:
-    """How a view is drawn. Geometry first, then colour, then blur and solarisation, each image on its own.
-
-    ``size``: side of the view in pixels. ``scale``: area of the crop as a fraction of ``window``, the central part of
-    the frame (as a fraction of its side) crops are taken from. ``ratio``: aspect of the crop. ``rotation``: largest
-    angle in degrees. ``jitter``: brightness, contrast, saturation, hue as in torchvision's ColorJitter, applied with
-    probability ``jitter_p``. ``blur``: smallest and largest sigma in pixels. Hue is turned in YIQ space.
-    """
-
-    size: int = 96
-    scale: tuple[float, float] = (0.08, 1.0)
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    window: float = 1.0
-    rotation: float = 0.0
-    flip_p: float = 0.0
-    jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.2, 0.1)
-    jitter_p: float = 0.8
-    grey_p: float = 0.2
-    blur_p: float = 0.0
-    blur: tuple[float, float] = (0.1, 2.0)
-    solarise_p: float = 0.0
-
-
 def view_settings(values: Mapping[str, Any] | None, name: str = "view") -> ViewSettings:
-    """The ViewSettings that an objective's setting ``name`` describes. Raises UsageError for an unknown field."""
-    known = [f.name for f in fields(ViewSettings)]
-    unknown = sorted(set(values or ()) - set(known))
-    if unknown:
-        has = f"it has {', '.join(known)}"
-        raise UsageError(f"{name} has no field {unknown[0]!r}; {has}.{did_you_mean(unknown[0], known)}")
-    return ViewSettings(**(values or {}))
+    """The ViewSettings that an objective's setting ``name`` describes. Raises UsageError: an unknown field, a wrong value."""
+    return complete(ViewSettings, values or {}, name)
 
 
 def draw_views(images: Tensor, settings: ViewSettings, generator: torch.Generator) -> Tensor:

@@ -22,6 +22,7 @@ from lmbench.errors import LmbenchError, UsageError
 from lmbench.features import Extractor
 from lmbench.plugins import Plugins
 from lmbench.seeds import initialising
+from lmbench.settings import arguments
 from lmbench.specs import ObjectiveSpec, Preprocessing
 from lmbench.store import building, read_json, write_json
 from lmbench.training.loop import Curve, train
@@ -154,14 +155,8 @@ def build_objective(
     if config.starts_from_parent and parent is not None:
         load_weights(backbone, parent)
     with initialising(seed, "objective", config.objective):
-        try:
-            objective: Objective = spec.load()(
-                backbone, parent=parent_extractor, **{**spec.settings, **config.settings}
-            )
-        except TypeError as error:
-            if "unexpected keyword argument" not in str(error):
-                raise
-            raise UsageError(f"stage {name}: a setting of {config.objective} is not known: {error}.") from None
+        settings = arguments(spec, config.settings, f"stages.{name}.settings")
+        objective: Objective = spec.load()(backbone, parent=parent_extractor, **settings)
     return objective
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmbench.api import BackboneSpec, MapSpec, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
+from lmbench_sparse.settings import SparseAlignmentSettings, SparseNetSettings
 
 LMBENCH_API = 1
 
@@ -175,7 +176,7 @@ def lmbench_backbones() -> list[BackboneSpec]:
             target="lmbench_sparse.network:SparseNet",
             paper=f"{PAPER}, sec. 4.1; Zhang et al. 2016",
             year=2017,
-            settings={"landmarks": 50, "kernel": 5, "multiplier": 1.0, "zoom": 1.0},
+            settings=SparseNetSettings,
             maps=(
                 MapSpec("conv1", 20, 2),
                 MapSpec("conv2", 48, 2),
@@ -198,16 +199,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             target="lmbench_sparse.alignment:SparseAlignment",
             paper=f"{PAPER}, sec. 3.3",
             year=2017,
-            settings={
-                "gamma": 500.0,
-                "pool": 5,
-                "unit": "cell",
-                "g1": {},
-                "g2": {},
-                "control": 10,
-                "crop": 10,
-                "colour": {},
-            },
+            settings=SparseAlignmentSettings,
             needs_maps=("heatmaps",),
         )
     ]
