@@ -9,19 +9,19 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import MISSING, field, fields, is_dataclass, make_dataclass
+from functools import partial
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen, MultipleOf
-
-from lmbench.ranges import BackboneName, MapOf, WeightsFile
+from lmbench.ranges import BackboneName, Ge, Gt, Le, Lt, MapOf, MultipleOf, WeightsFile
 
 
 def settings_type(settings: Mapping[str, Any] | type) -> type:
     """The dataclass of a component's settings."""
     if isinstance(settings, type):
         return settings
-    made = [(name, type_of(value), field(default_factory=lambda value=value: value)) for name, value in settings.items()]
+    made = [(name, type_of(value), field(default_factory=partial(copy, value))) for name, value in settings.items()]
     return make_dataclass("Settings", made, frozen=True)
 
 
@@ -31,7 +31,7 @@ def type_of(default: Any) -> Any:
         return dict[str, Any]
     if isinstance(default, list | tuple):
         inside = {type_of(value) for value in default}
-        return tuple[inside.pop() if len(inside) == 1 else Any, ...]
+        return types.GenericAlias(tuple, (inside.pop() if len(inside) == 1 else Any, ...))
     return type(default) if isinstance(default, bool | int | float | str) else Any
 
 
@@ -40,7 +40,7 @@ def complaints(settings: Any) -> list[str]:
     if not isinstance(settings, type):
         wrong = [name for name in settings if not name.isidentifier()] if isinstance(settings, Mapping) else []
         return [f"settings: {wrong[0]!r} is no name of an argument"] if wrong else []
-    if not is_dataclass(settings) or not settings.__dataclass_params__.frozen:
+    if not is_dataclass(settings) or not vars(settings)["__dataclass_params__"].frozen:
         return [f"settings: expected a frozen dataclass, found {settings.__name__}"]
     bare = [f.name for f in fields(settings) if f.default is MISSING and f.default_factory is MISSING]
     if bare:
@@ -53,9 +53,13 @@ def complaints(settings: Any) -> list[str]:
     return []
 
 
-@functools.cache
-def hints(kind: type) -> dict[str, Any]:
+def hints(kind: Any) -> dict[str, Any]:
     """The annotations of a dataclass by field, ranges included."""
+    return _hints(kind)
+
+
+@functools.lru_cache(maxsize=512)
+def _hints(kind: Any) -> dict[str, Any]:
     found = get_type_hints(kind, include_extras=True)
     return {f.name: found[f.name] for f in fields(kind)}
 
@@ -96,7 +100,14 @@ def in_words(hint: Any, beside: Sequence[Any] = ()) -> str:
     return " or ".join(dict.fromkeys(_word(one, beside) for one in _alternatives(hint)))
 
 
-NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "None", Any: "anything"}
+NAMES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    type(None): "None",
+    Any: "anything",
+}
 
 
 def _word(hint: Any, beside: Sequence[Any]) -> str:
@@ -119,27 +130,24 @@ def _word(hint: Any, beside: Sequence[Any]) -> str:
 
 def _range(beside: Sequence[Any]) -> str:
     """``, 1 to 50`` of the marks beside a type."""
+    bounds: dict[type, Any] = {}
     said = []
     for mark in beside:
         match mark:
-            case Ge():
-                said.append(f"at least {mark.ge:g}" if mark.ge else "not negative")  # type: ignore[str-format]
-            case Gt():
-                said.append(f"above {mark.gt:g}")  # type: ignore[str-format]
-            case Le():
-                said.append(f"at most {mark.le:g}")  # type: ignore[str-format]
-            case Lt():
-                said.append(f"below {mark.lt:g}")  # type: ignore[str-format]
+            case Ge() | Gt() | Le() | Lt():
+                bounds[type(mark)] = getattr(mark, fields(mark)[0].name)
             case MultipleOf():
                 said.append(f"a multiple of {mark.multiple_of}")
-            case MinLen():
-                said.append("not empty")
             case MapOf():
                 said.append("a map of the " + (f"backbone that `{mark.setting}` names" if mark.setting else "backbone"))
             case BackboneName():
                 said.append("a backbone's name")
             case WeightsFile():
                 said.append(" or ".join(["the path of a file", *mark.words]))
+    if {Ge, Le} <= set(bounds):
+        said.insert(0, f"{bounds.pop(Ge)} to {bounds.pop(Le)}")
+    for kind, word in ((Ge, "at least"), (Gt, "above"), (Le, "at most"), (Lt, "below")):
+        said += [f"{word} {bounds[kind]}"] if kind in bounds else []
     return "".join(f", {part}" for part in said)
 
 

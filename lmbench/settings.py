@@ -26,28 +26,38 @@ LARGEST = 2**63 - 1
 STRICT = ConfigDict(strict=True)
 
 
-def arguments(spec: Spec, given: Mapping[str, Any], place: str = "") -> dict[str, Any]:
-    """What the target of a component is called with: every setting, nested ones as mappings, and what is fixed.
+def settings_of(spec: Spec, given: Mapping[str, Any], place: str = "") -> Any:
+    """The settings of a component, an object of their dataclass: those given, and the defaults of the others.
 
     Raises UsageError for an unknown name (with the closest ones), a value of a wrong type or out of range, at its place
     (``stages.byol.settings.view1.size``); DataError for a file of weights that is not there.
     """
-    return {**asdict(_complete(spec, given, place)), **spec.fixed}
-
-
-def checked(spec: Spec, given: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """The given settings, checked as ``arguments`` does and of the types they are meant to have (1 for a number is 1.0)."""
-    return _only(_complete(spec, given, place), given)
-
-
-def _complete(spec: Spec, given: Mapping[str, Any], place: str) -> Any:
     require_plain(given, place)
     what = f"{spec.kind} {spec.name!r}"
     return complete(settings_type(spec.settings), given, place or what, what=what)
 
 
+def arguments(spec: Spec, given: Mapping[str, Any], place: str = "") -> dict[str, Any]:
+    """What the target of a component is called with: every setting, nested ones as mappings, and what is fixed.
+
+    Raises as ``settings_of`` does.
+    """
+    return {**asdict(settings_of(spec, given, place)), **spec.fixed}
+
+
+def only(complete: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given settings alone, of the types they are meant to have (1 for a number is 1.0), from the completed object."""
+    found = {}
+    for name, value in given.items():
+        inside = getattr(complete, name)
+        if nested(hints(type(complete))[name]) is not None and isinstance(value, Mapping):
+            inside = only(inside, value)
+        found[name] = inside
+    return found
+
+
 def complete(kind: type[T], given: Mapping[str, Any], place: str, base: T | None = None, what: str = "") -> T:
-    """An object of a settings dataclass: ``given`` laid on ``base`` (or on the defaults). Raises as ``arguments`` does."""
+    """An object of a settings dataclass: ``given`` laid on ``base`` (or on the defaults). Raises as ``settings_of`` does."""
     known = hints(kind)
     base = kind() if base is None else base
     values = {f.name: getattr(base, f.name) for f in fields(kind)}  # type: ignore[arg-type]
@@ -55,10 +65,12 @@ def complete(kind: type[T], given: Mapping[str, Any], place: str, base: T | None
         where = f"{place}.{name}"
         if name not in known:
             has = f"it has {', '.join(known)}" if known else "it has none"
-            raise UsageError(f"{shown(where)}: {what or place} has no setting {name!r}; {has}.{did_you_mean(name, known)}")
+            raise UsageError(
+                f"{shown(where)}: {what or place} has no setting {name!r}; {has}.{did_you_mean(name, known)}"
+            )
         inside = nested(known[name])
         if inside is not None and isinstance(value, Mapping):
-            values[name] = complete(inside, value, where, values[name], what or place)
+            values[name] = complete(inside, value, where, values[name], name)
         else:
             values[name] = value_of(known[name], value, where)
     try:
@@ -122,17 +134,6 @@ def shown(place: str) -> str:
 def readable(text: str) -> bool:
     """Whether a text has neither control characters nor halves of characters; letters and spaces of any script are fine."""
     return not any(unicodedata.category(c) in ("Cc", "Cs") for c in text)
-
-
-def _only(complete: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The given settings alone, as the completed object has them."""
-    found = {}
-    for name, value in given.items():
-        inside = getattr(complete, name)
-        if nested(hints(type(complete))[name]) is not None and isinstance(value, Mapping):
-            inside = _only(inside, value)
-        found[name] = inside
-    return found
 
 
 @functools.lru_cache(maxsize=4096)

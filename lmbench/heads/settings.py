@@ -12,7 +12,7 @@ Points = Annotated[int, Ge(1), Le(1_000)]  # virtual points a landmark
 
 @dataclass(frozen=True)
 class SoftargmaxLinearSettings:
-    """``recipe``: optimiser and schedule of a paper. ``epochs``: another stop than the recipe's. ``points``: virtual points a landmark."""
+    """``recipe``: optimiser and schedule of a paper. ``epochs``: another stop than the recipe's."""
 
     recipe: Literal["dve_faces", "dve_few", "cl_faces", "cl_few", "cl_birds", "cl_birds_few"] = "cl_faces"
     epochs: Annotated[int, Ge(1), Le(100_000)] | None = None

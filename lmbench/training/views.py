@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from lmbench.errors import UsageError
-from lmbench.ranges import Degrees, Fraction, Ge, Le, Positive, Probability, Side
+from lmbench.ranges import Degrees, Fraction, Ge, Gt, Le, Probability, Side
 
 Strength = Annotated[float, Ge(0), Le(10)]
+Aspect = Annotated[float, Gt(0), Le(100)]
 Sigma = Annotated[float, Ge(0), Le(100)]
 
 
@@ -42,7 +43,7 @@ class ViewSettings(Colours):
 
     size: Side = 96
     scale: tuple[Fraction, Fraction] = (0.08, 1.0)
-    ratio: tuple[Positive, Positive] = (3 / 4, 4 / 3)
+    ratio: tuple[Aspect, Aspect] = (3 / 4, 4 / 3)
     window: Fraction = 1.0
     rotation: Degrees = 0.0
     flip_p: Probability = 0.0

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lmbench.api import Extractor, FeatureMaps, Objective, UsageError, build_backbone
 from lmbench_contrastlandmarks.views import Augmentation
 
+
 class HypercolumnNetwork(nn.Module):
     """An encoder by its registered name, with ``layers`` (deepest first) as a hypercolumn on a grid of ``stride`` pixels.
 

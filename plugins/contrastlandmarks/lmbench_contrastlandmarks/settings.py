@@ -132,5 +132,3 @@ class FactorisedSettings(CompactSettings):
 
     dim: Channels = 64
     iterations: Count = 50
-
-

@@ -28,7 +28,7 @@ PHOTOMETRIC = Colours(jitter=(0.4, 0.4, 0.4, 0.0), jitter_p=1.0, grey_p=0.0, blu
 
 @dataclass(frozen=True)
 class DVESettings:
-    """``exchange``: by way of another image's descriptors. ``factor``: length of normalised descriptors. ``view``: colours alone."""
+    """``exchange``: by way of another image's descriptors. ``factor``: length of normalised ones. ``view``: colours alone."""
 
     exchange: bool = True
     normalise: bool = True
@@ -51,7 +51,9 @@ class SmallNetSettings:
 
     def __post_init__(self) -> None:
         if 0 < self.resize < self.least:
-            raise UsageError(f"resize = {self.resize}: expected 0 (images as they come) or at least {self.least} pixels.")
+            raise UsageError(
+                f"resize = {self.resize}: expected 0 (images as they come) or at least {self.least} pixels."
+            )
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from lmbench.api import DataError, Extractor, Objective, TPSStrength, UsageError, draw_tps_weights, tps_grid
 from lmbench_imm.detector import Detector, Encoder, convolution, gaussian_maps
-from lmbench_imm.settings import SOURCE_WARP, TARGET_WARP, check_sizes
 from lmbench_imm.perceptual import PerceptualLoss, load_vgg, pixel_loss
+from lmbench_imm.settings import SOURCE_WARP, TARGET_WARP, check_sizes
 
 # The border that the loss does not see, in pixels of a 128-pixel image, and how steep its edge is (reference code).
 MASK_MARGIN, MASK_STEP, MASK_SOFTNESS = 10, 20, 0.4
@@ -191,4 +191,3 @@ def strength(paper: TPSStrength, changes: Mapping[str, float] | None, name: str)
     if unknown:
         raise UsageError(f"imm: {name} has no field {unknown[0]!r}; it has {', '.join(fields)}.")
     return TPSStrength(**{**fields, **(changes or {})})
-

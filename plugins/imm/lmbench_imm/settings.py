@@ -27,7 +27,7 @@ SOURCE_WARP = TPSStrength(warpsd_all=0.001, warpsd_subset=0.01, transsd=0.1, sca
 
 @dataclass(frozen=True)
 class DetectorSettings:
-    """``landmarks``: K. ``width``: channels of the first level, of ``levels``. ``side``: images are brought to it (0: as they come)."""
+    """``landmarks``: K. ``width``: channels of the first of ``levels``. ``side``: images are brought to it (0: as they come)."""
 
     landmarks: Landmarks = 30
     width: Channels = 32  # reference code
@@ -37,7 +37,7 @@ class DetectorSettings:
 
 @dataclass(frozen=True)
 class IMMSettings:
-    """``size``: side of the views. ``window``: part of the frame they show. ``std``: of the Gaussians, in half map sides. ``clip``: 0 is none."""
+    """``size``: side of the views. ``window``: part of the frame shown. ``std``: in half map sides. ``clip``: 0 is none."""
 
     size: Annotated[int, Ge(8), Le(1_024)] = 128  # reference code
     window: Fraction = 0.8  # reference code: 128 of 160
@@ -61,7 +61,9 @@ def check_sizes(size: int, levels: int, side: int, landmarks: int) -> None:
     """Raises UsageError where views of ``size`` pixels are nothing for a detector of such cells, side and landmarks."""
     stride = 2 ** (levels - 1)
     if size % stride or size < 2 * stride:
-        raise UsageError(f"imm: size={size} is no multiple of the detector's {stride} pixels a cell, at least twice it.")
+        raise UsageError(
+            f"imm: size={size} is no multiple of the detector's {stride} pixels a cell, at least twice it."
+        )
     if side not in (0, size):
         raise UsageError(f"imm: views of size={size}, but the detector resizes to side={side}: make them equal.")
     if landmarks > (size // stride) ** 2:

@@ -23,7 +23,7 @@ class BYOLSettings:
 
 @dataclass(frozen=True)
 class DistillationSettings:
-    """``teacher_temperature``: the teacher's, where it is another one. ``projection``: 0 is none. ``grid``: 0 is the dense map's own."""
+    """``teacher_temperature``: where it is another one. ``projection``: 0 is none. ``grid``: 0 is the dense map's own."""
 
     temperature: Positive = 0.05  # LEAD, sec. 4
     teacher_temperature: Positive | None = None

@@ -129,7 +129,10 @@ class SparseAlignment(Objective):
             }
         )
         self.gamma, self.pool, self.unit, self.control, self.crop = gamma, pool, unit, control, crop
-        self.warps = strength("g1", {**asdict(FACES_G1), **(g1 or {})}), strength("g2", {**asdict(FACES_G2), **(g2 or {})})
+        self.warps = (
+            strength("g1", {**asdict(FACES_G1), **(g1 or {})}),
+            strength("g2", {**asdict(FACES_G2), **(g2 or {})}),
+        )
         self.colour = dict(colour or {})
 
     @classmethod

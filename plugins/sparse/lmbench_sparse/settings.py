@@ -28,7 +28,7 @@ FACES_G2 = TPSStrength(warpsd_all=0.001, warpsd_subset=0.01, transsd=0.1, scales
 
 @dataclass(frozen=True)
 class SparseNetSettings:
-    """``landmarks``: K. ``kernel``: side of all filters. ``multiplier``: of the last responses. ``zoom``: images are resized by it."""
+    """``landmarks``: K. ``kernel``: side of all filters. ``multiplier``: of the last responses. ``zoom``: of the images."""
 
     landmarks: Landmarks = 50
     kernel: Annotated[int, Ge(1), Le(31)] = 5
@@ -42,7 +42,7 @@ class SparseNetSettings:
 
 @dataclass(frozen=True)
 class SparseAlignmentSettings:
-    """``unit``: of u in eq. 6, which ``gamma`` is relative to. ``pool``, ``control``: cells, control points a side. ``crop``: pixels."""
+    """``unit``: of u in eq. 6, which ``gamma`` is relative to. ``control``: control points a side. ``crop``: pixels."""
 
     gamma: NotNegative = 500.0  # sec. 4.1
     pool: Count = 5  # cells; supplement, sec. 2

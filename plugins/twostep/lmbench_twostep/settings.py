@@ -56,7 +56,7 @@ class DeformationSettings:
 
 @dataclass(frozen=True)
 class HourglassSettings:
-    """``dim``: channels of the output. ``width``: of the blocks at full resolution. ``scale``: images are brought to this fraction."""
+    """``dim``: channels of the output. ``width``: of the blocks at full resolution. ``scale``: of the images."""
 
     dim: Channels = 64  # sec. 4.1
     width: Channels = 64
@@ -72,7 +72,7 @@ class DetectorSettings(HourglassSettings):
 
 @dataclass(frozen=True)
 class PixelNTXentSettings:
-    """``locations``: places drawn in an image. ``size``: side of the views (0: the frame's). ``window``: part of the frame shown."""
+    """``locations``: places drawn in an image. ``size``: side of the views (0: the frame's). ``window``: part of it shown."""
 
     locations: Count = 64
     temperature: Positive = 0.1  # sec. 4.1
@@ -93,7 +93,7 @@ class PixelNTXentSettings:
 
 @dataclass(frozen=True)
 class TwoStepLandmarksSettings:
-    """``features``: F as step 1 left it, or trained with T. Weights of the three terms. ``patch``: of the diversity, in pixels."""
+    """``features``: F as step 1 left it, or trained with T. Weights of the three terms. ``patch``: of diversity, in pixels."""
 
     features: Literal["frozen", "trained"] = "frozen"
     equivariance: NotNegative = 10.0
