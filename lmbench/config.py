@@ -292,7 +292,7 @@ def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, Any
     Raises UsageError for what is no assignment, for a value that is none (a set, infinity), and for two of one setting.
     """
     tree: dict[str, Any] = {}
-    given: dict[tuple[str, ...], str] = {}
+    given: dict[tuple[str, ...], Any] = {}
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         keys = tuple(path.split("."))
@@ -300,14 +300,17 @@ def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, Any
             raise UsageError(
                 f"--set {briefly(assignment)}: expected a.b=value, for instance --set stages.byol.training.epochs=3."
             )
-        for other, said in given.items():
-            shorter = min(len(keys), len(other))
-            if keys[:shorter] == other[:shorter] and (keys, text) != (other, said):
-                first = briefly(f"{'.'.join(other)}={said}")
-                raise UsageError(f"--set {briefly(assignment)}: {first} was said before; one of them has to go.")
-        given[keys] = text
         value = _literal(text)
         require_plain(value, path)
+        if given.get(keys, value) != value:
+            raise UsageError(f"--set {briefly(assignment)}: it is set to {briefly(given[keys])} before; say it once.")
+        given[keys] = value
+        for known, said in given.items():
+            if not isinstance(said, Mapping) and any(k[: len(known)] == known and k != known for k in given):
+                place = shown(".".join(known))
+                raise UsageError(
+                    f"{place} = {briefly(said)}: has settings of its own; set one of them, as {place}.NAME=value."
+                )
         for key in reversed(keys):
             value = {key: value}
         tree = merge(tree, value)
@@ -355,7 +358,14 @@ def _explain(error: Any) -> str:
     where = shown(".".join(str(p) for p in error["loc"]))
     if error["type"] == "extra_forbidden":
         return f"{where} is no setting.{did_you_mean(str(error['loc'][-1]), _field_names(error['loc'][:-1]))}"
-    return f"{where} = {briefly(error['input'])}: {error['msg'].removeprefix('Value error, ').lower()}"
+    said = (
+        error["msg"]
+        .removeprefix("Value error, ")
+        .lower()
+        .replace("a valid array", "a list")
+        .replace("an object", "a table")
+    )
+    return f"{where} = {briefly(error['input'])}: {said}"
 
 
 def _field_names(location: tuple[Any, ...]) -> list[str]:

@@ -167,7 +167,7 @@ def _with_head_settings(plugins: Plugins, tree: dict[str, Any], preset: str) -> 
     All of them, so that a default that changes makes another configuration.
     """
     head = tree.get("regression", {}).get("head", RegressionConfig().head)
-    own = plugins.find("head", head).spec.defaults()
+    own = plugins.find("head", head).spec.default_settings()
     default = merge(own, HEAD_OF_PRESET.get(preset, {}).get(head, {}))
     return merge({"regression": {"head_settings": default}}, tree)
 
