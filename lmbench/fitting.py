@@ -33,7 +33,7 @@ def fitted(plugins: Plugins, spec: MethodSpec, config: RunConfig) -> RunConfig:
     stages: dict[str, StageConfig] = {}
     before: StageConfig | None = None
     for name, stage in config.stages.items():
-        _check_reads(plugins, name, stage, before)
+        _check_parent(plugins, name, stage, before)
         before = stages[name] = _checked_stage(plugins, name, stage)
     if read.backbone != "none":
         network = plugins.find("backbone", read.backbone).spec
@@ -155,7 +155,7 @@ def _check_layers(plugins: Plugins, network: BackboneSpec, config: RunConfig) ->
     read, maps = config.read, [m.name for m in network.maps]
     foreign = [layer for layer in read.layers if maps and layer not in maps]
     if foreign:
-        raise UsageError(f"{read.backbone} has no map {foreign[0]!r}; it has {', '.join(sorted(maps))}.")
+        raise UsageError(f"read.layers: {read.backbone} has no map {foreign[0]!r}; it has {', '.join(sorted(maps))}.")
     if not read.layers:
         raise UsageError("read.layers: no map is named; one or more, deepest first, are judged.")
     of_variant = [("parts.layer", config.parts.layer)] if "parts" in config.tasks and config.parts.layer else []
@@ -185,12 +185,22 @@ def _check_needs(plugins: Plugins, task: str, spec: MethodSpec, config: RunConfi
         raise UsageError(f"{task} needs a class for every pixel, and {config.dataset} has landmarks alone.")
 
 
-def _check_reads(plugins: Plugins, name: str, stage: StageConfig, before: StageConfig | None) -> None:
-    if not stage.reads or before is None:
+def _check_parent(plugins: Plugins, name: str, stage: StageConfig, before: StageConfig | None) -> None:
+    """Refuses a stage that needs another one before it, or other maps or another network than that has."""
+    if before is None:
+        if stage.reads or stage.starts_from_parent or plugins.find("objective", stage.objective).spec.needs_parent:
+            learns = "reads maps of" if stage.reads else "learns from"
+            raise UsageError(
+                f"stages.{name}.reads: {stage.objective} {learns} an earlier stage, and there is none before it."
+            )
         return
+    if stage.starts_from_parent and stage.backbone != before.backbone:
+        raise UsageError(
+            f"stages.{name}.starts_from_parent: the stage before trains {before.backbone}, this one {stage.backbone}."
+        )
     maps = list(_maps(plugins, before.backbone))
     foreign = [m for m in stage.reads if m not in maps]
     if foreign:
         raise UsageError(
-            f"stage {name} reads the map {foreign[0]} of the stage before; {before.backbone} has {', '.join(maps)}."
+            f"stages.{name}.reads: {before.backbone} of the stage before has no map {foreign[0]!r}; it has {', '.join(maps)}."
         )

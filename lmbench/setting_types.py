@@ -64,18 +64,24 @@ def _hints(kind: Any) -> dict[str, Any]:
     return {f.name: found[f.name] for f in fields(kind)}
 
 
+@functools.lru_cache(maxsize=4096)
 def nested(hint: Any) -> type | None:
     """The dataclass that a field holds (or may hold, where None is allowed too); None where it holds none."""
     return next((t for t in _alternatives(hint) if isinstance(t, type) and is_dataclass(t)), None)
 
 
-def marks(hint: Any) -> Iterator[Any]:
+@functools.lru_cache(maxsize=4096)
+def marks(hint: Any) -> tuple[Any, ...]:
     """What stands beside a type (``Gt(0)``, ``MapOf()``), beside its members too."""
+    return tuple(_marks(hint))
+
+
+def _marks(hint: Any) -> Iterator[Any]:
     if get_origin(hint) is Annotated:
         yield from hint.__metadata__
     for inside in get_args(hint) if get_origin(hint) is not Literal else ():
         if get_origin(inside) or isinstance(inside, type):
-            yield from marks(inside)
+            yield from _marks(inside)
 
 
 def describe(settings: Mapping[str, Any] | type) -> dict[str, dict[str, Any]]:

@@ -133,6 +133,8 @@ def shown(place: str) -> str:
 
 def readable(text: str) -> bool:
     """Whether a text has neither control characters nor halves of characters; letters and spaces of any script are fine."""
+    if text.isascii():
+        return text.isprintable()
     return not any(unicodedata.category(c) in ("Cc", "Cs") for c in text)
 
 
