@@ -80,28 +80,31 @@ def prepare(
 
     ``opened``: datasets by name that were opened before; those opened now are added, so that several runs share them.
     """
+    place = resolve_device(device)
+    for name, stage in config.stages.items():
+        objective = plugins.find("objective", stage.objective).spec
+        objective.load().check(arguments(objective, stage.settings, f"stages.{name}.settings"))
     opened = {} if opened is None else opened
     for name in filter(None, (config.dataset, config.pretrain_on)):
         if name not in opened:
             opened[name] = open_dataset(name, data_root, plugins)
     target, source = opened[config.dataset], opened.get(config.pretrain_on)
     train_size = min(len(target.splits["train"]), config.train_images or 10**9)
-    too_many = [n for n in config.regression.annotations if n != "all" and int(n) > train_size]
-    if too_many or any(n != "all" and int(n) < 1 for n in config.regression.annotations):
-        raise UsageError(
-            f"--annotations {(too_many or [0])[0]}: {config.dataset} has {train_size} training images; "
-            f"ask for 1 to {train_size}, or all."
-        )
+    wanted = [("--annotations", n) for n in config.regression.annotations]
+    wanted += [("segmentation.annotations", n) for n in config.segmentation.annotations]
+    for option, n in wanted:
+        if n != "all" and n > train_size:
+            raise UsageError(
+                f"{option} {n}: {config.dataset} has {train_size} training images; ask for 1 to {train_size}, or all."
+            )
     keys: dict[str, str] = {}
     parent: str | None = None
     for name, stage in config.stages.items():
-        objective = plugins.find("objective", stage.objective).spec
-        objective.load().check(arguments(objective, stage.settings, f"stages.{name}.settings"))
         images = target if stage.data == "target" else source
         assert images is not None
         steps = replace(images.spec.preprocessing, resize=stage.training.frame, crop=0)
         parent = keys[name] = stage_key(stage, plugins, images.fingerprint, steps, parent, config.seed)
-    return Job(config, plugins, target, source, runs.absolute(), resolve_device(device), keys)
+    return Job(config, plugins, target, source, runs.absolute(), place, keys)
 
 
 def plan(job: Job) -> dict[str, Any]:
