@@ -23,6 +23,7 @@ from lmbench.ranges import (
     Count,
     Fraction,
     Ge,
+    Gt,
     Le,
     Lt,
     Name,
@@ -107,7 +108,7 @@ class TrainingConfig(Model):
     milestones: Annotated[tuple[Positive, ...], AfterValidator(_ascending)] = ()
     decay: Fraction = 0.1
     clip_norm: NotNegative = 0.0
-    checkpoint_minutes: Positive = 2.0
+    checkpoint_minutes: Annotated[float, Gt(0)] = 2.0
 
 
 class StageConfig(Model):

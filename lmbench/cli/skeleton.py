@@ -99,7 +99,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lmbench.api import Channels, MapName, MethodSpec, NotNegative, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
+from lmbench.api import (
+    Channels,
+    MapName,
+    MethodSpec,
+    NotNegative,
+    ObjectiveSpec,
+    StageSpec,
+    VariantSpec,
+    hookimpl,
+)
 
 LMBENCH_API = $api
 
