@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from lmbench.config import RunConfig, StageConfig
+from lmbench.config import ReadConfig, RunConfig, StageConfig
 from lmbench.errors import UsageError, did_you_mean
 from lmbench.plugins import Plugins
-from lmbench.ranges import BackboneName, MapOf
+from lmbench.ranges import BackboneName, MapOf, WeightsFile
 from lmbench.setting_types import hints, marks
 from lmbench.settings import arguments, only, settings_of
 from lmbench.specs import BackboneSpec, MapSpec, MethodSpec, Spec, Surroundings
@@ -40,6 +40,8 @@ def fitted(plugins: Plugins, spec: MethodSpec, config: RunConfig) -> RunConfig:
         given = _checked(plugins, network, read.backbone_settings, "read.backbone_settings")
         read = read.model_copy(update={"backbone_settings": given})
         _check_layers(plugins, network, config)
+        if before is not None:
+            _check_read(plugins, name, before, read)
     return config.model_copy(update={"stages": stages, "read": read, "regression": regression})
 
 
@@ -171,6 +173,23 @@ def _check_layers(plugins: Plugins, network: BackboneSpec, config: RunConfig) ->
     parts = config.parts
     if "parts" in config.tasks and parts.k > parts.images * parts.size**2:
         raise UsageError(f"parts.k = {parts.k}: {parts.images} images have {parts.images * parts.size**2} cells.")
+
+
+def _check_read(plugins: Plugins, name: str, last: StageConfig, read: ReadConfig) -> None:
+    """Refuses to call what is judged another network than the last stage trains; what it started from does not count."""
+    if last.backbone != read.backbone:
+        raise UsageError(
+            f"read.backbone = {read.backbone!r}: the last stage, {name}, trains {last.backbone!r}; set both alike."
+        )
+    spec = plugins.find("backbone", read.backbone).spec
+    trained, judged = (settings_of(spec, given) for given in (last.backbone_settings, read.backbone_settings))
+    for setting, hint in hints(type(trained)).items():
+        found, wanted = getattr(trained, setting), getattr(judged, setting)
+        if found != wanted and not any(isinstance(mark, WeightsFile) for mark in marks(hint)):
+            raise UsageError(
+                f"read.backbone_settings.{setting} = {wanted!r}: the last stage trains its network with {found!r}; set "
+                f"stages.{name}.backbone_settings.{setting} alike."
+            )
 
 
 def _check_needs(plugins: Plugins, task: str, spec: MethodSpec, config: RunConfig) -> None:

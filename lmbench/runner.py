@@ -36,7 +36,7 @@ from lmbench.tasks.regression import judged_by
 from lmbench.tasks.scale import perfect_at_every_factor
 from lmbench.training.loop import resolve_device, resolve_precision
 from lmbench.training.objective import Objective
-from lmbench.training.stages import Artifact, ensure_stage, load_network, planned, stage_key
+from lmbench.training.stages import Artifact, ensure_stage, load_network, planned, require_buildable, stage_key
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,7 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
         precision = resolve_precision(job.config.precision, job.device)
 
         check_judgeable(job)
+        check_stages(job)
         artifacts = train_stages(job, precision, complaints)
         extractor = freeze(job, artifacts)
         evaluated = evaluate(job, extractor, folder)
@@ -214,6 +215,18 @@ def check_judgeable(job: Job) -> None:
     check_measurable(judged_by(spec, test, np.array(test.landmarks)[None], config.regression.score), job.plugins)
     for perfect in perfect_at_every_factor(spec, config, test) if "scale" in config.tasks else ():
         check_measurable(perfect, job.plugins)
+
+
+def check_stages(job: Job) -> None:
+    """Raises UsageError, before anything is trained, where a later stage could not be built on what an earlier one leaves."""
+
+    def read(network: torch.nn.Module, stage: StageConfig, reads: tuple[str, ...]) -> Extractor:
+        layers = reads or _all_maps(job, stage.backbone)
+        return Extractor(network.eval(), layers, job.config.regression.size, job.config.read.normalise)
+
+    stages = job.config.stages
+    if len(stages) > 1 and any(planned(job.stages_folder, key) == "train" for key in job.keys.values()):
+        require_buildable(stages, job.plugins, read)
 
 
 def describe(

@@ -12,12 +12,14 @@ from typing import Any, Literal, get_args
 
 import pytest
 from small_runs import run_here
+from torch import nn
 from wrong_values import as_set, as_toml, defaults_of, edges, fields_of, fields_of_run, wrong_values
 
 from lmbench import runner
 from lmbench.api import Colours, Fraction, ObjectiveSpec, ViewSettings
-from lmbench.config import RunConfig, parse_assignments, read_toml, validate
+from lmbench.config import RunConfig, StageConfig, parse_assignments, read_toml, validate
 from lmbench.errors import DataError, LmbenchError, UsageError
+from lmbench.features import Extractor
 from lmbench.heads.linear import UNITS
 from lmbench.heads.reference import RECIPES
 from lmbench.plugins import get_plugins
@@ -26,6 +28,7 @@ from lmbench.resolve import resolve_run
 from lmbench.setting_types import complaints, describe, hints, settings_type
 from lmbench.settings import arguments, settings_of, value_of
 from lmbench.specs import PRESETS, Spec
+from lmbench.training.stages import require_buildable
 
 PLUGINS = get_plugins()
 KINDS = ("backbone", "objective", "head")
@@ -144,6 +147,21 @@ def test_values_that_do_not_go_together_are_refused_at_their_place(place: str, v
 
 
 ACROSS = [  # method, variant, assignments, what is said
+    (
+        "lead",
+        "dense64",
+        ["stages.distillation.backbone_settings.dim=128"],
+        "read.backbone_settings.dim = 64: the last stage",
+    ),
+    (
+        "lead",
+        "hypercolumn",
+        ["read.backbone=resnet50"],
+        "read.backbone = 'resnet50': the last stage, byol, trains 'resnet18'",
+    ),
+    ("lead", "dense64", ["stages.distillation.starts_from_parent=true"], "trains resnet18, this one resnet18_fpn"),
+    ("lead", "hypercolumn", ["stages.byol.starts_from_parent=true"], "there is none before it"),
+    ("lead", "dense64", ["stages.distillation.reads=['conv9']"], "of the stage before has no map 'conv9'"),
     ("contrastlandmarks", "hypercolumn", ["stages.moco.settings.queue=100"], "cannot be filled by batches of 16"),
     ("contrastlandmarks", "hypercolumn", ["stages.moco.settings.groups=3"], "does not fall into 3 equal groups"),
     ("contrastlandmarks", "hypercolumn", ["stages.moco.settings.layer=dense"], "resnet18 has no map 'dense'"),
@@ -173,6 +191,22 @@ def test_settings_that_do_not_fit_what_lies_around_them_are_refused(
     with pytest.raises(UsageError) as refused:
         resolve(Run("", method, variant), parse_assignments(assignments))
     assert said in str(refused.value)
+
+
+def test_a_stage_that_could_not_be_built_on_the_one_before_is_refused_before_that_is_trained() -> None:
+    def read(network: nn.Module, stage: StageConfig, reads: tuple[str, ...]) -> Extractor:
+        return Extractor(network, reads or ("conv5_x",))
+
+    run = Run("", "lead", "dense64")
+    require_buildable(resolve(run).stages, PLUGINS, read)
+    smallnet = ["stages.distillation.backbone=smallnet", "read.backbone=smallnet"]
+    config = resolve(
+        run, parse_assignments(smallnet)
+    )  # it has a map `dense`; only its object tells that no encoder is there
+    with pytest.raises(
+        UsageError, match=r"stages\.distillation: .* needs a stage before it and a backbone with an encoder"
+    ):
+        require_buildable(config.stages, PLUGINS, read)
 
 
 @pytest.mark.parametrize("setting", ["read.backbone_settings.weights", "stages.byol.backbone_settings.weights"])
