@@ -11,7 +11,36 @@ from typing import TYPE_CHECKING, Any
 from lmbench import progress
 from lmbench.cuts import Crops, Cuts, Margin, Shown, Window
 from lmbench.errors import DataError, LmbenchError, PluginError, StaleError, UsageError
+from lmbench.geometry.strength import TRAIN_PAIR, TPSStrength
 from lmbench.hookspecs import hookimpl
+from lmbench.ranges import (
+    BackboneName,
+    Cells,
+    Channels,
+    Count,
+    Degrees,
+    Fraction,
+    Ge,
+    Gt,
+    ImageNetWeights,
+    Landmarks,
+    Le,
+    Lt,
+    MapName,
+    MapOf,
+    MinLen,
+    MultipleOf,
+    Name,
+    Natural,
+    NotNegative,
+    Positive,
+    Probability,
+    Rate,
+    Side,
+    SideOrZero,
+    Weights,
+    WeightsFile,
+)
 from lmbench.specs import (
     API_VERSION,
     BackboneSpec,
@@ -25,9 +54,11 @@ from lmbench.specs import (
     Preprocessing,
     PublishedRows,
     StageSpec,
+    Surroundings,
     TaskSpec,
     VariantSpec,
 )
+from lmbench.training.views import Colours, ViewSettings
 
 if TYPE_CHECKING:
     from lmbench.backbones import build_backbone as build_backbone
@@ -43,8 +74,6 @@ if TYPE_CHECKING:
     from lmbench.geometry.elastic import elastic_grid as elastic_grid
     from lmbench.geometry.heatmaps import argmax_points as argmax_points
     from lmbench.geometry.heatmaps import soft_argmax as soft_argmax
-    from lmbench.geometry.warps import TRAIN_PAIR as TRAIN_PAIR
-    from lmbench.geometry.warps import TPSStrength as TPSStrength
     from lmbench.geometry.warps import WarpedPairs as WarpedPairs
     from lmbench.geometry.warps import affine_grid as affine_grid
     from lmbench.geometry.warps import affine_matrices as affine_matrices
@@ -79,10 +108,7 @@ LAZY = {
     "Objective": "lmbench.training.objective",
     "Predictions": "lmbench.metrics.base",
     "Subset": "lmbench.heads.base",
-    "TPSStrength": "lmbench.geometry.warps",
-    "TRAIN_PAIR": "lmbench.geometry.warps",
     "TaskContext": "lmbench.tasks.base",
-    "ViewSettings": "lmbench.training.views",
     "WarpedPairs": "lmbench.geometry.warps",
     "affine_grid": "lmbench.geometry.warps",
     "affine_matrices": "lmbench.geometry.warps",
@@ -110,28 +136,59 @@ LAZY = {
 
 __all__ = [
     "API_VERSION",
+    "BackboneName",
     "BackboneSpec",
+    "Cells",
+    "Channels",
+    "Colours",
+    "Count",
     "Crops",
     "Cuts",
     "DataError",
     "DatasetSpec",
+    "Degrees",
+    "Fraction",
     "Framing",
+    "Ge",
+    "Gt",
     "HeadSpec",
+    "ImageNetWeights",
+    "Landmarks",
+    "Le",
     "LmbenchError",
+    "Lt",
+    "MapName",
+    "MapOf",
     "MapSpec",
     "Margin",
     "MethodSpec",
     "MetricSpec",
+    "MinLen",
+    "MultipleOf",
+    "Name",
+    "Natural",
+    "NotNegative",
     "ObjectiveSpec",
     "PluginError",
+    "Positive",
     "Preprocessing",
+    "Probability",
     "PublishedRows",
+    "Rate",
     "Shown",
+    "Side",
+    "SideOrZero",
     "StageSpec",
     "StaleError",
+    "Surroundings",
+    "TPSStrength",
+    "TRAIN_PAIR",
     "TaskSpec",
     "UsageError",
     "VariantSpec",
+    "ViewSettings",
+    "Weights",
+    "WeightsFile",
     "Window",
     "hookimpl",
     "progress",

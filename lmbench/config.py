@@ -15,23 +15,75 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
 
 from lmbench.errors import UsageError, did_you_mean
+from lmbench.ranges import (
+    Cells,
+    Count,
+    Fraction,
+    Ge,
+    Gt,
+    Le,
+    Lt,
+    Name,
+    NotNegative,
+    Positive,
+    Probability,
+    Rate,
+    Side,
+)
+from lmbench.settings import DEEPEST, briefly, require_plain, shown
+
+LARGEST_FILE = 1 << 20  # of a configuration, in bytes
 
 
 class Model(pydantic.BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("expected each once")
+    return values
+
+
+def _once_and_some(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values:
+        raise ValueError("expected one or more")
+    return _once(values)
+
+
+def _ascending(values: tuple[float, ...]) -> tuple[float, ...]:
+    if list(values) != sorted(set(values)):
+        raise ValueError("expected ascending values")
+    return values
+
+
+def _numbers_or_all(values: Any) -> Any:
+    wanted = isinstance(values, list | tuple) and all(
+        v == "all" or (isinstance(v, int) and not isinstance(v, bool) and 1 <= v) for v in values
+    )
+    if not wanted or not values:
+        raise ValueError("expected a list of numbers of annotated images, each 1 or more, and all")
+    return _once(tuple(values))
+
+
+Momentum = Annotated[float, Ge(0), Lt(1)]
+Batch = Annotated[int, Ge(1), Le(65_536)]
+Draws = Annotated[int, Ge(1), Le(10_000)]
+Names = Annotated[tuple[Name, ...], AfterValidator(_once)]
+Annotations = Annotated[tuple[int | Literal["all"], ...], BeforeValidator(_numbers_or_all)]
+
+
 class OptimiserConfig(Model):
     """``name``: sgd, adam or adamw. Biases and norm layers get no weight decay where ``decay_norms`` is false."""
 
     name: Literal["sgd", "adam", "adamw"] = "sgd"
-    lr: float = Field(0.03, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    betas: tuple[float, float] = (0.9, 0.999)
+    lr: Rate = 0.03
+    weight_decay: NotNegative = 1e-4
+    momentum: Momentum = 0.9
+    betas: tuple[Momentum, Momentum] = (0.9, 0.999)
     amsgrad: bool = False
     decay_norms: bool = True
 
@@ -46,19 +98,19 @@ class TrainingConfig(Model):
     images are repeated until there are as many.
     """
 
-    epochs: int = Field(1, ge=0)
-    least_steps: int = Field(0, ge=0)
-    batch_size: int = Field(128, ge=1)
-    frame: int = Field(136, ge=8)
-    images: int | None = Field(None, ge=1)
+    epochs: Annotated[int, Ge(0), Le(100_000)] = 1
+    least_steps: Annotated[int, Ge(0), Le(10_000_000)] = 0
+    batch_size: Batch = 128
+    frame: Side = 136
+    images: Count | None = None
     optimiser: OptimiserConfig = OptimiserConfig()
     schedule: Literal["cosine", "constant", "steps", "exponential"] = "cosine"
-    warmup_epochs: float = Field(0.0, ge=0)
-    final_lr: float = Field(0.0, ge=0)
-    milestones: tuple[float, ...] = ()
-    decay: float = Field(0.1, gt=0, le=1)
-    clip_norm: float = Field(0.0, ge=0)
-    checkpoint_minutes: float = Field(2.0, gt=0)
+    warmup_epochs: Annotated[float, Ge(0), Le(100_000)] = 0.0
+    final_lr: Probability = 0.0
+    milestones: Annotated[tuple[Positive, ...], AfterValidator(_ascending)] = ()
+    decay: Fraction = 0.1
+    clip_norm: NotNegative = 0.0
+    checkpoint_minutes: Annotated[float, Gt(0)] = 2.0
 
     def steps(self, images: int) -> int:
         """The optimiser steps of all epochs over a split of so many images."""
@@ -89,22 +141,22 @@ class TrainingConfig(Model):
 class StageConfig(Model):
     """A stage with everything that decides its weights."""
 
-    objective: str
-    backbone: str
+    objective: Name
+    backbone: Name
     backbone_settings: dict[str, Any] = {}
     settings: dict[str, Any] = {}
     training: TrainingConfig = TrainingConfig()
     starts_from_parent: bool = False
-    reads: tuple[str, ...] = ()
+    reads: Names = ()
     data: Literal["pretrain", "target"] = "pretrain"
 
 
 class ReadConfig(Model):
     """Which maps of the frozen network are judged: ``layers``, deepest first; ``normalise`` for heads (see FeatureMaps)."""
 
-    backbone: str
+    backbone: Name
     backbone_settings: dict[str, Any] = {}
-    layers: tuple[str, ...]
+    layers: Names
     normalise: Literal["none", "layer", "global"] = "none"
 
 
@@ -119,14 +171,14 @@ class RegressionConfig(Model):
     few-shot augmentation of DVE and Cheng); ``warp``: standard deviations that differ from theirs (see TPSStrength).
     """
 
-    head: str = "softargmax_conditioned"
+    head: Name = "softargmax_conditioned"
     head_settings: dict[str, Any] = {}
-    annotations: tuple[int | Literal["all"], ...] = ("all",)
-    draws: int = Field(5, ge=1)
-    size: int = Field(48, ge=2)
-    layers_alone: tuple[str, ...] = ()
-    warped_copies: int = Field(0, ge=0)
-    warp: dict[WarpField, Annotated[float, Field(ge=0)]] = {}
+    annotations: Annotations = ("all",)
+    draws: Draws = 5
+    size: Cells = 48
+    layers_alone: Names = ()
+    warped_copies: Annotated[int, Ge(0), Le(1_000)] = 0
+    warp: dict[WarpField, NotNegative] = {}
     score: Literal["visible", "all"] = "visible"
 
 
@@ -137,7 +189,7 @@ class MatchingConfig(Model):
     """
 
     reading: Literal["cl", "dve"] = "cl"
-    pairs: int = Field(500, ge=1)
+    pairs: Count = 500
     points: Literal["nearest", "exact"] = "nearest"
 
 
@@ -147,10 +199,10 @@ class EquivarianceConfig(Model):
     of the image's side. The paper says rotations and elastic deformations, and not how strong.
     """
 
-    images: int = Field(1000, ge=1)
-    rotation: float = Field(20.0, ge=0, le=180)
-    elastic: float = Field(0.02, ge=0)
-    smoothness: float = Field(0.08, gt=0)
+    images: Count = 1000
+    rotation: Annotated[float, Ge(0), Le(180)] = 20.0
+    elastic: Probability = 0.02
+    smoothness: Fraction = 0.08
 
 
 class SegmentationConfig(Model):
@@ -158,18 +210,18 @@ class SegmentationConfig(Model):
     cells a side, judged at every pixel of the image.
     """
 
-    annotations: tuple[int | Literal["all"], ...] = ("all",)
-    draws: int = Field(5, ge=1)
-    size: int = Field(64, ge=2)
-    steps: int = Field(400, ge=1)
-    batch_size: int = Field(16, ge=1)
-    lr: float = Field(0.01, gt=0)
+    annotations: Annotations = ("all",)
+    draws: Draws = 5
+    size: Cells = 64
+    steps: Count = 400
+    batch_size: Batch = 16
+    lr: Rate = 0.01
 
 
 class ScaleConfig(Model):
     """``factors``: the side of a test image's box is multiplied by each; above 1 the object looks smaller (zoom-out)."""
 
-    factors: tuple[Annotated[float, Field(ge=0.25, le=4)], ...] = (0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
+    factors: tuple[Annotated[float, Ge(0.25), Le(4)], ...] = (0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
 
     @pydantic.field_validator("factors")
     @classmethod
@@ -186,22 +238,26 @@ class PartsConfig(Model):
     ``points`` of the cells in a plane, in the colours of ``kmeans``.
     """
 
-    by: tuple[Literal["nmf", "kmeans", "tsne"], ...] = ("nmf", "kmeans", "tsne")
-    k: int = Field(6, ge=2)
-    images: int = Field(24, ge=1)
-    size: int = Field(24, ge=2)
+    by: Annotated[tuple[Literal["nmf", "kmeans", "tsne"], ...], AfterValidator(_once_and_some)] = (
+        "nmf",
+        "kmeans",
+        "tsne",
+    )
+    k: Annotated[int, Ge(2), Le(1_000)] = 6
+    images: Annotated[int, Ge(1), Le(10_000)] = 24
+    size: Cells = 24
     layer: str = ""
-    points: int = Field(2000, ge=100)
+    points: Annotated[int, Ge(100), Le(100_000)] = 2000
 
 
 class ProbeConfig(Model):
     """The learning curve: every ``every`` epochs (0: never) on ``images`` training images that are never the test's."""
 
-    every: int = Field(0, ge=0)
-    images: int = Field(600, ge=20)
-    annotations: int = Field(10, ge=1)
-    draws: int = Field(5, ge=1)
-    steps: int = Field(150, ge=1)
+    every: Annotated[int, Ge(0), Le(100_000)] = 0
+    images: Annotated[int, Ge(20), Le(10_000_000)] = 600
+    annotations: Count = 10
+    draws: Draws = 5
+    steps: Count = 150
 
 
 class RunConfig(Model):
@@ -211,18 +267,18 @@ class RunConfig(Model):
     ``references``: the mean shape and the untrained control are measured as well, to be read beside the result.
     """
 
-    method: str
-    variant: str
-    dataset: str
+    method: Name
+    variant: Name
+    dataset: Name
     pretrain_on: str = ""
     allow_test_images: bool = False
     preset: str
-    seed: int = Field(0, ge=0)
+    seed: Annotated[int, Ge(0), Le(2**63 - 1)] = 0
     untrained: bool = False
-    backbone: str
+    backbone: Name
     stages: dict[str, StageConfig] = {}
     read: ReadConfig
-    tasks: tuple[str, ...] = ("regression", "matching")
+    tasks: Annotated[Names, AfterValidator(_once_and_some)] = ("regression", "matching")
     regression: RegressionConfig = RegressionConfig()
     matching: MatchingConfig = MatchingConfig()
     equivariance: EquivarianceConfig = EquivarianceConfig()
@@ -230,9 +286,9 @@ class RunConfig(Model):
     scale: ScaleConfig = ScaleConfig()
     parts: PartsConfig = PartsConfig()
     probe: ProbeConfig = ProbeConfig()
-    test_images: int | None = Field(None, ge=2)
-    train_images: int | None = Field(None, ge=1)
-    encode_batch: int = Field(64, ge=1)
+    test_images: Annotated[int, Ge(2), Le(10_000_000)] | None = None
+    train_images: Count | None = None
+    encode_batch: Batch = 64
     references: bool = True
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     partial: bool = False
@@ -246,6 +302,14 @@ class RunConfig(Model):
     def digest(self) -> str:
         """SHA-256 of the configuration in canonical JSON: equal configurations have equal digests."""
         return digest_of(self.model_dump(mode="json", exclude={"partial"}))
+
+
+SECTIONS = tuple(
+    name
+    for name, f in RunConfig.model_fields.items()
+    if isinstance(f.annotation, type) and issubclass(f.annotation, Model)
+)
+"""The fields of a run's configuration that are tables of settings themselves, stages aside."""
 
 
 def digest_of(value: Any) -> str:
@@ -263,47 +327,85 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, Any]:
-    """``["a.b=1", "a.c=x"]`` as ``{"a": {"b": 1, "c": "x"}}``; values are Python literals, else text."""
+    """``["a.b=1", "a.c=x"]`` as ``{"a": {"b": 1, "c": "x"}}``; values are Python literals, else text.
+
+    Raises UsageError for what is no assignment, for a value that is none (a set, infinity), and for two of one setting.
+    """
     tree: dict[str, Any] = {}
+    given: dict[tuple[str, ...], Any] = {}
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
-        if not equals or not all(path.split(".")):
+        keys = tuple(path.split("."))
+        if not equals or not all(keys) or len(keys) > DEEPEST:
             raise UsageError(
-                f"--set {assignment!r}: expected a.b=value, for instance --set stages.byol.training.epochs=3."
+                f"--set {briefly(assignment)}: expected a.b=value, for instance --set stages.byol.training.epochs=3."
             )
-        try:
-            value: Any = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            value = {"true": True, "false": False, "none": None}.get(text.lower(), text)
-        for key in reversed(path.split(".")):
+        value = _literal(text)
+        require_plain(value, path)
+        if given.get(keys, value) != value:
+            raise UsageError(f"--set {briefly(assignment)}: it is set to {briefly(given[keys])} before; say it once.")
+        given[keys] = value
+        for known, said in given.items():
+            if not isinstance(said, Mapping) and any(k[: len(known)] == known and k != known for k in given):
+                place = shown(".".join(known))
+                raise UsageError(
+                    f"{place} = {briefly(said)}: has settings of its own; set one of them, as {place}.NAME=value."
+                )
+        for key in reversed(keys):
             value = {key: value}
         tree = merge(tree, value)
     return tree
 
 
+def _literal(text: str) -> Any:
+    """The Python literal that a text is, true, false and none in any case among them; else the text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return {"true": True, "false": False, "none": None}.get(text.lower(), text)
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a configuration file. Raises UsageError with the line of a mistake."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:
+            raise UsageError(f"--config {path}: larger than {LARGEST_FILE >> 20} MiB; no configuration is.")
+        found = tomllib.loads(content.decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"--config {path}: {error.strerror or error}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {path}: not valid TOML: {error}.") from None
+    except (ValueError, RecursionError) as error:  # of tomllib, of the encoding, of a number of thousands of digits
+        raise UsageError(f"--config {path}: not valid TOML: {str(error) or 'too deep'}.") from None
+    require_plain(found, "")
+    return found
 
 
 def validate(values: Mapping[str, Any]) -> RunConfig:
-    """A RunConfig. Raises UsageError naming each bad field, what it got and, for an unknown one, the closest name."""
+    """A RunConfig. Raises UsageError naming each bad field, what it got and, for an unknown one, the closest name.
+
+    Strictly: true is no number, "3" is none either, and 3.0 is no whole number. A list is as good as a tuple, which JSON and
+    TOML do not have.
+    """
+    require_plain(values, "")
     try:
-        return RunConfig.model_validate(values)
+        return RunConfig.model_validate_json(json.dumps(values), strict=True)
     except pydantic.ValidationError as error:
         raise UsageError("bad configuration: " + "; ".join(_explain(e) for e in error.errors())) from None
 
 
 def _explain(error: Any) -> str:
-    where = ".".join(str(p) for p in error["loc"])
+    where = shown(".".join(str(p) for p in error["loc"]))
     if error["type"] == "extra_forbidden":
         return f"{where} is no setting.{did_you_mean(str(error['loc'][-1]), _field_names(error['loc'][:-1]))}"
-    return f"{where} = {error['input']!r}: {error['msg'].lower()}"
+    said = (
+        error["msg"]
+        .removeprefix("Value error, ")
+        .lower()
+        .replace("a valid array", "a list")
+        .replace("an object", "a table")
+    )
+    return f"{where} = {briefly(error['input'])}: {said}"
 
 
 def _field_names(location: tuple[Any, ...]) -> list[str]:

@@ -46,9 +46,10 @@ def told(error: BaseException) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``" Did you mean 'x'?"`` for the closest known name, or ``""`` where none is close."""
-    name, names = name[:100], list(known)
+    """``" Did you mean 'x'?"`` for the closest known name, upper and lower case alike, or ``""`` where none is close."""
+    name, by_folded = name[:100].casefold(), {k.casefold(): k for k in known}
+    names = list(by_folded)
     if len(names) > MANY_NAMES:  # comparing takes 50 microseconds a name
         names = [n for n in names if n[:2] == name[:2] and abs(len(n) - len(name)) < 4][:MANY_NAMES]
-    close = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
+    close = [by_folded[c] for c in difflib.get_close_matches(name, names, n=2, cutoff=0.5)]
     return f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""

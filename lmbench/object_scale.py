@@ -85,9 +85,9 @@ class _Stage:
         backbone = plugins.find("backbone", stage.backbone).spec
         self.known = objective.cuts is not None
         self.cuts = objective.cuts or Cuts()
-        self.settings = {**objective.defaults(), **stage.settings}
+        self.settings = merge(objective.default_settings(), stage.settings)
         self.frame = stage.training.frame
-        network = {**backbone.defaults(), **stage.backbone_settings}
+        network = {**backbone.default_settings(), **stage.backbone_settings}
         self.resized = bool(backbone.resizes_to and network[backbone.resizes_to])
         target = plugins.find("dataset", config.dataset).spec
         same = stage.data == "target" or config.pretrain_on in ("", config.dataset)

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from lmbench.config import RegressionConfig, RunConfig, StageConfig, merge, validate
+from lmbench.config import SECTIONS, RegressionConfig, RunConfig, StageConfig, merge, validate
 from lmbench.errors import DataError, UsageError, did_you_mean
+from lmbench.fitting import check_unused, fitted
 from lmbench.object_scale import matched
 from lmbench.plugins import Plugins
+from lmbench.settings import briefly, require_plain, shown
 from lmbench.specs import PRESETS, MethodSpec, StageSpec, VariantSpec
 
 
@@ -59,26 +61,28 @@ def resolve_run(
         tree = _lay(tree, layer)
     asked: dict[str, Any] = {}
     for override in overrides:
+        require_plain(override, "")
         asked = merge(asked, override)
     tree = _lay(tree, asked)
     _require_tables(tree, spec)
-    tree["stages"] = {
-        name: stage for name, stage in tree["stages"].items() if name in chosen.stages or name not in _names(spec)
-    }
-    if untrained:
-        tree["stages"] = {name: _left_untrained(plugins, stage) for name, stage in tree["stages"].items()}
     named: dict[str, Any] = {"method": method, "variant": chosen.name, "dataset": dataset, "preset": preset}
     named |= {"seed": seed, "untrained": untrained}
     named["pretrain_on"] = (pretrain_on or dataset) if chosen.stages else ""
     for key, value in named.items():
         if tree.get(key, value) != value:
             raise UsageError(
-                f"{key} = {tree[key]!r}: the command line says {value!r}; give it by --{key.replace('_', '-')}."
+                f"{key} = {briefly(tree[key])}: the command line says {value!r}; give it by --{key.replace('_', '-')}."
             )
-    tree = _with_head_settings(plugins, merge(tree, named), preset, data.recipes, asked)
-    config = validate(_with_layers(plugins, _with_backbone(tree)))
-    _check(plugins, spec, config)
-    return matched(config, plugins, asked)
+    tree = validate(merge(tree, named)).model_dump()  # from here on everything is of the type that it should have
+    tree = _with_head_settings(plugins, tree, preset, data.recipes, asked)
+    tree = _with_layers(plugins, _with_backbone(tree))
+    unused = {name for name in tree["stages"] if name not in chosen.stages and name in _names(spec)}
+    for name in sorted(unused):
+        check_unused(plugins, name, StageConfig(**tree["stages"][name]))
+    tree["stages"] = {name: stage for name, stage in tree["stages"].items() if name not in unused}
+    if untrained:
+        tree["stages"] = {name: _left_untrained(plugins, stage) for name, stage in tree["stages"].items()}
+    return matched(fitted(plugins, spec, validate(tree)), plugins, asked)
 
 
 # The protocol of a preset, the same for every method. `smoke` is for tests: its numbers mean nothing.
@@ -139,16 +143,20 @@ def _listed(value: Any) -> Sequence[Any]:
 def _require_tables(tree: Mapping[str, Any], spec: MethodSpec) -> None:
     """Refuses a value where settings with names belong, and a stage that the method does not have."""
     stages = tree["stages"] if isinstance(tree["stages"], Mapping) else {}
-    places = [(key, tree.get(key, {})) for key in ("stages", "read", "regression")]
+    places = [(key, tree.get(key, {})) for key in ("stages", *SECTIONS)]
     places += [(f"stages.{name}", stage) for name, stage in stages.items()]
     for place, value in places:
         if not isinstance(value, Mapping):
-            raise UsageError(f"{place} = {value!r}: has settings of its own; set one of them, as {place}.NAME=value.")
+            raise UsageError(
+                f"{shown(place)} = {briefly(value)}: has settings of its own; set one of them, as {shown(place)}.NAME=value."
+            )
     for name, stage in stages.items():
         if not {"objective", "backbone"} <= set(stage):
             known = sorted(_names(spec))
             has = f"it has {', '.join(known)}" if known else "it has none"
-            raise UsageError(f"stages.{name}: {spec.name} has no stage {name!r}; {has}.{did_you_mean(name, known)}")
+            raise UsageError(
+                f"{shown(f'stages.{name}')}: {spec.name} has no stage {name!r}; {has}.{did_you_mean(name, known)}"
+            )
 
 
 def _names(spec: MethodSpec) -> set[str]:
@@ -215,7 +223,7 @@ def _with_head_settings(
     All of them, so that a default that changes makes another configuration.
     """
     head = tree.get("regression", {}).get("head", RegressionConfig().head)
-    own = dict(plugins.find("head", head).spec.settings)
+    own = plugins.find("head", head).spec.default_settings()
     of_preset = HEAD_OF_PRESET.get(preset, {}).get(head, {})
     given = tree.get("regression", {}).get("head_settings", {})
     of_dataset = dict(recipes.get({**own, **given}.get("recipe", ""), {}))
@@ -243,78 +251,3 @@ def _with_layers(plugins: Plugins, tree: dict[str, Any]) -> dict[str, Any]:
     if not spec.maps:  # a family: its members say what maps they have once they are built
         return tree
     return merge(tree, {"read": {"layers": tuple(m.name for m in reversed(spec.maps))}})
-
-
-def _check(plugins: Plugins, spec: MethodSpec, config: RunConfig) -> None:
-    """Names every unknown component before anything is computed, and what does not fit together."""
-    for task in config.tasks:
-        _check_needs(plugins, task, spec, config)
-    if {"regression", "scale"} & set(config.tasks):
-        head = plugins.find("head", config.regression.head).spec
-        unknown = set(config.regression.head_settings) - set(head.settings)
-        if unknown:
-            has = ", ".join(head.settings) or "none"
-            raise UsageError(f"head {head.name!r} has no setting {sorted(unknown)[0]!r}; it has {has}.")
-    layer, layers = config.parts.layer, config.read.layers
-    if "parts" in config.tasks and layer and layer not in layers and layers != ("*",):
-        raise UsageError(f"parts.layer: the variant has no layer {layer!r}; it has {', '.join(layers)}.")
-    if config.pretrain_on:
-        plugins.find("dataset", config.pretrain_on)
-    before: StageConfig | None = None
-    for name, stage in config.stages.items():
-        _check_reads(plugins, name, stage, before)
-        before = stage
-        objective = plugins.find("objective", stage.objective).spec
-        backbone = plugins.find("backbone", stage.backbone).spec
-        _check_settings("objective", stage.objective, objective.settings, stage.settings)
-        _check_settings("backbone", stage.backbone, backbone.settings, stage.backbone_settings)
-        maps = {m.name for m in backbone.maps}
-        missing = [m for m in objective.needs_maps if m not in maps]
-        if missing:
-            raise UsageError(
-                f"stage {name}: {stage.objective} reads the maps {', '.join(objective.needs_maps)}; "
-                f"{stage.backbone} has {', '.join(sorted(maps))}."
-            )
-        if stage.training.batch_size < objective.min_batch:
-            raise UsageError(
-                f"stage {name}: {stage.objective} needs batches of at least {objective.min_batch}, "
-                f"not {stage.training.batch_size}."
-            )
-    if config.read.backbone != "none":
-        network = plugins.find("backbone", config.read.backbone).spec
-        _check_settings("backbone", config.read.backbone, network.settings, config.read.backbone_settings)
-        maps = {m.name for m in network.maps}
-        foreign = [layer for layer in config.read.layers if maps and layer not in maps]
-        if foreign:
-            raise UsageError(f"{config.read.backbone} has no map {foreign[0]!r}; it has {', '.join(sorted(maps))}.")
-
-
-def _check_needs(plugins: Plugins, task: str, spec: MethodSpec, config: RunConfig) -> None:
-    """Refuses a task that the method or the dataset cannot be judged by."""
-    needs = plugins.find("task", task).spec.needs
-    if "network" in needs and config.read.backbone == "none":
-        raise UsageError(f"{spec.name} has no network; it can be judged by --tasks regression alone.")
-    data = plugins.find("dataset", config.dataset).spec
-    if "landmarks" in needs and not data.has_landmarks:
-        raise UsageError(f"{task} needs annotated landmarks, and {config.dataset} has masks: use --tasks segmentation.")
-    if "masks" in needs and not data.classes:
-        raise UsageError(f"{task} needs a class for every pixel, and {config.dataset} has landmarks alone.")
-
-
-def _check_reads(plugins: Plugins, name: str, stage: StageConfig, before: StageConfig | None) -> None:
-    if not stage.reads or before is None:
-        return
-    maps = [m.name for m in plugins.find("backbone", before.backbone).spec.maps]
-    foreign = [m for m in stage.reads if m not in maps]
-    if foreign:
-        raise UsageError(
-            f"stage {name} reads the map {foreign[0]} of the stage before; {before.backbone} has {', '.join(maps)}."
-        )
-
-
-def _check_settings(kind: str, name: str, known: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise UsageError(
-            f"{kind} {name!r} has no setting {unknown[0]!r}; it has {', '.join(known)}.{did_you_mean(unknown[0], known)}"
-        )

@@ -34,6 +34,7 @@ from lmbench.records import PREDICTIONS, RECORD, SCHEMA, read_record, write_reco
 from lmbench.references import references
 from lmbench.report.drawing import draw_run
 from lmbench.seeds import initialising
+from lmbench.settings import arguments
 from lmbench.store import clear_drafts, explained, locked, write_json
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.probe import probe_network
@@ -41,7 +42,15 @@ from lmbench.tasks.regression import judged_by
 from lmbench.tasks.scale import perfect_at_every_factor
 from lmbench.training.loop import resolve_device, resolve_precision
 from lmbench.training.objective import Objective
-from lmbench.training.stages import Artifact, ensure_stage, files_named, load_network, planned, stage_key
+from lmbench.training.stages import (
+    Artifact,
+    ensure_stage,
+    files_named,
+    load_network,
+    planned,
+    require_buildable,
+    stage_key,
+)
 
 
 @dataclass(frozen=True)
@@ -95,26 +104,28 @@ def prepare(
     ``opened``: datasets by name that were opened before; those opened now are added, so that several runs share them.
     Without ``make`` nothing is rendered or written: raises NotMade where a dataset would have to be.
     """
-    opened = {} if opened is None else opened
+    place = resolve_device(device)
     plugins = plugins.of_recipe(config.method, config.variant)
+    for name, stage in config.stages.items():
+        objective = plugins.find("objective", stage.objective).spec
+        objective.load().check(arguments(objective, stage.settings, f"stages.{name}.settings"))
+    opened = {} if opened is None else opened
     for name in filter(None, (config.dataset, config.pretrain_on)):
         if name not in opened:
             opened[name] = open_dataset(name, data_root, plugins, config.partial, make)
     target, source = opened[config.dataset], opened.get(config.pretrain_on)
     train_size = min(len(target.splits["train"]), config.train_images or 10**9)
-    too_many = [n for n in config.regression.annotations if n != "all" and int(n) > train_size]
-    if too_many or any(n != "all" and int(n) < 1 for n in config.regression.annotations):
-        raise UsageError(
-            f"--annotations {(too_many or [0])[0]}: {config.dataset} has {train_size} training images; "
-            f"ask for 1 to {train_size}, or all."
-        )
-    place = resolve_device(device)
     precision = resolve_precision(config.precision, place)
+    wanted = [("--annotations", n) for n in config.regression.annotations]
+    wanted += [("segmentation.annotations", n) for n in config.segmentation.annotations]
+    for option, n in wanted:
+        if n != "all" and n > train_size:
+            raise UsageError(
+                f"{option} {n}: {config.dataset} has {train_size} training images; ask for 1 to {train_size}, or all."
+            )
     keys: dict[str, str] = {}
     parent: str | None = None
     for name, stage in config.stages.items():
-        objective = plugins.find("objective", stage.objective).spec
-        objective.load().check({**objective.settings, **stage.settings})
         images = target if stage.data == "target" else source
         assert images is not None
         steps = replace(images.spec.preprocessing, resize=stage.training.frame, crop=0)
@@ -198,6 +209,7 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
         complaints = job.plugins.observe("lmbench_run_started", run=job.config)
 
         check_judgeable(job)
+        check_stages(job)
         artifacts = train_stages(job, folder, complaints)
         identity.begin(folder, dict(job.identity), {a.name: a.weights_sha256 for a in artifacts})
         extractor = freeze(job, artifacts)
@@ -305,6 +317,18 @@ def check_judgeable(job: Job) -> None:
     check_measurable(judged_by(spec, test, np.array(test.landmarks)[None], config.regression.score), job.plugins)
     for perfect in perfect_at_every_factor(spec, config, test) if "scale" in config.tasks else ():
         check_measurable(perfect, job.plugins)
+
+
+def check_stages(job: Job) -> None:
+    """Raises UsageError, before anything is trained, where a later stage could not be built on what an earlier one leaves."""
+
+    def read(network: torch.nn.Module, stage: StageConfig, reads: tuple[str, ...]) -> Extractor:
+        layers = reads or _all_maps(job, stage.backbone)
+        return Extractor(network.eval(), layers, job.config.regression.size, job.config.read.normalise)
+
+    stages = job.config.stages
+    if len(stages) > 1 and any(planned(job.stages_folder, key) == "train" for key in job.keys.values()):
+        require_buildable(stages, job.plugins, read)
 
 
 def describe(

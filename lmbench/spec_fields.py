@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from lmbench import setting_types
 from lmbench.printable import printable
 
 LONGEST_TEXT, DEEPEST, MOST_VALUES = 20_000, 20, 100_000
@@ -20,7 +21,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*(/[A-Za-z0-9_.+-]+)*(/\*|:\*)?")
 
 def complaints(spec: Any) -> list[str]:
     """What is wrong with the fields of a spec, one line each: ``maps[0]: expected MapSpec, found 'conv5_x'``."""
-    found = _compare(spec, type(spec), "")
+    found = _compare(spec, type(spec), "") or setting_types.complaints(spec.settings)
     if isinstance(spec.name, str) and not (len(spec.name) <= 100 and NAME.fullmatch(spec.name)):
         found.append(
             "name: letters, digits and _.+- are expected (up to 100), '/' between parts, '/*' or ':*' behind a family"

@@ -7,8 +7,8 @@ when a run needs it, so that finding twenty plugins imports no torch.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from lmbench.cuts import Cuts
@@ -28,16 +28,19 @@ class Spec:
     target: str = ""
     paper: str = ""
     year: int | None = None
-    settings: Settings = field(default_factory=dict)
-    """The names that the target takes as keyword arguments, with their defaults."""
+    settings: Settings | type = field(default_factory=dict)
+    """What the target takes as keyword arguments: a frozen dataclass (names, types, ranges, defaults) or, of plugins that were
+    written before there were types, a mapping of names to defaults, each value being of its default's type."""
+    fixed: Settings = field(default_factory=dict)
+    """What the target takes besides, and nobody can change: the difference between two components of one target."""
 
     @property
     def kind(self) -> str:
         return next(KIND_OF[t] for t in type(self).__mro__ if t in KIND_OF)
 
-    def defaults(self) -> dict[str, Any]:
+    def default_settings(self) -> dict[str, Any]:
         """The settings with their defaults; nested ones as mappings."""
-        return dict(self.settings)
+        return dict(self.settings) if isinstance(self.settings, Mapping) else asdict(self.settings())
 
     def load(self) -> Any:
         """The object that ``target`` names. Raises ImportError or AttributeError with that name."""
@@ -97,6 +100,23 @@ class HeadSpec(Spec):
     """
 
     inputs: Literal["maps", "landmarks", "nothing", "images"] = "maps"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """Where a component is used: what the settings of one have to fit that say so by a method ``fits(around)``.
+
+    It is asked before anything is computed and raises UsageError. ``fixed``: of the component's spec. The others are an
+    objective's stage: the ``backbone`` that it trains with all its settings, ``frame`` and ``batch_size`` (of as many images
+    as there are at most). ``maps_of``: the maps of any backbone by name, ``{}`` where only the network itself knows them.
+    """
+
+    maps_of: Callable[[str], Mapping[str, MapSpec]]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    backbone: BackboneSpec | None = None
+    backbone_settings: Mapping[str, Any] = field(default_factory=dict)
+    frame: int = 0
+    batch_size: int = 0
 
 
 @dataclass(frozen=True)

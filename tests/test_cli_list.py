@@ -115,9 +115,10 @@ def test_every_component_can_be_described(capsys: pytest.CaptureFixture[str], ki
     spec = get_plugins().registry(kind).get(name).spec
     assert facts["name"] == spec.name
     assert facts["summary"] in text
-    assert facts["settings"].keys() == dict(spec.settings).keys()
-    for setting in spec.settings:
+    assert kind == "task" or {s.partition(".")[0] for s in facts["settings"]} == spec.default_settings().keys()
+    for setting, told in facts["settings"].items():
         assert setting in text
+        assert told["type"] in text
     assert facts["owner"] in text
     assert facts["version"] in text
 

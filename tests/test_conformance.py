@@ -275,7 +275,7 @@ def stage(**fields: Any) -> tuple[StageSpec, ...]:
         (
             {"variants": (replace(METHOD.variants[0], layers=("deep",), layers_alone=("shallow",)),)},
             "variants_read_what_was_trained",
-            "layers_alone shallow is none of its layers",
+            "regression.layers_alone: the variant has no layer 'shallow'",
         ),
     ],
 )

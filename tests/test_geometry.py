@@ -13,11 +13,8 @@ from hypothesis import strategies as st
 from lmbench.geometry.coordinates import denormalise_points, flip_points, normalise_points, pixel_grid
 from lmbench.geometry.elastic import elastic_grid
 from lmbench.geometry.heatmaps import argmax_points, soft_argmax
+from lmbench.geometry.strength import EVAL_PAIR, SINGLE, TRAIN_PAIR, TPSStrength
 from lmbench.geometry.warps import (
-    EVAL_PAIR,
-    SINGLE,
-    TRAIN_PAIR,
-    TPSStrength,
     affine_grid,
     affine_matrices,
     affine_points,

@@ -13,9 +13,15 @@ USAGE = [
     (["--tasks", "regresion"], "unknown task 'regresion'. Did you mean 'regression'"),
     (["--pretrain-on", "synthface"], "unknown dataset 'synthface'. Did you mean 'synthfaces'"),
     (["--vraiant", "x"], "No such option '--vraiant'"),
-    (["--set", "stages.byol.settings.view1.sice=3", "--dry-run"], "view1 has no field 'sice'"),
+    (
+        ["--set", "stages.byol.settings.view1.sice=3", "--dry-run"],
+        "stages.byol.settings.view1.sice: view1 has no setting 'sice'",
+    ),
     (["--annotations", "17"], "--annotations 17: synthfaces has 16 training images; ask for 1 to 16, or all."),
-    (["--annotations", "0"], "--annotations 0: synthfaces has 16 training images"),
+    (
+        ["--annotations", "0"],
+        "regression.annotations = [0]: expected a list of numbers of annotated images, each 1 or more",
+    ),
     (["--annotations", "few"], "--annotations 'few': expected numbers and all"),
     (["--draws", "0"], "--draws"),
     (["--config", "/nowhere.toml"], "--config /nowhere.toml: No such file or directory"),
@@ -23,7 +29,7 @@ USAGE = [
     (["--set", "stages.byol.settings.momentun=1"], "has no setting 'momentun'"),
     (
         ["--set", "read.backbone_settings.weigths=1"],
-        "backbone 'resnet18' has no setting 'weigths'; it has model, weights.",
+        "backbone 'resnet18' has no setting 'weigths'; it has weights. Did you mean 'weights'?",
     ),
     (
         ["--set", "stages.byl.training.epochs=3"],

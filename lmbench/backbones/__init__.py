@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lmbench.errors import UsageError
 from lmbench.registry import family_member
 
 if TYPE_CHECKING:
@@ -17,16 +16,13 @@ if TYPE_CHECKING:
 def build_backbone(name: str, settings: Mapping[str, Any] | None = None, plugins: Plugins | None = None) -> nn.Module:
     """A new backbone by name, initialised from torch's global generator (seed it or fork it before).
 
-    Raises UsageError for an unknown name or a setting that the backbone does not have, naming those it has.
+    Raises UsageError for an unknown name, or a setting that the backbone does not have or whose value cannot be.
     """
     from lmbench.plugins import CORE, get_plugins
+    from lmbench.settings import arguments
 
     spec = (plugins or get_plugins().preferring(CORE)).find("backbone", name).spec
-    settings = dict(settings or {})
-    unknown = set(settings) - set(spec.settings)
-    if unknown:
-        raise UsageError(f"backbone {name!r} has no setting {sorted(unknown)[0]!r}; it has {', '.join(spec.settings)}.")
-    chosen = {**spec.settings, **settings}
+    chosen = arguments(spec, settings or {})
     member = family_member(spec.name, name)
     if member:
         chosen["model"] = member

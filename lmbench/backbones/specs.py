@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lmbench.backbones.settings import FPNSettings, ResNetSettings
 from lmbench.specs import BackboneSpec, MapSpec
 
 
@@ -12,7 +13,8 @@ def _resnet(name: str, width: int, summary: str) -> BackboneSpec:
         target="lmbench.backbones.resnet:build",
         paper="He et al. 2016",
         year=2016,
-        settings={"model": name, "weights": None},
+        settings=ResNetSettings,
+        fixed={"model": name},
         maps=(MapSpec("conv1", 64, 2), *(MapSpec(f"conv{i + 2}_x", width * 2**i, 4 * 2**i) for i in range(4))),
     )
 
@@ -24,7 +26,8 @@ def _fpn(encoder: str, summary: str) -> BackboneSpec:
         target="lmbench.backbones.fpn:build",
         paper="LEAD, sec. 4 (Lin et al. 2017; upsampling blocks of Pinheiro et al. 2020)",
         year=2022,
-        settings={"encoder": encoder, "dim": 64, "weights": None},
+        settings=FPNSettings,
+        fixed={"encoder": encoder},
         maps=(MapSpec("dense", None, 4),),
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from lmbench import setting_types
 from lmbench.cli.table import plain_table, show_table
 from lmbench.errors import UsageError, did_you_mean
 from lmbench.plugins import PluginInfo, get_plugins
@@ -177,10 +178,27 @@ def details(spec: Spec) -> dict[str, Any]:
 def everything(spec: Spec) -> dict[str, Any]:
     """All fields of a spec as JSON values; the data version of a dataset goes by ``data_version``."""
     known = {"name", "summary", "paper", "year", *details(spec)} - {"variants", "presets"}
-    rest = {f.name: plain(getattr(spec, f.name)) for f in dataclasses.fields(spec) if f.name not in known}
+    rest = {
+        f.name: plain(getattr(spec, f.name)) for f in dataclasses.fields(spec) if f.name not in {*known, "settings"}
+    }
+    rest["settings"] = plain(
+        settings_of_run(spec.name) if isinstance(spec, TaskSpec) else setting_types.describe(spec.settings)
+    )
     if isinstance(spec, DatasetSpec):
         rest["data_version"] = rest.pop("version")
     return rest
+
+
+def settings_of_run(task: str) -> dict[str, dict[str, Any]]:
+    """The settings of a task of the core, which stand in a run's configuration under its name."""
+    from lmbench.config import SECTIONS, RunConfig
+
+    section: Any = RunConfig.model_fields[task].annotation if task in SECTIONS else None
+    found = {} if section is None else section.model_fields
+    return {
+        f"{task}.{name}": {"default": f.default, "type": setting_types.in_words(f.annotation, f.metadata)}
+        for name, f in found.items()
+    }
 
 
 def plain(value: Any) -> Any:
@@ -215,7 +233,10 @@ def as_text(facts: Mapping[str, Any]) -> str:
         title = key.replace("_", " ")
         if value in ("", None, [], {}) or key in ("ambiguous", "family"):
             continue
-        if isinstance(value, dict) or (isinstance(value, list) and isinstance(value[0], dict)):
+        if key == "settings":
+            rows = [[name, short(row["default"]) or str(row["default"]), row["type"]] for name, row in value.items()]
+            blocks.append(f"\n{title}\n{plain_table(rows, '  ')}")
+        elif isinstance(value, dict) or (isinstance(value, list) and isinstance(value[0], dict)):
             blocks.append(f"\n{title}\n{_block(value)}")
         elif isinstance(value, list) and key == "notes":
             blocks.append("\n".join([f"\n{title}", *(f"  {note}" for note in value)]))

@@ -97,15 +97,36 @@ PLUGIN = '''\
 
 from __future__ import annotations
 
-from lmbench.api import MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
+from dataclasses import dataclass
+
+from lmbench.api import (
+    Channels,
+    MapName,
+    MethodSpec,
+    NotNegative,
+    ObjectiveSpec,
+    StageSpec,
+    VariantSpec,
+    hookimpl,
+)
 
 LMBENCH_API = $api
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may set: names, types with their ranges, defaults. What does not fit is refused before training."""
+
+    layer: MapName = "conv4_x"
+    dim: Channels = 32
+    spread: NotNegative = 1.0  # weight of the variance; a source belongs here
+
 
 OBJECTIVE = ObjectiveSpec(
     name="$name",
     summary="dense descriptors of two views agree and keep their variance",
     target="$package.objective:$class_name",
-    settings={"layer": "conv4_x", "dim": 32, "spread": 1.0},
+    settings=Settings,
     min_batch=2,
 )
 
@@ -172,9 +193,9 @@ class $class_name(Objective):
         backbone: nn.Module,
         parent: Extractor | None = None,
         *,
-        layer: str = "conv4_x",
-        dim: int = 32,
-        spread: float = 1.0,
+        layer: str,
+        dim: int,
+        spread: float,
     ) -> None:
         super().__init__(backbone, parent)
         self.layer, self.spread = layer, spread

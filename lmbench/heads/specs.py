@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from lmbench.heads.settings import (
+    LeastSquaresSettings,
+    RidgeSettings,
+    SoftargmaxConditionedSettings,
+    SoftargmaxLinearSettings,
+)
 from lmbench.specs import HeadSpec
 
 HEADS = [
@@ -11,7 +17,7 @@ HEADS = [
         target="lmbench.heads.reference:SoftargmaxLinear",
         paper="Thewlis et al. 2019 (DVE); Cheng et al. 2021",
         year=2019,
-        settings={"recipe": "cl_faces", "epochs": None, "batch_size": 32, "points": 50, "few_shot_epochs": None},
+        settings=SoftargmaxLinearSettings,
     ),
     HeadSpec(
         name="softargmax_conditioned",
@@ -19,32 +25,20 @@ HEADS = [
         target="lmbench.heads.conditioned:SoftargmaxConditioned",
         paper="lmbench; see docs/protocol.md",
         year=2026,
-        settings={
-            "steps": 300,
-            "batch_size": 32,
-            "lr": 0.003,
-            "multiplier": 10.0,
-            "weight_decay": 0.0,
-            "points": 50,
-            "few_shot": 100,
-            "few_shot_steps": 100,
-            "few_shot_batch": 10,
-            "few_shot_lr": 0.003,
-            "few_shot_cells": 24,
-        },
+        settings=SoftargmaxConditionedSettings,
     ),
     HeadSpec(
         name="ols",
         summary="ordinary least squares from discovered landmarks to annotated ones",
         target="lmbench.heads.linear:LeastSquares",
-        settings={"bias": False, "origin": "corner", "unit": "pixel128"},
+        settings=LeastSquaresSettings,
         inputs="landmarks",
     ),
     HeadSpec(
         name="ridge",
         summary="ridge regression (sum of squares) from discovered landmarks to annotated ones",
         target="lmbench.heads.linear:Ridge",
-        settings={"alpha": 0.1, "bias": False, "origin": "corner", "unit": "pixel128"},
+        settings=RidgeSettings,
         inputs="landmarks",
     ),
     HeadSpec(

@@ -16,7 +16,8 @@ from lmbench.data.mapped import new_array_file
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
 from lmbench.features import FeatureMaps
-from lmbench.geometry.warps import SINGLE, TPSStrength, warp_once
+from lmbench.geometry.strength import SINGLE, TPSStrength
+from lmbench.geometry.warps import warp_once
 from lmbench.heads.base import HeadInputs, Subset
 
 WARP_BATCH = 64

@@ -18,7 +18,8 @@ from lmbench import progress
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
 from lmbench.features import Extractor, Normalise
-from lmbench.geometry.warps import EVAL_PAIR, warp_pairs
+from lmbench.geometry.strength import EVAL_PAIR
+from lmbench.geometry.warps import warp_pairs
 from lmbench.metrics.base import Predictions
 from lmbench.seeds import generator_for
 from lmbench.specs import Preprocessing

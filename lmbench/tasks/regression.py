@@ -16,11 +16,12 @@ from lmbench.data.draws import draw_subsets
 from lmbench.data.frozen import freeze_maps
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
-from lmbench.geometry.warps import SINGLE, TPSStrength
+from lmbench.geometry.strength import SINGLE, TPSStrength
 from lmbench.heads.base import FittedHeads, Head, HeadInputs, Subset
 from lmbench.metrics.base import Predictions
 from lmbench.registry import Entry
 from lmbench.seeds import generator_for
+from lmbench.settings import arguments
 from lmbench.specs import DatasetSpec, HeadSpec, Preprocessing
 from lmbench.store import write_atomically
 from lmbench.tasks.backward import judge_backward
@@ -49,12 +50,8 @@ def run(context: TaskContext) -> None:
 
 
 def make_head(entry: Entry[HeadSpec], settings: dict[str, Any]) -> Head:
-    """A head with its settings. Raises UsageError for a setting that it does not have."""
-    unknown = set(settings) - set(entry.spec.settings)
-    if unknown:
-        has = ", ".join(entry.spec.settings) or "none"
-        raise UsageError(f"head {entry.spec.name!r} has no setting {sorted(unknown)[0]!r}; it has {has}.")
-    head: Head = entry.spec.load()(**{**entry.spec.settings, **settings})
+    """A head with its settings. Raises UsageError for a setting that it does not have, or whose value cannot be."""
+    head: Head = entry.spec.load()(**arguments(entry.spec, settings, "regression.head_settings"))
     return head
 
 

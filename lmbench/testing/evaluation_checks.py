@@ -228,7 +228,9 @@ def _fit(spec: HeadSpec, invisible_at: float = 0.0) -> tuple[Any, Any]:
     visible[0, 0] = False
     landmarks[0, 0] = invisible_at
     train = _inputs(spec, TRAIN_IMAGES, chance)
-    head = spec.load()(**{**spec.settings, **{name: 2 for name in LENGTHS if name in spec.settings}})
+    head = spec.load()(
+        **{**spec.default_settings(), **spec.fixed, **{name: 2 for name in LENGTHS if name in spec.default_settings()}}
+    )
     return head, head.fit(train, landmarks, visible, _subsets(), torch.Generator().manual_seed(0))
 
 

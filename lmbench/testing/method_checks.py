@@ -49,10 +49,12 @@ def stages_name_existing_parts(spec: MethodSpec, plugins: Plugins) -> None:
         for name, stage in config.stages.items():
             objective: ObjectiveSpec = plugins.find("objective", stage.objective).spec
             backbone: BackboneSpec = plugins.find("backbone", stage.backbone).spec
-            _known(stage.settings, objective.settings, f"{where}: stage {name!r}: objective {objective.name!r}")
+            _known(
+                stage.settings, objective.default_settings(), f"{where}: stage {name!r}: objective {objective.name!r}"
+            )
             _known(
                 stage.backbone_settings,
-                backbone.settings,
+                backbone.default_settings(),
                 f"{where}: stage {name!r}: backbone {stage.backbone!r}",
             )
             missing = set(objective.needs_maps) - {m.name for m in backbone.maps}
@@ -81,7 +83,7 @@ def variants_read_what_was_trained(spec: MethodSpec, plugins: Plugins) -> None:
             ensure(not config.stages, f"{where} trains stages and reads no network")
             continue
         backbone: BackboneSpec = plugins.find("backbone", read.backbone).spec
-        _known(read.backbone_settings, backbone.settings, f"{where}: backbone {read.backbone!r}")
+        _known(read.backbone_settings, backbone.default_settings(), f"{where}: backbone {read.backbone!r}")
         ensure(bool(read.layers), f"{where} names no layer to judge")
         known = [m.name for m in backbone.maps]
         for layer in (*read.layers, *config.regression.layers_alone):

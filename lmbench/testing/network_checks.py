@@ -203,7 +203,7 @@ def _backbone(spec: BackboneSpec, plugins: Plugins) -> nn.Module:
     del plugins
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network: nn.Module = spec.load()(**spec.settings)
+        network: nn.Module = spec.load()(**spec.default_settings(), **spec.fixed)
     return network.eval()
 
 

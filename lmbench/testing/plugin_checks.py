@@ -75,7 +75,7 @@ def settings_fit_the_target(spec: Spec, plugins: Plugins) -> None:
     if not spec.target:
         return
     positional: tuple[Any, ...] = ()
-    named: dict[str, Any] = dict(spec.settings)
+    named: dict[str, Any] = {**spec.default_settings(), **spec.fixed}
     if isinstance(spec, BackboneSpec) and is_family(spec.name):
         named["model"] = "x"
     elif isinstance(spec, ObjectiveSpec):

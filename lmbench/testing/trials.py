@@ -39,11 +39,13 @@ class Trial:
         """The objective and the backbone it trains, new, weights drawn under ``seed``, in training mode."""
         import torch
 
+        from lmbench.settings import arguments
+
         parent = self.read_parent() if self.parent or self.spec.needs_parent else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             backbone = self.build_backbone()
-            objective = self.spec.load()(backbone, parent=parent, **{**self.spec.settings, **self.settings})
+            objective = self.spec.load()(backbone, parent=parent, **arguments(self.spec, self.settings))
         objective.train()
         return objective, backbone
 

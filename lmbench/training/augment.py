@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lmbench.cuts import TRIES
-from lmbench.errors import UsageError, did_you_mean
+from lmbench.settings import complete
 from lmbench.training.views import ViewSettings
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as torchvision's greyscale
 
 
 def view_settings(values: Mapping[str, Any] | None, name: str = "view") -> ViewSettings:
-    """The ViewSettings that an objective's setting ``name`` describes. Raises UsageError for an unknown field."""
-    known = [f.name for f in fields(ViewSettings)]
-    unknown = sorted(set(values or ()) - set(known))
-    if unknown:
-        has = f"it has {', '.join(known)}"
-        raise UsageError(f"{name} has no field {unknown[0]!r}; {has}.{did_you_mean(unknown[0], known)}")
-    return ViewSettings(**(values or {}))
+    """The ViewSettings that an objective's setting ``name`` describes. Raises UsageError: an unknown field, a wrong value."""
+    return complete(ViewSettings, values or {}, name)
 
 
 def draw_views(images: Tensor, settings: ViewSettings, generator: torch.Generator) -> Tensor:

@@ -208,8 +208,8 @@ def resolve_device(wanted: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(wanted)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).cpu()  # `meta` has no values to give
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise LmbenchError(f"--device {wanted}: {str(error).splitlines()[0]}") from None
     return device
 

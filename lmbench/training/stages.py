@@ -22,6 +22,7 @@ from lmbench.features import Extractor
 from lmbench.plugins import Plugins
 from lmbench.printable import csv_text
 from lmbench.seeds import initialising
+from lmbench.settings import arguments
 from lmbench.specs import ObjectiveSpec, Preprocessing
 from lmbench.store import building, read_json, write_json
 from lmbench.training.loop import Curve, train
@@ -199,15 +200,34 @@ def build_objective(
     if config.starts_from_parent and parent is not None:
         load_weights(backbone, parent)
     with initialising(seed, "objective", config.objective):
-        try:
-            objective: Objective = spec.load()(
-                backbone, parent=parent_extractor, **{**spec.settings, **config.settings}
-            )
-        except TypeError as error:
-            if "unexpected keyword argument" not in str(error):
-                raise
-            raise UsageError(f"stage {name}: a setting of {config.objective} is not known: {error}.") from None
+        settings = arguments(spec, config.settings, f"stages.{name}.settings")
+        objective: Objective = spec.load()(backbone, parent=parent_extractor, **settings)
     return objective
+
+
+def require_buildable(
+    stages: Mapping[str, StageConfig],
+    plugins: Plugins,
+    read: Callable[[nn.Module, StageConfig, tuple[str, ...]], Extractor],
+) -> None:
+    """Raises what building a stage would raise only after those before it are trained: parts that do not belong together.
+
+    Everything is built where tensors have shapes and no values (``meta``), so that it costs no memory and no chance.
+    ``read(network, stage, reads)``: how the next stage is handed what a stage leaves.
+    """
+    before: tuple[nn.Module, StageConfig] | None = None
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        for name, stage in stages.items():
+            spec: ObjectiveSpec = plugins.find("objective", stage.objective).spec
+            settings = arguments(spec, stage.settings, f"stages.{name}.settings")
+            try:
+                network = build_backbone(stage.backbone, stage.backbone_settings, plugins)
+                parent = read(*before, stage.reads) if before else None
+                before = spec.load()(network, parent=parent, **settings).extractor().network, stage
+            except LmbenchError as error:
+                raise type(error)(f"stages.{name}: {error}") from None
+            except (RuntimeError, NotImplementedError, TypeError, ValueError):
+                return  # a plugin that wants values where there are none; what is wrong with it, training tells
 
 
 def open_artifact(name: str, config: StageConfig, key: str, place: Path, reused: bool) -> Artifact:

@@ -17,7 +17,8 @@ from lmbench.config import OptimiserConfig, TrainingConfig
 from lmbench.data.draws import draw_subsets
 from lmbench.data.pixels import PixelStore
 from lmbench.features import FeatureMaps
-from lmbench.geometry.warps import TRAIN_PAIR, draw_tps_weights, tps_grid, warp_images
+from lmbench.geometry.strength import TRAIN_PAIR
+from lmbench.geometry.warps import draw_tps_weights, tps_grid, warp_images
 from lmbench.heads.base import Head, Subset, TensorInputs
 from lmbench.heads.conditioned import SoftargmaxConditioned
 from lmbench.heads.fitting import CPU_CELLS, accumulate_gradients

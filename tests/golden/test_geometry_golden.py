@@ -11,8 +11,8 @@ import torch
 
 from lmbench.geometry.coordinates import denormalise_points, normalise_points
 from lmbench.geometry.correspondence import find_matches_dense, normalise_blocks
+from lmbench.geometry.strength import TPSStrength
 from lmbench.geometry.warps import (
-    TPSStrength,
     control_points,
     draw_tps_weights,
     grid_flow,

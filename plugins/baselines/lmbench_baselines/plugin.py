@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmbench.api import BackboneSpec, HeadSpec, MapSpec, MethodSpec, VariantSpec, hookimpl
+from lmbench_baselines.settings import PixelsSettings, SixConvSettings, SupervisedSettings, TimmSettings
 
 LMBENCH_API = 1
 
@@ -195,19 +196,7 @@ def lmbench_heads() -> list[HeadSpec]:
             target="lmbench_baselines.supervised:SupervisedNetwork",
             paper="Thewlis et al. 2017, supplement, sec. 3; Cheng et al. 2021, Fig. 4",
             year=2017,
-            settings={
-                "backbone": "sixconv_pooled",
-                "backbone_settings": {},
-                "regressor": "softargmax",
-                "layers": (),
-                "side": 0,
-                "grid": 24,
-                "steps": 2000,
-                "batch_size": 16,
-                "lr": 1e-3,
-                "weight_decay": 5e-4,
-                "warp": 1.0,
-            },
+            settings=SupervisedSettings,
             inputs="images",
         )
     ]
@@ -222,13 +211,13 @@ def lmbench_backbones() -> list[BackboneSpec]:
             target="lmbench_baselines.timm_backbone:build",
             paper="timm (Wightman 2019)",
             year=2019,
-            settings={"pretrained": False, "weights": None, "maps": 4},
+            settings=TimmSettings,
         ),
         BackboneSpec(
             name="pixels",
             summary="the image itself: cells of colours (rgb) and windows of them (patch); nothing is learnt",
             target="lmbench_baselines.pixels:build",
-            settings={"patch": 5},
+            settings=PixelsSettings,
             maps=(MapSpec("rgb", 3, 2), MapSpec("patch", None, 4)),
             min_size=4,
         ),
@@ -245,7 +234,7 @@ def lmbench_backbones() -> list[BackboneSpec]:
             target="lmbench_baselines.sixconv:build",
             paper="Thewlis et al. 2017, supplement, sec. 3",
             year=2017,
-            settings={"filters": 50, "kernel": 5},
+            settings=SixConvSettings,
             maps=(MapSpec("conv2", 48, 4), MapSpec("conv6", None, 8)),
             min_size=8,
         ),

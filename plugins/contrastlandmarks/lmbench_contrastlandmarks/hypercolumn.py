@@ -11,9 +11,6 @@ from torch import Tensor, nn
 from lmbench.api import Extractor, FeatureMaps, Objective, UsageError, build_backbone, float32
 from lmbench_contrastlandmarks.views import Augmentation
 
-HYPERCOLUMN = ("conv5_x", "conv4_x", "conv3_x", "conv2_x")  # Cheng et al. sec. 4.1
-STRIDE = 4  # reference code: the projection is trained on 24x24 cells of 96x96 pixels
-
 
 class HypercolumnNetwork(nn.Module):
     """An encoder by its registered name, with ``layers`` (deepest first) as a hypercolumn on a grid of ``stride`` pixels.

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from lmbench.api import Extractor, UsageError, float32
-from lmbench_contrastlandmarks.hypercolumn import HYPERCOLUMN, STRIDE, HypercolumnNetwork, OnFrozenEncoder
+from lmbench_contrastlandmarks.hypercolumn import HypercolumnNetwork, OnFrozenEncoder
+from lmbench_contrastlandmarks.settings import HYPERCOLUMN, STRIDE
 
 EPS = 1e-9
 

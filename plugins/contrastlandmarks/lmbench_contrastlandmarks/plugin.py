@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from lmbench.api import BackboneSpec, Crops, MapSpec, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
 from lmbench_contrastlandmarks.presets import (
     NMF_VIEW,
@@ -15,11 +12,18 @@ from lmbench_contrastlandmarks.presets import (
     PAPER_VIEW,
     PRESETS,
 )
+from lmbench_contrastlandmarks.settings import (
+    HYPERCOLUMN,
+    CLProjectionSettings,
+    FactorisedSettings,
+    MoCoSettings,
+    NMFSettings,
+    ProjectedSettings,
+)
 
 LMBENCH_API = 1
 
 LAYERS = ("conv5_x", "conv4_x", "conv3_x", "conv2_x", "conv1")  # Table 3: #5 to #1
-HYPERCOLUMN = LAYERS[:4]
 PAPER = "Cheng et al. 2021 (ContrastLandmarks)"
 
 
@@ -116,14 +120,15 @@ CONTRASTLANDMARKS = MethodSpec(
 )
 
 
-def compact(encoder: str, kind: str, target: str, summary: str, settings: Mapping[str, Any]) -> BackboneSpec:
+def compact(encoder: str, kind: str, target: str, summary: str, settings: type) -> BackboneSpec:
     return BackboneSpec(
         name=f"{encoder}_{kind}",
         summary=f"{encoder}'s hypercolumn, {summary}: one map at 1/4 resolution",
         target=target,
         paper=f"{PAPER}, sec. 3.2" if kind == "proj" else f"{PAPER}, Table 4",
         year=2021,
-        settings={"encoder": encoder, **settings, "layers": HYPERCOLUMN, "stride": 4, "weights": None},
+        settings=settings,
+        fixed={"encoder": encoder},
         maps=(MapSpec("dense", None, 4),),
     )
 
@@ -137,8 +142,8 @@ def lmbench_methods() -> list[MethodSpec]:
 def lmbench_backbones() -> list[BackboneSpec]:
     package = "lmbench_contrastlandmarks"
     kinds = (
-        ("proj", f"{package}.projection:build", "projected by 1x1 filters", {"dim": 256, "multiplier": 7.0}),
-        ("nmf", f"{package}.nmf:build", "as codes over non-negative components", {"dim": 64, "iterations": 50}),
+        ("proj", f"{package}.projection:build", "projected by 1x1 filters", ProjectedSettings),
+        ("nmf", f"{package}.nmf:build", "as codes over non-negative components", FactorisedSettings),
     )
     return [compact(encoder, *kind) for encoder in ("resnet18", "resnet50") for kind in kinds]
 
@@ -152,16 +157,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             target="lmbench_contrastlandmarks.moco:MoCo",
             paper="He et al. 2020; Cheng et al. 2021, sec. 3.1",
             year=2020,
-            settings={
-                "layer": "conv5_x",
-                "dim": 128,
-                "queue": 4096,
-                "temperature": 0.07,
-                "momentum": 0.999,
-                "groups": 1,
-                "batch_norm": "batch",
-                "view": {},
-            },
+            settings=MoCoSettings,
             cuts=Crops(),
         ),
         ObjectiveSpec(
@@ -170,7 +166,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             target="lmbench_contrastlandmarks.projection:CLProjection",
             paper="Cheng et al. 2021, sec. 3.2",
             year=2021,
-            settings={"temperature": 7.0, "power": 0.5, "view": {}},
+            settings=CLProjectionSettings,
             cuts=Crops(),
             needs_parent=True,
             needs_maps=("dense",),
@@ -181,7 +177,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             target="lmbench_contrastlandmarks.nmf:NMF",
             paper="Cheng et al. 2021, Table 4",
             year=2021,
-            settings={"samples": 16384, "per_image": 16, "iterations": 200, "solver": "minibatch", "view": {}},
+            settings=NMFSettings,
             cuts=Crops(),
             needs_parent=True,
             needs_maps=("dense",),

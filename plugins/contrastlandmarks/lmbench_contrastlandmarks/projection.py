@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmbench.api import Extractor, UsageError, float32, pixel_grid
-from lmbench_contrastlandmarks.hypercolumn import HYPERCOLUMN, STRIDE, HypercolumnNetwork, OnFrozenEncoder
+from lmbench_contrastlandmarks.hypercolumn import HypercolumnNetwork, OnFrozenEncoder
+from lmbench_contrastlandmarks.settings import HYPERCOLUMN, STRIDE
 
 PAIRS_AT_ONCE = 1 << 25  # pairs of positions whose probabilities are held at a time: 128 MiB of float32
 

@@ -166,7 +166,7 @@ def test_the_papers_view_keeps_the_centre_and_draws_from_the_generator_alone():
 
 
 def test_a_view_refuses_unknown_settings_and_a_centre_larger_than_itself():
-    with pytest.raises(UsageError, match=r"view has no setting 'scael'; it has size"):
+    with pytest.raises(UsageError, match=r"view has no setting 'scael'; it has jitter"):
         Augmentation.of({"scael": (0.2, 1.0)})
     with pytest.raises(UsageError, match="centre of 96 pixels does not fit into a view of 64x64"):
         Augmentation.of({"size": 64, "centre": 96})(images(2), seeded())

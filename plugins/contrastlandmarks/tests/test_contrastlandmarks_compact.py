@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from lmbench.api import Extractor, FeatureMaps, UsageError, build_backbone
-from lmbench_contrastlandmarks.hypercolumn import HYPERCOLUMN
 from lmbench_contrastlandmarks.nmf import NMF, multiplicative_codes
 from lmbench_contrastlandmarks.projection import CLProjection, spatial_contrast
+from lmbench_contrastlandmarks.settings import HYPERCOLUMN
 
 
 class Small(nn.Module):

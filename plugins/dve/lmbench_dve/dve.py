@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -20,19 +20,11 @@ from lmbench.api import (
     warp_pairs,
 )
 from lmbench_dve.correlation import dense_correlation_loss
+from lmbench_dve.settings import PHOTOMETRIC
 
 Views = tuple[Tensor, Tensor, Tensor]
 
-# Colours alone: the view is neither moved nor cropped again. Jitter as the reference's; blur stands for its JPEG noise.
-PHOTOMETRIC: Mapping[str, Any] = {
-    "scale": (1.0, 1.0),
-    "ratio": (1.0, 1.0),
-    "jitter": (0.4, 0.4, 0.4, 0.0),
-    "jitter_p": 1.0,
-    "grey_p": 0.0,
-    "blur_p": 0.5,
-    "blur": (0.1, 1.0),
-}
+STILL: Mapping[str, Any] = {"scale": (1.0, 1.0), "ratio": (1.0, 1.0)}
 GEOMETRIC = ("size", "scale", "ratio", "window", "rotation", "flip_p")
 
 
@@ -65,7 +57,7 @@ class DVE(Objective):
         self.exchange, self.normalise, self.factor, self.power = exchange, normalise, factor, power
         self.crop, self.stride = crop, stride
         self.strength = TPSStrength(**{**vars(TRAIN_PAIR), **(warp or {})})
-        self.colours = view_settings({**PHOTOMETRIC, **(view or {})})
+        self.colours = view_settings({**STILL, **asdict(PHOTOMETRIC), **(view or {})})
         with torch.no_grad():
             maps = backbone.eval()(torch.zeros(1, 3, 64, 64))
         if "dense" not in maps:

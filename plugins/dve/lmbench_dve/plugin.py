@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmbench.api import BackboneSpec, MapSpec, Margin, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
+from lmbench_dve.settings import CROP, DVESettings, HourglassSettings, SmallNetSettings
 
 LMBENCH_API = 1
 
 DVE_PAPER = "Thewlis et al. 2019 (Unsupervised learning of landmarks by descriptor vector exchange)"
 DENSE3D_PAPER = "Thewlis et al. 2017 (Unsupervised learning of object frames by dense equivariant image labelling)"
-CROP = 20 / 136  # of the frame, each side: 20 of 136 pixels leave 96, 15 of 100 leave 70 (reference code)
 
 ADAM: Mapping[str, Any] = {"name": "adam", "lr": 1e-3, "weight_decay": 0.0, "amsgrad": True}  # reference code, all runs
 HOURGLASS: Mapping[str, Any] = {
@@ -205,16 +205,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             target="lmbench_dve.dve:DVE",
             paper=DVE_PAPER,
             year=2019,
-            settings={
-                "exchange": True,
-                "normalise": True,
-                "factor": 20.0,
-                "power": 0.5,
-                "crop": CROP,
-                "stride": 1,
-                "warp": {},
-                "view": {},
-            },
+            settings=DVESettings,
             needs_maps=("dense",),
             min_batch=2,
             cuts=Margin(fraction=True),
@@ -231,7 +222,7 @@ def lmbench_backbones() -> list[BackboneSpec]:
             target="lmbench_dve.smallnet:SmallNet",
             paper=DENSE3D_PAPER,
             year=2017,
-            settings={"dim": 64, "resize": 0},
+            settings=SmallNetSettings,
             maps=(MapSpec("dense", None, 2),),
             min_size=16,
             resizes_to="resize",
@@ -242,7 +233,7 @@ def lmbench_backbones() -> list[BackboneSpec]:
             target="lmbench_dve.hourglass:Hourglass",
             paper=DVE_PAPER,
             year=2019,
-            settings={"dim": 64, "resize": 0, "width": 128, "blocks": 4},
+            settings=HourglassSettings,
             maps=(MapSpec("dense", None, 2),),
             min_size=32,
             resizes_to="resize",

@@ -195,7 +195,7 @@ def test_each_view_is_coloured_by_itself_and_stays_where_it_is():
         ({"power": 0.0}, "power above 0"),
         ({"stride": 0}, "stride of at least 1"),
         ({"view": {"rotation": 10.0}}, "view.rotation would move"),
-        ({"view": {"jiter": 1}}, "no field 'jiter'; it has"),
+        ({"view": {"jiter": 1}}, "no setting 'jiter'; it has"),
         ({"warp": {"rotation": 10.0}}, "no field 'rotation'; it has warpsd_all"),
     ],
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmbench.api import BackboneSpec, MethodSpec, VariantSpec, hookimpl
+from lmbench_foundation.settings import ViTSettings
 
 LMBENCH_API = 1
 
@@ -131,6 +132,6 @@ def lmbench_backbones() -> list[BackboneSpec]:
             target="lmbench_foundation.vit:build",
             paper="Dosovitskiy et al. 2021; timm (Wightman 2019)",
             year=2021,
-            settings={"pretrained": False, "weights": None, "input_size": 224},
+            settings=ViTSettings,
         )
     ]

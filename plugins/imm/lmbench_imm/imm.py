@@ -15,10 +15,7 @@ from torch.nn import functional
 from lmbench.api import DataError, Extractor, Objective, TPSStrength, UsageError, draw_tps_weights, tps_grid
 from lmbench_imm.detector import Detector, Encoder, convolution, gaussian_maps
 from lmbench_imm.perceptual import PerceptualLoss, load_vgg, pixel_loss
-
-# Standard deviations of the two warps (reference code); the second goes on top of the first.
-TARGET_WARP = TPSStrength(warpsd_all=0.001, warpsd_subset=0.005, transsd=0.1, scalesd=0.0, rotsd=0.0)
-SOURCE_WARP = TPSStrength(warpsd_all=0.001, warpsd_subset=0.01, transsd=0.1, scalesd=0.1, rotsd=5.0)
+from lmbench_imm.settings import SOURCE_WARP, TARGET_WARP, check_sizes
 
 # The border that the loss does not see, in pixels of a 128-pixel image, and how steep its edge is (reference code).
 MASK_MARGIN, MASK_STEP, MASK_SOFTNESS = 10, 20, 0.4
@@ -85,7 +82,7 @@ class IMM(Objective):
         super().__init__(backbone, parent)
         if not isinstance(backbone, Detector):
             raise UsageError(f"imm trains the backbone imm_detector, not {type(backbone).__name__}.")
-        _check_detector(backbone, size)
+        check_sizes(size, backbone.levels, backbone.side, backbone.filters.out_channels)
         self.size, self.window, self.border, self.std = size, window, border, std
         self.target_strength = strength(TARGET_WARP, target_warp, "target_warp")
         self.source_strength = strength(SOURCE_WARP, source_warp, "source_warp")
@@ -194,19 +191,3 @@ def strength(paper: TPSStrength, changes: Mapping[str, float] | None, name: str)
     if unknown:
         raise UsageError(f"imm: {name} has no field {unknown[0]!r}; it has {', '.join(fields)}.")
     return TPSStrength(**{**fields, **(changes or {})})
-
-
-def _check_detector(backbone: Detector, size: int) -> None:
-    stride, landmarks = backbone.encoder.stride, backbone.filters.out_channels
-    if size % stride or size < 2 * stride:
-        raise UsageError(
-            f"imm: size={size} is no multiple of the detector's {stride} pixels a cell, at least twice it."
-        )
-    if backbone.side not in (0, size):
-        raise UsageError(
-            f"imm: views of size={size}, but the detector resizes to side={backbone.side}: make them equal."
-        )
-    if landmarks > (size // stride) ** 2:
-        raise UsageError(
-            f"imm: {landmarks} landmarks on maps of {size // stride} x {size // stride} cells; take fewer."
-        )

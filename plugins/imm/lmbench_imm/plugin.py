@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmbench.api import BackboneSpec, MapSpec, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, Window, hookimpl
+from lmbench_imm.settings import DetectorSettings, IMMSettings
 
 LMBENCH_API = 1
 
@@ -118,17 +119,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             target="lmbench_imm.imm:IMM",
             paper=PAPER,
             year=2018,
-            settings={
-                "size": 128,
-                "window": 0.8,
-                "border": "black",
-                "std": 0.1,
-                "reconstruction": "perceptual",
-                "perceptual_weights": "imagenet",
-                "target_warp": {},
-                "source_warp": {},
-                "clip": 1.0,
-            },
+            settings=IMMSettings,
             needs_maps=("features", "heatmaps"),
             cuts=Window(),
         )
@@ -144,7 +135,7 @@ def lmbench_backbones() -> list[BackboneSpec]:
             target="lmbench_imm.detector:Detector",
             paper=PAPER,
             year=2018,
-            settings={"landmarks": 30, "width": 32, "levels": 4, "side": 0},
+            settings=DetectorSettings,
             maps=(MapSpec("features", None, 8), MapSpec("heatmaps", None, 8)),
             min_size=16,
             resizes_to="side",

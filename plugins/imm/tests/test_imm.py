@@ -15,7 +15,7 @@ from lmbench_imm.imm import IMM, SOURCE_WARP, TARGET_WARP, centre_crop, clipped,
 from lmbench_imm.perceptual import INITIAL_WEIGHTS, VGG, PerceptualLoss, load_vgg, masked_square, pixel_loss
 from lmbench_imm.plugin import lmbench_objectives
 
-SETTINGS = lmbench_objectives()[0].settings
+SETTINGS = lmbench_objectives()[0].default_settings()
 STILL = {"warpsd_all": 0.0, "warpsd_subset": 0.0, "transsd": 0.0, "scalesd": 0.0, "rotsd": 0.0}
 
 

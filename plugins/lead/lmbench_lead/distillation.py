@@ -125,7 +125,8 @@ class CorrespondenceDistillation(Objective):
 
 def views_of(view: Mapping[str, Any] | None, view2: Mapping[str, Any] | None) -> tuple[ViewSettings, ViewSettings]:
     """The settings of both views of a pair. Raises UsageError for an unknown field."""
-    return view_settings(view), view_settings({**(view or {}), **(view2 or {})}, "view2")
+    differing = {name: value for name, value in (view2 or {}).items() if value is not None}
+    return view_settings(view), view_settings({**(view or {}), **differing}, "view2")
 
 
 def projection_head(dim: int, width: int) -> nn.Sequential:

@@ -16,6 +16,7 @@ from lmbench_lead.presets import (
     PAPER_STAGE2,
     PRESETS,
 )
+from lmbench_lead.settings import BYOLSettings, DistillationSettings
 
 LMBENCH_API = 1
 
@@ -132,15 +133,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             target="lmbench_lead.byol:BYOL",
             paper="Grill et al. 2020; LEAD sec. 3.2",
             year=2020,
-            settings={
-                "layer": "conv5_x",
-                "hidden": 4096,
-                "dim": 256,
-                "momentum": 0.996,
-                "batch_norm": "batch",
-                "view1": {},
-                "view2": {},
-            },
+            settings=BYOLSettings,
             min_batch=2,
             cuts=Crops(("view1", "view2")),
         ),
@@ -150,17 +143,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             target="lmbench_lead.distillation:CorrespondenceDistillation",
             paper="LEAD sec. 3.3",
             year=2022,
-            settings={
-                "temperature": 0.05,
-                "teacher_temperature": None,
-                "projection": 256,
-                "encoder": "frozen",
-                "pairs": "another",
-                "teacher_normalise": "global",
-                "grid": 0,
-                "view": {},
-                "view2": {},
-            },
+            settings=DistillationSettings,
             needs_parent=True,
             needs_maps=("dense",),
             min_batch=2,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ from lmbench.api import (
     view_settings,
     warp_images,
 )
-from lmbench_sparse.strengths import FACES_G1, FACES_G2
+from lmbench_sparse.settings import FACES_G1, FACES_G2
 
 UNITS = ("cell", "pixel", "side")
 
@@ -131,7 +131,10 @@ class SparseAlignment(Objective):
             }
         )
         self.gamma, self.pool, self.unit, self.control, self.crop = gamma, pool, unit, control, crop
-        self.warps = strength("g1", {**FACES_G1, **(g1 or {})}), strength("g2", {**FACES_G2, **(g2 or {})})
+        self.warps = (
+            strength("g1", {**asdict(FACES_G1), **(g1 or {})}),
+            strength("g2", {**asdict(FACES_G2), **(g2 or {})}),
+        )
         self.colour = dict(colour or {})
 
     @classmethod
@@ -146,8 +149,8 @@ class SparseAlignment(Objective):
                 f"sparse_alignment: pool = {pool}, control = {control}, crop = {crop}, gamma = {gamma}; expected pool "
                 "of at least 1, control of at least 2, and neither crop nor gamma below 0."
             )
-        strength("g1", {**FACES_G1, **(settings["g1"] or {})})
-        strength("g2", {**FACES_G2, **(settings["g2"] or {})})
+        strength("g1", {**asdict(FACES_G1), **(settings["g1"] or {})})
+        strength("g2", {**asdict(FACES_G2), **(settings["g2"] or {})})
         view_settings(settings["colour"], "colour")
 
     def views(self, images: Tensor, generator: torch.Generator) -> Triplet:
@@ -198,7 +201,7 @@ class SparseAlignment(Objective):
 
 def strength(name: str, fields: Mapping[str, float]) -> TPSStrength:
     """A warp's standard deviations by name. Raises UsageError naming the field that is not known or is negative."""
-    known = tuple(FACES_G2)
+    known = tuple(asdict(FACES_G2))
     unknown = sorted(set(fields) - set(known))
     if unknown or min(fields.values()) < 0:
         raise UsageError(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from lmbench.api import BackboneSpec, MapSpec, Margin, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
-from lmbench_sparse.strengths import FACES_G2
+from lmbench_sparse.settings import FACES_G2, SparseAlignmentSettings, SparseNetSettings
 
 LMBENCH_API = 1
 
@@ -18,7 +19,7 @@ STAGES = ("alignment", "adaptation")
 REGRESSION: Mapping[str, Any] = {
     "head": "ridge",
     "head_settings": {"alpha": 1.0, "bias": False, "origin": "corner", "unit": "pixel128"},
-    "warp": FACES_G2,  # of copies, where there are any: "using our warps as data augmentation" (sec. 4.1)
+    "warp": asdict(FACES_G2),  # of copies, where there are any: "using our warps as data augmentation" (sec. 4.1)
 }
 
 
@@ -192,7 +193,7 @@ def lmbench_backbones() -> list[BackboneSpec]:
             target="lmbench_sparse.network:SparseNet",
             paper=f"{PAPER}, sec. 4.1; Zhang et al. 2016",
             year=2017,
-            settings={"landmarks": 50, "kernel": 5, "multiplier": 1.0, "zoom": 1.0},
+            settings=SparseNetSettings,
             maps=(
                 MapSpec("conv1", 20, 2),
                 MapSpec("conv2", 48, 2),
@@ -215,16 +216,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             target="lmbench_sparse.alignment:SparseAlignment",
             paper=f"{PAPER}, sec. 3.3",
             year=2017,
-            settings={
-                "gamma": 500.0,
-                "pool": 5,
-                "unit": "cell",
-                "g1": {},
-                "g2": {},
-                "control": 10,
-                "crop": 10,
-                "colour": {},
-            },
+            settings=SparseAlignmentSettings,
             needs_maps=("heatmaps",),
             cuts=Margin(least=0.1),  # sec. 4.1 cuts a tenth off each side
         )

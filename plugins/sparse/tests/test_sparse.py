@@ -290,7 +290,7 @@ def test_images_that_the_network_cannot_see_are_refused():
         ({"gamma": -1.0}, "gamma = -1"),
         ({"g1": {"rotation": 3.0}}, "rotsd"),
         ({"g2": {"rotsd": -3.0}}, "below 0"),
-        ({"colour": {"hue": 1.0}}, "colour has no field 'hue'"),
+        ({"colour": {"hue": 1.0}}, "colour has no setting 'hue'"),
     ],
 )
 def test_an_impossible_objective_is_refused(settings, said):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import torch
@@ -11,9 +12,7 @@ from torch.nn import functional
 
 from lmbench.api import Extractor, Objective, UsageError, draw_views, float32, normalise_points, view_settings
 from lmbench_twostep.deformation import deformation_of, deformed_pair, read_points
-
-# "noise addition, intensity change, contrast perturbation" (sec. 4); the strengths are ours.
-APPEARANCE: Mapping[str, Any] = {"jitter": (0.4, 0.4, 0.0, 0.0), "jitter_p": 1.0, "grey_p": 0.0}
+from lmbench_twostep.settings import APPEARANCE
 
 
 @float32  # cosines over 0.1 need more than bf16
@@ -84,7 +83,7 @@ class PixelNTXent(Objective):
         super().__init__(backbone, parent)
         self.locations, self.temperature, self.size, self.window = locations, temperature, size, window
         self.noise, self.recolour, self.rivals = noise, recolour, rivals
-        self.deformation, self.appearance = dict(deformation or {}), {**APPEARANCE, **(appearance or {})}
+        self.deformation, self.appearance = dict(deformation or {}), {**asdict(APPEARANCE), **(appearance or {})}
         self.check(vars(self))
 
     @classmethod

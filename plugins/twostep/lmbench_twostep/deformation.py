@@ -25,31 +25,12 @@ from lmbench.api import (
     float32,
     normalise_points,
 )
+from lmbench_twostep.settings import DeformationSettings
 
 
 @dataclass(frozen=True)
-class Deformation:
-    """Strength of a random deformation: an elastic one, then an affine one about the image's centre.
-
-    ``rotation``: largest angle in degrees. ``zoom``: smallest and largest factor by which content grows, drawn evenly on
-    a logarithmic axis (above 1 it is a crop). ``shift``: largest displacement as a fraction of the side. ``shear``:
-    largest slope. ``elastic`` and ``smoothness``: standard deviation of the displacement, and of the Gaussian that
-    smooths it, as fractions of the side.
-    """
-
-    rotation: float = 0.0
-    zoom: tuple[float, float] = (1.0, 1.0)
-    shift: float = 0.0
-    shear: float = 0.0
-    elastic: float = 0.0
-    smoothness: float = 0.1
-
-    def __post_init__(self) -> None:
-        low, high = self.zoom
-        if not 0 < low <= high or min(self.rotation, self.shift, self.shear, self.elastic) < 0 or self.smoothness <= 0:
-            raise UsageError(
-                f"deformation: expected 0 < zoom[0] <= zoom[1], a smoothness above 0 and nothing negative, found {self}."
-            )
+class Deformation(DeformationSettings):
+    """A random deformation of that strength."""
 
     def draw(self, count: int, size: int, generator: torch.Generator) -> Tensor:
         """(count, size, size, 2) in [-1, 1]: for each pixel of a deformed image, where in the image before it lies."""

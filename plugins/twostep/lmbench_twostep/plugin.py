@@ -15,6 +15,12 @@ from lmbench_twostep.presets import (
     ablation,
     without_step1,
 )
+from lmbench_twostep.settings import (
+    DetectorSettings,
+    HourglassSettings,
+    PixelNTXentSettings,
+    TwoStepLandmarksSettings,
+)
 
 LMBENCH_API = 1
 
@@ -145,7 +151,7 @@ def lmbench_backbones() -> list[BackboneSpec]:
             target="lmbench_twostep.hourglass:Hourglass",
             paper=f"{PAPER}, sec. 4.1",
             year=2021,
-            settings={"dim": 64, "width": 64, "scale": 1.0},
+            settings=HourglassSettings,
             maps=(MapSpec("dense4", 64, 4), MapSpec("dense", 64, 1)),
             min_size=16,
         ),
@@ -155,7 +161,7 @@ def lmbench_backbones() -> list[BackboneSpec]:
             target="lmbench_twostep.detector:TwoStepDetector",
             paper=f"{PAPER}, secs. 3-4",
             year=2021,
-            settings={"landmarks": 30, "dim": 64, "width": 64, "scale": 1.0},
+            settings=DetectorSettings,
             maps=(
                 MapSpec("dense4", 64, 4),
                 MapSpec("dense", 64, 1),
@@ -176,17 +182,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             target="lmbench_twostep.contrast:PixelNTXent",
             paper=f"{PAPER}, sec. 4",
             year=2021,
-            settings={
-                "locations": 64,
-                "temperature": 0.1,
-                "size": 0,
-                "window": 1.0,
-                "deformation": {},
-                "appearance": {},
-                "noise": 0.02,
-                "recolour": "one",
-                "rivals": "batch",
-            },
+            settings=PixelNTXentSettings,
             needs_maps=("dense",),
             min_batch=2,
             cuts=Window(),
@@ -197,17 +193,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             target="lmbench_twostep.landmarks:TwoStepLandmarks",
             paper=f"{PAPER}, secs. 2 and 4",
             year=2021,
-            settings={
-                "features": "frozen",
-                "equivariance": 10.0,
-                "diversity": 0.5,
-                "variance": 0.1,
-                "terms": "scaled",
-                "patch": 8,
-                "size": 0,
-                "window": 1.0,
-                "deformation": {},
-            },
+            settings=TwoStepLandmarksSettings,
             needs_maps=("heatmaps",),
             cuts=Window(),
         ),
