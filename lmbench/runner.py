@@ -16,7 +16,7 @@ import torch
 
 from lmbench import progress
 from lmbench.backbones import build_backbone
-from lmbench.config import RunConfig, StageConfig, digest_of
+from lmbench.config import RunConfig, StageConfig
 from lmbench.data.frozen import FrozenMaps, freeze_maps
 from lmbench.data.opening import OpenDataset, open_dataset
 from lmbench.errors import LmbenchError, StaleError, UsageError
@@ -56,10 +56,8 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        c, digest = self.config, self.config.digest()
-        if self.target.partial or (self.source and self.source.partial):
-            digest = digest_of([digest, self.target.name, self.source.name if self.source else ""])
-        return self.runs / run_name(c.method, c.output, self.target.name, c.preset, c.seed, digest)
+        c = self.config
+        return self.runs / run_name(c.method, c.output, self.target.name, c.preset, c.seed, c.digest())
 
     def images_of(self, stage: StageConfig) -> OpenDataset:
         """The dataset whose training images a stage learns from, without their labels."""

@@ -188,6 +188,27 @@ def test_lists_of_celeba_that_are_damaged_or_of_another_version_are_named(
         celeba.load(tmp_path / "celeba")
 
 
+def test_kaggles_copy_of_celeba_is_the_same_data(tmp_path: Path) -> None:
+    """Lists as CSV at the top, the images' folder twice: github.com/pytorch/vision/issues/2262."""
+    celeba_full_tree(tmp_path)
+    folder = tmp_path / "celeba"
+    before = celeba.load(folder)
+    for path, header in (
+        (folder / "Anno" / "list_landmarks_align_celeba.txt", 2), (folder / "Eval" / "list_eval_partition.txt", 0)
+    ):  # fmt: skip
+        rows = [",".join(line.split()) for line in path.read_text().splitlines()[header:]]
+        names = "image_id," + ",".join(f"c{i}" for i in range(rows[0].count(",")))
+        (folder / f"{path.stem}.csv").write_text("\n".join([names, *rows]) + "\n")
+        path.unlink()
+    after = celeba.load(folder)
+    for split in ("train", "test"):
+        assert ids_of(after[split]) == ids_of(before[split])
+        np.testing.assert_array_equal(column(after[split], "landmarks"), column(before[split], "landmarks"))
+    (folder / "list_eval_partition.csv").write_text("000001.jpg,0\n")
+    with pytest.raises(DataError, match=r"list_eval_partition\.csv:1: a line of names from image_id on is expected"):
+        celeba.load(folder)
+
+
 def test_missing_and_renamed_images_of_celeba_are_named_and_the_rest_is_at_hand(tmp_path: Path) -> None:
     celeba_full_tree(tmp_path)
     images = tmp_path / "celeba" / "Img" / "img_align_celeba"

@@ -132,7 +132,7 @@ def test_frames_that_are_smaller_than_their_joints_say_are_refused(tmp_path: Pat
 
 def test_joints_that_are_not_visible_have_no_place_and_absent_images_are_left_out(tmp_path: Path) -> None:
     joints = lspet_tree(tmp_path)
-    found = landmarks_by_id(lspet.load(tmp_path / "LSPET"))
+    found = landmarks_by_id(there(lspet.load, tmp_path / "LSPET"))
     assert sorted(found) == [f"im{i:05}.jpg" for i in range(1, 13)]
     for name, rows in found.items():
         expected = joints[:, :, int(name[2:7]) - 1]
@@ -275,7 +275,7 @@ def test_every_dataset_of_these_names_a_metric_that_it_can_be_judged_by() -> Non
 
 
 def test_every_real_joint_agrees_with_the_matrix_and_the_splits_do_not_change(test_data: Path) -> None:
-    splits = lspet.load(test_data / "LSPET")
+    splits = there(lspet.load, test_data / "LSPET")
     assert {s: len(d) for s, d in splits.items()} == {"train": 222, "test": 78}
     joints = scipy.io.loadmat(test_data / "LSPET" / "joints.mat")["joints"]
     found = landmarks_by_id(splits)

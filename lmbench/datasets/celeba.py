@@ -1,7 +1,8 @@
 """CelebA (Liu et al. 2015), aligned and in the wild, without the faces of MAFL; and its lists, which MAFL shares.
 
 Layout: ``Anno/``, ``Eval/``, ``Img/`` as CelebA ships them, and ``MAFL/{training,testing}.txt`` beside them; lists and
-image folders that lie at the top are found too. Coordinates are taken as they are, as the papers do.
+image folders that lie at the top are found too, and so are lists as the ``.csv`` of Kaggle's copy. Coordinates are taken
+as they are, as the papers do.
 """
 
 from __future__ import annotations
@@ -121,15 +122,26 @@ class Lists:
         return table.values[[table.row[n] for n in names]]
 
     def table(self, folder: str, name: str, columns: int, header: bool = True) -> Table:
-        """One of CelebA's tables: with ``header``, the number of rows and the columns' names come first."""
-        path = self.root / folder / name
-        path = require(path if path.is_file() or not (self.root / name).is_file() else self.root / name, *self._place)
+        """One of CelebA's tables: with ``header``, the number of rows and the columns' names come first.
+
+        Kaggle's copy has the same rows as ``.csv``, after a line of the columns' names.
+        """
+        places = [self.root / folder, self.root]
+        named = [place / n for n in (name, f"{Path(name).stem}.csv") for place in places]
+        path = require(next((p for p in named if p.is_file()), named[0]), *self._place)
         lines = read_lines(path)
-        if header and (len(lines) < 2 or not lines[0].isdigit()):
-            raise DataError(f"{path}:1: the number of images is expected; this is not CelebA's {name}.")
-        rows = [line.split() for line in lines[2 * header :]]
-        if header and int(lines[0]) != len(rows):
-            raise DataError(f"{path} says it has {lines[0]} rows, {len(rows)} are there; fetch it again.")
+        if path.suffix == ".csv":
+            rows = [[cell.strip() for cell in line.split(",")] for line in lines[1:]]
+            if not lines or lines[0].split(",")[0].strip() != "image_id":
+                raise DataError(
+                    f"{path}:1: a line of names from image_id on is expected; this is not Kaggle's {path.name}."
+                )
+        else:
+            if header and (len(lines) < 2 or not lines[0].isdigit()):
+                raise DataError(f"{path}:1: the number of images is expected; this is not CelebA's {name}.")
+            rows = [line.split() for line in lines[2 * header :]]
+            if header and int(lines[0]) != len(rows):
+                raise DataError(f"{path} says it has {lines[0]} rows, {len(rows)} are there; fetch it again.")
         for i, fields in enumerate(rows):
             if len(fields) != 1 + columns:
                 said = f"a file name and {columns} numbers are expected, found {len(fields)} columns"

@@ -8,7 +8,7 @@ import datasets
 import numpy as np
 
 from lmbench.data.matlab import read_mat
-from lmbench.data.originals import hashed, require_visible, square_boxes
+from lmbench.data.originals import complete, hashed, require_visible, square_boxes
 from lmbench.data.schema import landmark_dataset
 from lmbench.errors import DataError
 
@@ -19,10 +19,10 @@ GET = "Unpack lspet_dataset.zip so that joints.mat and images/ lie in the folder
 
 
 def load(root: Path) -> dict[str, datasets.Dataset]:
-    """Every image that is present, cut to a square around its visible joints; one in four tests.
+    """Every image, cut to a square around its visible joints; one in four tests.
 
     An invisible joint has no position in ``joints.mat`` (zero, or far outside). Raises DataError: another matrix, no
-    image, or images that are named otherwise.
+    image, or images that are named otherwise; Incomplete where some are missing.
     """
     (joints,) = read_mat(root / "joints.mat", "joints", advice=GET)
     if not isinstance(joints, np.ndarray) or joints.ndim != 3 or joints.shape[:2] != (JOINTS, 3):
@@ -46,4 +46,4 @@ def load(root: Path) -> dict[str, datasets.Dataset]:
         splits[split] = landmark_dataset(
             files, ids, points[chosen], visible[chosen], boxes=boxes[chosen], where=f"lspet {split}"
         )
-    return splits
+    return complete("lspet", [root / "images" / name for name in names], splits, GET)
