@@ -292,7 +292,7 @@ class RunConfig(Model):
     references: bool = True
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     partial: bool = False
-    """Originals of which a part is missing are used as far as they are there; names and fingerprints tell them apart."""
+    """Originals of which a part is missing are used as far as they are there, and named so."""
 
     @property
     def output(self) -> str:
@@ -301,7 +301,7 @@ class RunConfig(Model):
 
     def digest(self) -> str:
         """SHA-256 of the configuration in canonical JSON: equal configurations have equal digests."""
-        return digest_of(self.model_dump(mode="json", exclude={"partial"}))
+        return digest_of(self.model_dump(mode="json"))
 
 
 SECTIONS = tuple(

@@ -148,7 +148,8 @@ def test_a_described_dataset_shows_source_licence_splits_and_landmarks(
         "left_mouth",
         "train  10000",
         "test   2995",
-        "resize  136",
+        "resize   136",
+        "centres  papers",
         "swap pairs",
     ):
         assert words in text

@@ -67,7 +67,7 @@ def test_copies_of_an_image_in_both_splits_are_named_told_and_recorded(
     shutil.copy(tmp_path / "00.png", tmp_path / "05.png")
     shutil.copy(tmp_path / "02.png", tmp_path / "07.png")
     opened = open_dataset(name)
-    said = "2 contents are in both splits: 05.png (train) = 00.png (test); 07.png (train) = 02.png (test)"
+    said = "images in both splits by their content (2): 05.png (train) = 00.png (test); 07.png (train) = 02.png (test)"
     assert said in capsys.readouterr().err
     assert opened.splits["test"].info.description == said
     check = checks_of(name)["images twice"]

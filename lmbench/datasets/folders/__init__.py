@@ -98,7 +98,7 @@ def load(root: Path, argument: str) -> dict[str, datasets.Dataset]:
         )
     twice = shared_contents(member.splits, relative)
     if twice:
-        remark = f"{len(twice)} contents are in both splits: {'; '.join(twice[:LEAKS_NAMED])}"
+        remark = f"images in both splits by their content ({len(twice)}): {'; '.join(twice[:LEAKS_NAMED])}"
         remark += (
             f" and {len(twice) - LEAKS_NAMED} more (lmbench data verify names all)" if len(twice) > LEAKS_NAMED else ""
         )
@@ -126,6 +126,7 @@ def _read(argument: str, place: str, state: tuple[Any, ...]) -> Member:
     samples, read = oriented(found_photos, options.orientation, where)
     splits, how = split_samples(samples, options, where)
     crop = options.crop or ("box" if all(s.box for s in samples) else "landmarks")
+    boxed = sum(s.box is not None for s in samples)
     accepted = _accepted(samples, crop, options, where, turned="EXIF" in read)
     boxes, framed = {}, ""
     for split, part in splits.items():
@@ -140,6 +141,7 @@ def _read(argument: str, place: str, state: tuple[Any, ...]) -> Member:
         *found.notes,
         how,
         framed,
+        *([f"boxes are not used: {boxed} of {len(samples)} samples have one"] if 0 < boxed < len(samples) else []),
         *_unseen(found, splits["train"]),
         *([f"{unused} of {len(photos)} images are not used"] if unused > 0 else []),
         *(f"accepted (accept={f.word}): {f.said}" for f in accepted),

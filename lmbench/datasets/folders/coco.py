@@ -191,7 +191,7 @@ class _Reader:
             box=box_of(left, top, width, height),
             label=str(i),
             size=_size(image),
-            person=person_in({k: _word(v) for k, v in {**image, **annotation}.items()}),
+            person=person_in(annotation) or person_in(image),
             columns=_columns(image, annotation) if self.options.group else {},
         )
 

@@ -12,7 +12,7 @@ from lmbench.datasets.folders.foreign import UNREAD
 from lmbench.datasets.folders.options import Options
 from lmbench.datasets.folders.photos import Photos
 from lmbench.datasets.folders.placeholders import settled
-from lmbench.datasets.folders.samples import Annotations, Sample
+from lmbench.datasets.folders.samples import Annotations, Sample, composed
 from lmbench.errors import DataError, UsageError, did_you_mean
 
 FILES_NAMED = 5
@@ -55,7 +55,7 @@ def read_annotations(options: Options, photos: Photos, where: str) -> Annotation
     """
     files, format_name, passed = _choose(options, photos, where)
     form = FORMATS[format_name]
-    parts = [form.read(f, options, photos) for f in files]
+    parts = [_composed(form.read(f, options, photos), f) for f in files]
     names = parts[0].names
     for file, part in zip(files, parts, strict=True):
         if set(part.names) != set(names):
@@ -69,6 +69,14 @@ def read_annotations(options: Options, photos: Photos, where: str) -> Annotation
     found = Annotations(names, samples, (f"{format_name}: {listed}", *passed, *notes))
     first_pixel = form.first_pixel if options.first_pixel is None else options.first_pixel
     return settled(found, first_pixel, form.mirrored, "sentinels" in options.accept)
+
+
+def _composed(part: Annotations, file: Path) -> Annotations:
+    """The annotations with their landmarks' names in one writing. Raises DataError where two become one."""
+    names = tuple(composed(name.strip()) for name in part.names)
+    if len(set(names)) != len(names):
+        raise DataError(f"{file}: a landmark is named twice: {', '.join(names)}.")
+    return replace(part, names=names)
 
 
 def _choose(options: Options, photos: Photos, where: str) -> tuple[list[Path], str, list[str]]:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from statistics import median
 
@@ -63,6 +64,7 @@ def _on_both(splits: Splits, key: Callable[[Sample], str]) -> dict[str, tuple[in
     return {k: (train[k], test[k]) for k in sorted(train) if k and test[k]}
 
 
+@lru_cache(maxsize=1 << 18)
 def _series(path: str) -> str:
     """What a file's name is without its number: ``Ann_Smith`` for ``a/Ann_Smith_021.jpg``; empty where that is all it is."""
     name = re.sub(r"[\W\d_]+$", "", Path(path).stem)

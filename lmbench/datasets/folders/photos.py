@@ -8,7 +8,7 @@ import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 
 from lmbench.data.images import suffixes
@@ -189,6 +189,7 @@ class Photos:
         return {part for p in self for part in self._parts(p)[:-1]}
 
 
+@lru_cache(maxsize=1 << 18)
 def below(folder: Path, path: Path) -> str:
     """A path below a folder with forward slashes."""
     return Path(os.path.relpath(path, folder)).as_posix()

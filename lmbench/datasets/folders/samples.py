@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,7 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+@lru_cache(maxsize=1 << 12)
 def folded_name(name: str) -> str:
     """``Left front leg: paw`` as ``left_front_leg_paw``: what can be typed in a shell. Letters of every script stay."""
     folded = composed(composed(name).casefold())

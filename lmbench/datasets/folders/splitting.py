@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from lmbench.datasets.folders.options import Options
@@ -167,9 +167,31 @@ def _chosen(units: Sequence[set[Path]], part: float, where: str, options: Option
 
 def _named(sample: Sample, folder: Path) -> str:
     """The split in a word of the annotation's name (``keypoints_val2017.json``), else in a folder (``test``, ``val2017``)."""
-    words = [] if sample.file.suffix.lower() == ".pts" else re.split(r"[^a-z]+", sample.file.stem.lower())
-    for path in (sample.file, sample.photo):
-        words += [re.sub(r"[^a-z]+", "", p.lower()) for p in Path(os.path.relpath(path, folder)).parts[:-1]]
+    words = () if sample.file.suffix.lower() == ".pts" else _words(sample.file.stem)
+    return next(
+        filter(
+            None, map(_split_in, (words, _folders(below(folder, sample.file)), _folders(below(folder, sample.photo))))
+        ),
+        "",
+    )
+
+
+@lru_cache(maxsize=1 << 12)
+def _words(stem: str) -> tuple[str, ...]:
+    return tuple(re.split(r"[^a-z]+", stem.lower()))
+
+
+def _folders(path: str) -> tuple[str, ...]:
+    """The folders of a path, without numbers and signs (``val2017`` as ``val``)."""
+    return _letters(path.rpartition("/")[0])
+
+
+@lru_cache(maxsize=1 << 12)
+def _letters(folders: str) -> tuple[str, ...]:
+    return tuple(re.sub(r"[^a-z]+", "", part.lower()) for part in folders.split("/"))
+
+
+def _split_in(words: tuple[str, ...]) -> str:
     return next((WORDS[w] for w in words if w in WORDS), "")
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from lmbench.data.images import suffixes
+from lmbench.datasets.folders import people
 from lmbench.datasets.folders.foreign import known_table
 from lmbench.datasets.folders.headers import Columns, box_named, columns_of
 from lmbench.datasets.folders.options import Options
-from lmbench.datasets.folders.people import person_in
 from lmbench.datasets.folders.photos import Photos
 from lmbench.datasets.folders.rows import first_row, read_rows
-from lmbench.datasets.folders.samples import MISSING, Annotations, Box, Sample, box_of, coordinate, known
+from lmbench.datasets.folders.samples import MISSING, Annotations, Box, Sample, box_of, coordinate, folded_name, known
 from lmbench.datasets.folders.splitting import word_of
 from lmbench.datasets.folders.texts import is_blank
 from lmbench.errors import DataError
@@ -79,7 +79,7 @@ def read(path: Path, options: Options, photos: Photos) -> Annotations:
             f"box_top, box_width and box_height (or {boxes[0]}_x, _y, _w, _h): rename them, or pass accept=box_names to "
             "fit and score them as landmarks."
         )
-    unused = [header[i] for i in columns.unused]
+    unused = [header[i] for i in columns.unused if folded_name(header[i]) not in people.WORDS]
     reader = _Reader(path, header, columns, options)
     notes = [
         *([f"accepted (accept=box_names): {', '.join(boxes)} are landmarks"] if boxes else []),
@@ -138,7 +138,7 @@ class _Reader:
             label=row[at.id].strip() if at.id >= 0 else "",
             split=split,
             size=self._size(row),
-            person=person_in(cells),
+            person=people.person_in(cells),
             columns=cells if self.options.group else {},
         )
 
