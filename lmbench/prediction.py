@@ -17,7 +17,7 @@ from lmbench.backbones import build_backbone
 from lmbench.config import RunConfig, validate
 from lmbench.data.boxes import central_squares, check_box, frames_of, from_record, made_of, own_frame
 from lmbench.data.frozen import halved
-from lmbench.data.pixels import decode, preprocess_image, source_points
+from lmbench.data.pixels import decode, preprocess_image, restore_points
 from lmbench.errors import DataError, LmbenchError, UsageError
 from lmbench.features import Extractor
 from lmbench.heads.base import TensorInputs
@@ -117,7 +117,7 @@ def predict(predictor: Predictor, regions: Sequence[Region], filling: Filling = 
         pixels = np.stack([preprocess_image(image, frame, predictor.steps)[0] for image, frame, _ in framed])
         frames = np.stack([frame for _, frame, _ in framed])
         found = _landmarks(predictor, pixels)
-        points = source_points(found, frames, frames[:, 2:], predictor.steps)
+        points = restore_points(found, frames, frames[:, 2:], predictor.steps)
         for region, (image, frame, said), landmarks in zip(part, framed, points, strict=True):
             yield Prediction(region, image, tuple(frame.tolist()), said, landmarks)
 

@@ -121,7 +121,7 @@ def transform_points(points: np.ndarray, boxes: np.ndarray, sides: np.ndarray, s
     return moved.astype(np.float32)
 
 
-def source_points(points: np.ndarray, boxes: np.ndarray, sides: np.ndarray, steps: Preprocessing) -> np.ndarray:
+def restore_points(points: np.ndarray, boxes: np.ndarray, sides: np.ndarray, steps: Preprocessing) -> np.ndarray:
     """(N, L, 2) landmarks in pixels of the source images: the inverse of `transform_points`."""
     moved = (points.astype(np.float64) + steps.crop) * (sides[:, None, :] / steps.resize) + boxes[:, None, :2]
     return np.asarray(moved)
