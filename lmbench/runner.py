@@ -144,13 +144,15 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
         check_judgeable(job)
         artifacts = train_stages(job, precision, complaints)
         extractor = freeze(job, artifacts)
+        trained = time.monotonic()
         evaluated = evaluate(job, extractor, folder)
+        judging = time.monotonic() - trained
         metrics = [row for predictions in evaluated for row in measure(predictions, job.plugins)]
 
         record = describe(job, folder, artifacts, evaluated, metrics, precision, time.monotonic() - started)
         complaints += job.plugins.observe("lmbench_run_finished", run=job.config, record=record)
         record["observer_errors"] = complaints
-        record["references"] = references(job, partial(_judged, job, precision))
+        record["references"] = references(job, partial(_judged, job, precision), judging, time.monotonic() - started)
         _draw(job, folder, artifacts, evaluated, metrics)
         write_record(folder, record)
         shutil.rmtree(folder / "frozen", ignore_errors=True)
