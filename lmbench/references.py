@@ -28,6 +28,8 @@ from lmbench.tasks.regression import judged_by
 
 FOLDER, NOTE = "references", "reference.json"
 JUDGED = ("regression", "matching")
+FEW_IMAGES = 300  # a small folder, whose numbers say least without their control: it is always made
+SHARE = 0.25  # of a run's time, beyond which a control of many images is left out
 MEAN_SHAPE, UNTRAINED = "mean_shape", "untrained"
 
 
@@ -52,16 +54,29 @@ Judge = Callable[[RunConfig, Path], list[Predictions | Confusions]]
 """The predictions of a configuration on the job's own data, its files below a folder."""
 
 
-def references(job: Job, judge: Judge) -> list[dict[str, Any]]:
+def references(job: Job, judge: Judge, judging: float, total: float) -> list[dict[str, Any]]:
     """The numbers to read a run's own beside, one a row, as far as its tasks have any; none where they are turned off.
 
-    They are no metrics of the run: no leaderboard ranks them, and no interval is made of them.
+    ``judging`` and ``total``: the seconds that the run's own evaluation, and all of it, took: a control by regression is
+    as dear as that evaluation, and left out where it would make a run of many images a quarter longer; one that is kept is
+    shown. They are no metrics of the run: no leaderboard ranks them, and no interval is made of them.
     """
-    if not job.config.references:
+    config = job.config
+    if not config.references:
         return []
-    rows = list(_mean_shapes(job)) if "regression" in job.config.tasks else []
-    control = control_of(job.config, job.plugins)
-    if control is not None:
+    rows = list(_mean_shapes(job)) if "regression" in config.tasks else []
+    for task in JUDGED:
+        control = control_of(config, job.plugins, task)
+        if control is None:
+            continue
+        cost = judging / len(config.regression.annotations)
+        few = min(len(job.target.splits["train"]), config.train_images or FEW_IMAGES) <= FEW_IMAGES
+        if task == "regression" and not few and cost > SHARE * total and _kept(*_place(job, control)) is None:
+            progress.say(
+                f"no untrained control of the regression beside the result: it would take some {cost:.0f} s, more than a "
+                "quarter of the run; the same command with --untrained makes it"
+            )
+            continue
         try:
             rows += _untrained(job, control, judge)
         except LmbenchError as error:  # the run's own numbers are made: they are not lost for want of these
@@ -69,14 +84,14 @@ def references(job: Job, judge: Judge) -> list[dict[str, Any]]:
     return rows
 
 
-def control_of(config: RunConfig, plugins: Plugins) -> RunConfig | None:
-    """The same recipe untrained, judged with all annotations (else the most) and by matching; None where nothing is trained.
+def control_of(config: RunConfig, plugins: Plugins, task: str) -> RunConfig | None:
+    """The same recipe untrained, judged by one task: by regression with all annotations, else the most of the run.
 
-    Stages that are solved in closed form are solved all the same, as by ``--untrained``.
+    None for a task that the run does not have, and where nothing is trained. Stages that are solved in closed form are
+    solved all the same, as by ``--untrained``.
     """
-    tasks = tuple(t for t in config.tasks if t in JUDGED)
     stages = {name: _left_untrained(stage, plugins) for name, stage in config.stages.items()}
-    if not tasks or stages == config.stages:
+    if task not in config.tasks or stages == config.stages:
         return None
     numbers = config.regression.annotations
     most = "all" if "all" in numbers else max(n for n in numbers if n != "all")
@@ -84,7 +99,7 @@ def control_of(config: RunConfig, plugins: Plugins) -> RunConfig | None:
         "untrained": True,
         "references": False,
         "stages": stages,
-        "tasks": tasks,
+        "tasks": (task,),
         "regression": config.regression.model_copy(update={"annotations": (most,), "layers_alone": ()}),
         "probe": config.probe.model_copy(update={"every": 0}),
     }
@@ -116,8 +131,7 @@ def _mean_shapes(job: Job) -> Iterator[dict[str, Any]]:
 
 def _untrained(job: Job, control: RunConfig, judge: Judge) -> list[dict[str, Any]]:
     """The control's rows: made once, and shared by all runs that it is the control of."""
-    key = _key(job, control)
-    place = job.runs / FOLDER / key[:20]
+    place, key = _place(job, control)
     kept = _kept(place, key)
     if kept is not None:
         return kept
@@ -157,6 +171,11 @@ def _rows(
         }
 
 
+def _place(job: Job, control: RunConfig) -> tuple[Path, str]:
+    key = _key(job, control)
+    return job.runs / FOLDER / key[:20], key
+
+
 def _key(job: Job, control: RunConfig) -> str:
     """The address of a control: all that its numbers depend on, and nothing of how the trained run was trained."""
     stages, solved = [], False
@@ -167,7 +186,7 @@ def _key(job: Job, control: RunConfig) -> str:
     named = [("backbone", control.read.backbone), *(("task", t) for t in control.tasks)]
     named += [("head", control.regression.head)] if "regression" in control.tasks else []
     named += [(kind, getattr(s, kind)) for s in control.stages.values() for kind in ("objective", "backbone")]
-    parts = {"read", "regression", "matching", "tasks", "seed", "train_images", "test_images"}
+    parts = {"read", "tasks", "seed", "train_images", "test_images", *control.tasks}
     return digest_of(
         [
             stages,

@@ -213,13 +213,15 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
         artifacts = train_stages(job, folder, complaints)
         identity.begin(folder, dict(job.identity), {a.name: a.weights_sha256 for a in artifacts})
         extractor = freeze(job, artifacts)
+        trained = time.monotonic()
         evaluated = evaluate(job, extractor, folder)
+        judging = time.monotonic() - trained
         metrics = [row for predictions in evaluated for row in measure(predictions, job.plugins)]
 
         record = describe(job, folder, artifacts, evaluated, metrics, time.monotonic() - started)
         complaints += job.plugins.observe("lmbench_run_finished", run=job.config, record=record)
         record["observer_errors"] = complaints
-        record["references"] = references(job, partial(_judged, job))
+        record["references"] = references(job, partial(_judged, job), judging, time.monotonic() - started)
         test = job.target.pixels("test").first(job.config.test_images)
         draw_run(folder, [a.entry() for a in artifacts], evaluated, metrics, test)
         try:

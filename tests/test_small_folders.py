@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from folder_trees import csv_tree
 from small_runs import recorded, run_here
 
 from lmbench import references
+from lmbench.config import validate
+from lmbench.data.opening import open_dataset
 from lmbench.errors import LmbenchError
 from lmbench.leaderboard import measured_rows
 from lmbench.plugins import get_plugins
@@ -35,10 +38,10 @@ def record(root: Path) -> dict:
     return recorded(arguments(root, "--variant", "k10"))
 
 
-def controls(root: Path) -> dict[int, Path]:
-    """The kept controls by their seed."""
-    notes = (root / "runs" / "references").glob("*/reference.json")
-    return {json.loads(n.read_text())["config"]["seed"]: n.parent for n in notes}
+def controls(root: Path) -> dict[tuple[str, int], Path]:
+    """The kept controls by their task and seed."""
+    notes = {n: json.loads(n.read_text())["config"] for n in (root / "runs" / "references").glob("*/reference.json")}
+    return {(config["tasks"][0], config["seed"]): n.parent for n, config in notes.items()}
 
 
 def values(rows: list[dict], **where) -> dict:
@@ -97,18 +100,18 @@ def test_what_stands_beside_changes_no_number_and_is_no_row_of_a_leaderboard(roo
 
 
 def test_a_control_is_made_once_for_all_runs_that_share_it(root: Path, record: dict) -> None:
-    place = controls(root)[0]
+    place = controls(root)["regression", 0]
     before = {f: f.stat().st_mtime_ns for f in place.rglob("*")}
     longer = recorded(arguments(root, "--variant", "k10", "--set", "stages.imm.training.epochs=3"))
     assert values(longer["references"]) == values(record["references"])
     assert values(longer["metrics"]) != values(record["metrics"])
     assert before == {f: f.stat().st_mtime_ns for f in place.rglob("*")}
     recorded(arguments(root, "--variant", "k10", "--seed", "1", "--tasks", "matching"))
-    assert set(controls(root)) == {0, 1}
+    assert set(controls(root)) == {("regression", 0), ("matching", 0), ("matching", 1)}
 
 
 def test_a_damaged_control_is_said_and_made_again(root: Path, record: dict, capsys) -> None:
-    place = controls(root)[0]
+    place = controls(root)["regression", 0]
     note = json.loads((place / "reference.json").read_text())
     note["rows"][0]["value"] += 1
     (place / "reference.json").write_text(json.dumps(note))
@@ -146,14 +149,38 @@ def test_a_control_that_fails_costs_no_result(root: Path, capsys, monkeypatch) -
 def test_only_what_is_trained_has_a_control(method: str, variant: str) -> None:
     found = get_plugins()
     config = resolve_run(found, method, "synthfaces", preset="quick", variant=variant)
-    control = references.control_of(config, found)
+    controls = [references.control_of(config, found, task) for task in ("regression", "matching")]
     if method != "imm":
-        assert control is None
+        assert controls == [None, None]
         return
+    assert [c.tasks for c in controls if c is not None] == [("regression",), ("matching",)]
+    control = controls[0]
     assert control is not None and control.untrained and control.regression.annotations == ("all",)
     few = config.regression.model_copy(update={"annotations": (5, 10)})
-    control = references.control_of(config.model_copy(update={"regression": few}), found)
+    control = references.control_of(config.model_copy(update={"regression": few}), found, "regression")
     assert control is not None and control.regression.annotations == (10,)
-    assert references.control_of(config.model_copy(update={"tasks": ("equivariance",)}), found) is None
+    assert references.control_of(config.model_copy(update={"tasks": ("matching",)}), found, "regression") is None
     untrained = resolve_run(found, method, "synthfaces", preset="quick", variant=variant, untrained=True)
-    assert references.control_of(untrained, found) is None
+    assert references.control_of(untrained, found, "regression") is None
+
+
+def test_of_many_images_a_control_that_costs_a_quarter_of_the_run_is_left_out_and_said(
+    root, record, capsys, monkeypatch
+):
+    monkeypatch.setattr(references, "FEW_IMAGES", 2)
+    judged = []
+
+    class Job:
+        config = validate(record["config"])
+        plugins, source, device = get_plugins(), None, torch.device("cpu")
+        target, runs = open_dataset(record["dataset"]), root / "elsewhere"
+
+    def judge(config, folder):
+        judged.append(config.tasks)
+        return []
+
+    references.references(Job(), judge, judging=80.0, total=100.0)  # two numbers of annotations: some 40 s each
+    assert judged == [("matching",)]
+    assert "it would take some 40 s, more than a quarter of the run" in capsys.readouterr().err
+    references.references(Job(), judge, judging=80.0, total=200.0)
+    assert judged == [("matching",), ("regression",)]  # matching was kept
