@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -104,6 +106,18 @@ def test_float32_casts_halves_leaves_doubles_and_switches_autocast_off():
     assert product.__doc__ == "Kept."
 
 
+@functools.cache
+def _build(name: str):
+    trial = find_trial(OBJECTIVES[name], get_plugins())
+    return trial, trial.build()[0]
+
+
+def built(name: str):
+    """(trial, objective) as the lightest preset of its method has it, the objective a copy of its own for each test."""
+    trial, objective = _build(name)
+    return trial, copy.deepcopy(objective)
+
+
 def leaves(objective) -> Iterator[nn.Module]:
     """The layers of all networks of an objective, its frozen teacher's among them."""
     parent = [objective.parent.network] if objective.parent is not None else []
@@ -131,18 +145,16 @@ def to_double(value):
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_of_the_same_features_the_loss_in_bf16_is_that_in_float64(name):
     """What every layer gave under autocast is played back to a loss in float64: they differ in the loss's own arithmetic."""
-    trial = find_trial(OBJECTIVES[name], get_plugins())
-    objective, _ = trial.build()
+    trial, objective = built(name)
+    exact = copy.deepcopy(objective).double()  # a teacher is no submodule
+    if exact.parent is not None:
+        exact.parent.network.double()
     views = objective.views(trial.images(), torch.Generator().manual_seed(0))
     given: list[Tensor] = []
 
     def keep(module, inputs, output):
         given.append(output.detach())
 
-    exact = trial.build()[0].double()
-    if exact.parent is not None:
-        exact.parent.network.double()
-    exact.load_state_dict(objective.state_dict())
     with each_layer(objective, keep), torch.autocast("cpu", torch.bfloat16):
         found = {k: float(v.detach()) for k, v in objective(views).items()}
     played = iter(given)
@@ -155,13 +167,13 @@ def test_of_the_same_features_the_loss_in_bf16_is_that_in_float64(name):
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_objective_trains_in_bf16(name, tmp_path):
-    trial = find_trial(OBJECTIVES[name], get_plugins())
-    objective, backbone = trial.build()
-    before = {k: v.clone() for k, v in backbone.state_dict().items()}
-    (epoch,) = in_bf16(objective, tmp_path, pixels(8, trial.frame), epochs=1, batch_size=4)
+    trial, objective = built(name)
+    before = {k: v.clone() for k, v in objective.backbone.state_dict().items()}
+    (epoch,) = in_bf16(objective, tmp_path, pixels(4, trial.frame), epochs=1, batch_size=4)
     assert np.isfinite(list(epoch.values())).all()
-    assert any(not torch.equal(v, before[k]) for k, v in backbone.state_dict().items())
-    assert all(v.isfinite().all() for v in backbone.state_dict().values())
+    after = objective.backbone.state_dict()
+    assert any(not torch.equal(v, before[k]) for k, v in after.items())
+    assert all(v.isfinite().all() for v in after.values())
 
 
 @pytest.mark.slow

@@ -213,7 +213,7 @@ def test_dense3ds_own_run_of_2017_is_not_measured_by_dves_code(plugins):
 
 def test_dves_birds_are_regressed_as_cls_code_does_it_with_dves_features(plugins):
     birds = target(plugins, "contrastlandmarks2021/table2", method="dve", dataset="cub")
-    config = resolve([birds], plugins, Request("paper", dataset_map=ALL_FACES))
+    config = resolve([birds], plugins, Request("paper"))
     recipe = SoftargmaxLinear(**config.regression.head_settings).description()["recipe"]
     # CL's README for DVE's features on CUB: Adam (0.5, 0.999), 1e-2, weight decay 5e-4, cosine over 2000 epochs
     assert (recipe["lr"], recipe["betas"], recipe["weight_decay"]) == (1e-2, (0.5, 0.999), 5e-4)

@@ -78,35 +78,31 @@ def weights_come_from_the_seed(spec: BackboneSpec, plugins: Plugins) -> None:
 
 
 def loss_is_finite_and_reaches_the_backbone(spec: ObjectiveSpec, plugins: Plugins) -> None:
-    """loss(views(images)) has a finite scalar "total" whose gradient reaches the backbone, all parts are scalars; in float32
-    and, as training in bf16 calls it, with float32 views under autocast."""
+    """loss(views(images)) has a finite scalar "total" whose gradient reaches the backbone, all parts are scalars; and finite
+    under autocast, as training in bf16 calls it with the same views."""
     import torch
 
     trial = find_trial(spec, plugins)
     objective, backbone = trial.build()
     views = objective.views(trial.images(), _generator())
-    _check_loss(spec, objective, backbone, objective(views))
-    objective.zero_grad(set_to_none=True)
-    try:
-        with torch.autocast("cpu", torch.bfloat16):
-            losses = objective(views)
-        _check_loss(spec, objective, backbone, losses)
-    except Exception as error:
-        raise AssertionError(f"in bf16: {error}") from error
-
-
-def _check_loss(spec: ObjectiveSpec, objective: Any, backbone: nn.Module, losses: dict[str, Tensor]) -> None:
+    losses = objective.loss(views)
     ensure("total" in losses, f'loss() returns {sorted(losses)}; "total" is expected among them')
     for name, value in losses.items():
         ensure(value.numel() == 1 and value.ndim == 0, f"loss {name!r} is no scalar: {tuple(value.shape)}")
         ensure(bool(value.isfinite()), f"loss {name!r} = {float(value.detach())}")
     if spec.closed_form:
         ensure(not objective.trainable(), "the spec says closed_form, but there are trainable parameters")
-        return
-    losses["total"].backward()
-    gradients = [p.grad for p in backbone.parameters() if p.requires_grad and p.grad is not None]
-    ensure(any(bool(g.abs().sum() > 0) for g in gradients), "no gradient reaches the backbone's weights")
-    ensure(all(bool(g.isfinite().all()) for g in gradients), "a gradient of the backbone is not finite")
+    else:
+        losses["total"].backward()
+        gradients = [p.grad for p in backbone.parameters() if p.requires_grad and p.grad is not None]
+        ensure(any(bool(g.abs().sum() > 0) for g in gradients), "no gradient reaches the backbone's weights")
+        ensure(all(bool(g.isfinite().all()) for g in gradients), "a gradient of the backbone is not finite")
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            total = objective.loss(views)["total"]
+    except Exception as error:
+        raise AssertionError(f"in bf16: {error}") from error
+    ensure(bool(total.isfinite()), f"in bf16: loss 'total' = {float(total.detach())}")
 
 
 def views_leave_images_alone(spec: ObjectiveSpec, plugins: Plugins) -> None:
