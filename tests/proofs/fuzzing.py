@@ -19,12 +19,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lmbench.data.opening import OpenDataset
+from lmbench.data.opening import OpenDataset, load_splits
 from lmbench.data.preparing import fingerprint
 from lmbench.data.schema import Incomplete, column
 from lmbench.errors import LmbenchError
 from lmbench.plugins import get_plugins
-from lmbench.registry import family_member
 
 SECONDS = 120
 ABSURD = 100  # times the larger side of an image
@@ -192,11 +191,8 @@ def _verdict(read: Callable[[], object]) -> tuple[str, str]:
 def read_dataset(name: str, root: Path, pixels: bool = True) -> None:
     """Opens a dataset, whole or in part. Raises ImplausibleError where a landmark or box of it is absurd."""
     entry = get_plugins().find("dataset", name)
-    member = family_member(entry.spec.name, name)
-    load = entry.spec.load()
-    folder = root / entry.spec.folder
     try:
-        splits: Mapping[str, Any] = load(root=folder, argument=member) if member else load(root=folder)
+        splits: Mapping[str, Any] = load_splits(name, entry, root / entry.spec.folder)
     except Incomplete as error:
         splits = error.splits
     for split, dataset in splits.items():
