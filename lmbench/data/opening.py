@@ -16,7 +16,7 @@ from lmbench.data.archives import originals
 from lmbench.data.pixels import PixelStore, open_pixels
 from lmbench.data.places import cache_root, default_data_root, prepared_folder
 from lmbench.data.preparing import NOTE, fingerprint, load_split, originals_of, save_prepared
-from lmbench.data.schema import Incomplete
+from lmbench.data.schema import Incomplete, check_places
 from lmbench.data.zooming import zoomed
 from lmbench.errors import DataError, StaleError
 from lmbench.plugins import Plugins, get_plugins
@@ -154,7 +154,12 @@ def load_splits(name: str, entry: Entry[DatasetSpec], folder: Path) -> dict[str,
         )
     loader = spec.load()
     member = family_member(spec.name, name)
-    splits: dict[str, datasets.Dataset] = loader(root=folder, argument=member) if member else loader(root=folder)
+    try:
+        splits: dict[str, datasets.Dataset] = loader(root=folder, argument=member) if member else loader(root=folder)
+    except Incomplete as error:
+        check_places(error.splits if spec.folder else {}, name)
+        raise
+    check_places(splits if spec.folder else {}, name)
     for split, expected in spec.splits.items():
         found = len(splits[split]) if split in splits else 0
         if found == 0 or (expected is not None and found != expected):

@@ -20,6 +20,8 @@ import numpy as np
 from lmbench.errors import DataError
 
 WHOLE = (0.0, 0.0, 0.0, 0.0)
+FARTHEST = 1e6  # pixels; no image is that wide
+OUTLYING = 50  # times what is usual in a dataset
 
 
 class Incomplete(DataError):
@@ -96,15 +98,57 @@ def landmark_dataset(
         number = points.shape[1]
         columns["landmarks"] = points
         columns["visible"] = np.ones(points.shape[:2], bool) if visible is None else np.asarray(visible, bool)
+        _check_reach(_reach(points, columns["visible"]), FARTHEST, "landmarks", columns["source_id"], where)
     if masks is not None:
         columns["mask"] = [{"bytes": m, "path": None} for m in masks]
     if any(raw):
         columns["raw"] = list(raw)
+    if boxes is not None:
+        if not np.isfinite(columns["box"]).all() or (columns["box"].reshape(-1, 4)[:, 2:] < 0).any():
+            raise DataError(f"{where}: a box has no finite place, or a side below zero.")
+        _check_reach(np.abs(columns["box"]).max(1, initial=0), FARTHEST, "the box", columns["source_id"], where)
     for name, values in columns.items():
         if len(values) != count:
             raise DataError(f"{where}: {count} images but {len(values)} entries of {name!r}.")
         columns[name] = list(values)
     return datasets.Dataset.from_dict(columns, features=features(number, masks is not None, any(raw)))
+
+
+def check_places(splits: Mapping[str, datasets.Dataset], where: str) -> None:
+    """Raises DataError naming an image whose landmarks or box lie far beyond all others of a dataset.
+
+    Of benchmarks alone, whose images are of one kind: a number of its lists that was damaged is found without opening every
+    image. What a user brings is measured by its own image.
+    """
+    for name, what in (("landmarks", "landmarks"), ("box", "the box")):
+        reach = {
+            split: _reach(column(d, name), column(d, "visible") if name == "landmarks" else None)
+            for split, d in splits.items()
+            if len(d) and name in d.column_names
+        }
+        usual = np.concatenate(list(reach.values())) if reach else np.zeros(0)
+        if len(usual) and np.median(usual) > 0:
+            for split, values in reach.items():
+                limit = OUTLYING * float(np.median(usual))
+                _check_reach(values, limit, what, column(splits[split], "source_id"), f"{where} {split}")
+
+
+def _reach(places: np.ndarray, visible: np.ndarray | None) -> np.ndarray:
+    """(N,): the largest coordinate of each image's box, or of its visible landmarks."""
+    if not places.size:
+        return np.zeros(len(places))
+    reach: np.ndarray = np.abs(places).reshape(len(places), -1, places.shape[-1]).max(2)
+    if visible is not None and visible.shape == reach.shape:
+        reach = np.where(visible, reach, 0)
+    return reach.max(1, initial=0)
+
+
+def _check_reach(reach: np.ndarray, limit: float, what: str, ids: Any, where: str) -> None:
+    if len(reach) and not (reach <= limit).all():
+        first = int((~(reach <= limit)).argmax())
+        raise DataError(
+            f"{where}: {what} of {ids[first]} at {reach[first]:g} pixels, where {limit:g} would be far: the list is damaged."
+        )
 
 
 def _check_ids(ids: list[str], where: str) -> None:
