@@ -60,10 +60,10 @@ if TYPE_CHECKING:
     from lmbench.metrics.base import Predictions as Predictions
     from lmbench.metrics.pixels import Confusions as Confusions
     from lmbench.tasks.base import TaskContext as TaskContext
-    from lmbench.training.augment import ViewSettings as ViewSettings
     from lmbench.training.augment import draw_views as draw_views
     from lmbench.training.augment import view_settings as view_settings
     from lmbench.training.objective import Objective as Objective
+    from lmbench.training.views import ViewSettings as ViewSettings
 
 LAZY = {
     "Confusions": "lmbench.metrics.pixels",
@@ -79,7 +79,7 @@ LAZY = {
     "TPSStrength": "lmbench.geometry.warps",
     "TRAIN_PAIR": "lmbench.geometry.warps",
     "TaskContext": "lmbench.tasks.base",
-    "ViewSettings": "lmbench.training.augment",
+    "ViewSettings": "lmbench.training.views",
     "WarpedPairs": "lmbench.geometry.warps",
     "affine_grid": "lmbench.geometry.warps",
     "affine_matrices": "lmbench.geometry.warps",

@@ -84,9 +84,9 @@ class _Stage:
         backbone = plugins.find("backbone", stage.backbone).spec
         self.known = objective.framing is not None
         self.framing = objective.framing or Framing()
-        self.settings = {**objective.defaults(), **stage.settings}
+        self.settings = {**objective.default_settings(), **stage.settings}
         self.frame = stage.training.frame
-        network = {**backbone.defaults(), **stage.backbone_settings}
+        network = {**backbone.default_settings(), **stage.backbone_settings}
         self.resized = bool(backbone.resizes_to and network[backbone.resizes_to])
         target = plugins.find("dataset", config.dataset).spec
         same = stage.data == "target" or config.pretrain_on in ("", config.dataset)

@@ -189,7 +189,7 @@ def _with_head_settings(
     All of them, so that a default that changes makes another configuration.
     """
     head = tree.get("regression", {}).get("head", RegressionConfig().head)
-    own = dict(plugins.find("head", head).spec.settings)
+    own = plugins.find("head", head).spec.default_settings()
     of_preset = HEAD_OF_PRESET.get(preset, {}).get(head, {})
     given = tree.get("regression", {}).get("head_settings", {})
     of_dataset = dict(recipes.get({**own, **given}.get("recipe", ""), {}))

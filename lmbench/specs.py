@@ -35,7 +35,7 @@ class Spec:
     def kind(self) -> str:
         return next(KIND_OF[t] for t in type(self).__mro__ if t in KIND_OF)
 
-    def defaults(self) -> dict[str, Any]:
+    def default_settings(self) -> dict[str, Any]:
         """The settings with their defaults; nested ones as mappings."""
         return dict(self.settings)
 
