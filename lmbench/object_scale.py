@@ -36,7 +36,7 @@ class ObjectScale:
 
 
 def object_scales(config: RunConfig, plugins: Plugins) -> dict[str, ObjectScale | None]:
-    """The ratio of every stage; None where its objective does not say how its views are cut."""
+    """The ratio of every stage; None where its objective does not say how its views are cut, or where they cannot be."""
     return {name: _Stage(config, stage, plugins).scale() for name, stage in config.stages.items()}
 
 
@@ -104,8 +104,11 @@ class _Stage:
         """How large the object stands in a mean view, a network that resizes what it reads having both at one size."""
         if not self.known:
             return None
-        views: list[Shown] = self.framing.shown(self.settings, self.frame)
-        return ObjectScale(fmean(self.wanted(view.side) / view.part for view in views), self.frames)
+        try:
+            views: list[Shown] = self.framing.shown(self.settings, self.frame)
+            return ObjectScale(fmean(self.wanted(view.side) / view.part for view in views), self.frames)
+        except (AttributeError, KeyError, TypeError, ArithmeticError, ValueError):
+            return None  # settings that cannot be: the objective refuses them, not this
 
 
 def _compare(source: DatasetSpec, target: DatasetSpec) -> tuple[float, str]:

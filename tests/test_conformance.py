@@ -8,6 +8,7 @@ from typing import Any
 import faulty_parts
 import pytest
 
+from lmbench.framing import Framing, Shown
 from lmbench.plugins import Plugins, load_plugins
 from lmbench.specs import (
     BackboneSpec,
@@ -41,6 +42,15 @@ OBJECTIVE = ObjectiveSpec(
     settings={"fault": ""},
     needs_maps=("deep",),
 )
+
+
+class Narrow(Framing):
+    """A framing that says of views what they are not."""
+
+    def shown(self, settings, frame):
+        return [Shown(17, 0.5)]
+
+
 HEAD = HeadSpec(name="mean", summary="the mean", target="faulty_parts:MeanHead", settings={"fault": ""})
 METRIC = MetricSpec(
     name="pixels",
@@ -141,6 +151,7 @@ def settings(spec: Any, fault: str) -> Any:
             "no gradient reaches",
         ),
         (settings(OBJECTIVE, "changes images"), "views_leave_images_alone", "the input images are changed"),
+        (replace(OBJECTIVE, framing=Narrow()), "framing_is_that_of_its_views", "pixels wide, its framing says [17]"),
         (settings(OBJECTIVE, "global chance"), "chance_comes_from_the_generator", "draw from the generator"),
         (
             settings(OBJECTIVE, "lost state"),

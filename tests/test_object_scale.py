@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import fields, is_dataclass, replace
 
@@ -10,6 +11,7 @@ import torch
 from click.testing import CliRunner
 
 from lmbench.cli.main import cli
+from lmbench.errors import UsageError
 from lmbench.framing import mean_side
 from lmbench.object_scale import object_scales, unequal_scales
 from lmbench.plugins import get_plugins
@@ -168,6 +170,17 @@ def test_what_is_set_by_hand_stands_and_is_told():
     colours = {"stages": {"byol": {"settings": {"view1": {"jitter_p": 0.5}}}}}
     config = resolve_run(get_plugins(), "lead", "cats", preset="small", overrides=[colours])
     assert config.stages["byol"].settings["view1"]["window"] == 1.0 and not unequal_scales(config, get_plugins())
+
+
+@pytest.mark.parametrize(
+    "view", [5, "wide", None, {"window": 0}, {"scale": (0, 0)}, {"scale": 3}, {"size": -3}, {"ratio": (0, 1)}]
+)
+def test_views_that_cannot_be_are_left_to_the_objective_to_refuse(view):
+    asked = {"stages": {"byol": {"settings": {"view1": view}}}}
+    for preset in ("small", "paper"):
+        with contextlib.suppress(UsageError):
+            config = resolve_run(get_plugins(), "lead", "cats", preset=preset, overrides=[asked])
+            unequal_scales(config, get_plugins())
 
 
 def invoke(*arguments):
