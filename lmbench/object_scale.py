@@ -36,7 +36,7 @@ class ObjectScale:
 
 
 def object_scales(config: RunConfig, plugins: Plugins) -> dict[str, ObjectScale | None]:
-    """The ratio of every stage; None where its objective does not say how its views are cut."""
+    """The ratio of every stage; None where its objective does not say how its views are cut, or where they cannot be."""
     return {name: _Stage(config, stage, plugins).scale() for name, stage in config.stages.items()}
 
 

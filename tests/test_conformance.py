@@ -8,6 +8,7 @@ from typing import Any
 import faulty_parts
 import pytest
 
+from lmbench.cuts import Cuts, Shown
 from lmbench.plugins import Plugins, load_plugins
 from lmbench.specs import (
     BackboneSpec,
@@ -41,6 +42,15 @@ OBJECTIVE = ObjectiveSpec(
     settings={"fault": ""},
     needs_maps=("deep",),
 )
+
+
+class Narrow(Cuts):
+    """Cuts that say of views what they are not."""
+
+    def shown(self, settings, frame):
+        return [Shown(17, 0.5)]
+
+
 HEAD = HeadSpec(name="mean", summary="the mean", target="faulty_parts:MeanHead", settings={"fault": ""})
 METRIC = MetricSpec(
     name="pixels",
@@ -146,6 +156,7 @@ def settings(spec: Any, fault: str) -> Any:
             "in bf16: Got unsupported ScalarType BFloat16",
         ),
         (settings(OBJECTIVE, "changes images"), "views_leave_images_alone", "the input images are changed"),
+        (replace(OBJECTIVE, cuts=Narrow()), "cuts_are_those_of_its_views", "pixels wide, its cuts say [17]"),
         (settings(OBJECTIVE, "global chance"), "chance_comes_from_the_generator", "draw from the generator"),
         (
             settings(OBJECTIVE, "lost state"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import fields, is_dataclass, replace
 
@@ -10,7 +11,9 @@ import torch
 from click.testing import CliRunner
 
 from lmbench.cli.main import cli
+from lmbench.config import merge
 from lmbench.cuts import mean_side
+from lmbench.errors import UsageError
 from lmbench.object_scale import object_scales, unequal_scales
 from lmbench.plugins import get_plugins
 from lmbench.resolve import resolve_run
@@ -69,7 +72,7 @@ def test_what_an_objective_says_of_its_views_is_what_they_show(name):
     objective, _ = trial.build()
     with torch.no_grad():
         views = tensors(objective.views(places(64, 300), torch.Generator().manual_seed(0)))
-    said = spec.cuts.shown({**spec.settings, **settings}, 64)
+    said = spec.cuts.shown(merge(spec.default_settings(), settings), 64)
     assert len(views) >= 1
     for i, view in enumerate(views):
         expected = said[min(i, len(said) - 1)]
@@ -168,6 +171,17 @@ def test_what_is_set_by_hand_stands_and_is_told():
     colours = {"stages": {"byol": {"settings": {"view1": {"jitter_p": 0.5}}}}}
     config = resolve_run(get_plugins(), "lead", "cats", preset="small", overrides=[colours])
     assert config.stages["byol"].settings["view1"]["window"] == 1.0 and not unequal_scales(config, get_plugins())
+
+
+@pytest.mark.parametrize(
+    "view", [5, "wide", None, {"window": 0}, {"scale": (0, 0)}, {"scale": 3}, {"size": -3}, {"ratio": (0, 1)}]
+)
+def test_views_that_cannot_be_are_left_to_the_objective_to_refuse(view):
+    asked = {"stages": {"byol": {"settings": {"view1": view}}}}
+    for preset in ("small", "paper"):
+        with contextlib.suppress(UsageError):
+            config = resolve_run(get_plugins(), "lead", "cats", preset=preset, overrides=[asked])
+            unequal_scales(config, get_plugins())
 
 
 def invoke(*arguments):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from lmbench.config import merge
 from lmbench.plugins import Plugins
 from lmbench.specs import BackboneSpec, ObjectiveSpec
 from lmbench.testing.plugin_checks import ANY, ensure
@@ -117,6 +118,20 @@ def views_leave_images_alone(spec: ObjectiveSpec, plugins: Plugins) -> None:
     ensure(torch.equal(images, before), "the input images are changed")
 
 
+def cuts_are_those_of_its_views(spec: ObjectiveSpec, plugins: Plugins) -> None:
+    """Where the spec says how views are cut, views have the sides that it says, and show no more than the frame."""
+    if spec.cuts is None:
+        return
+    trial = find_trial(spec, plugins)
+    objective, _ = trial.build()
+    settings = merge(spec.default_settings(), trial.settings)
+    shown = spec.cuts.shown(settings, trial.frame)
+    found = sorted({view.shape[-1] for view in _views(objective.views(trial.images(), _generator()))})
+    said = sorted({round(view.side) for view in shown})
+    ensure(said == found, f"views are {found} pixels wide, its cuts say {said}")
+    ensure(all(0 < view.part <= 1 for view in shown), f"its cuts say of views, which show part of a frame, {shown}")
+
+
 def chance_comes_from_the_generator(spec: ObjectiveSpec, plugins: Plugins) -> None:
     """Two builds under one seed and one generator seed give the same losses, whatever the global generator holds."""
     import torch
@@ -186,6 +201,7 @@ OBJECTIVE: tuple[Callable[[Any, Plugins], None], ...] = (
     *ANY,
     loss_is_finite_and_reaches_the_backbone,
     views_leave_images_alone,
+    cuts_are_those_of_its_views,
     chance_comes_from_the_generator,
     state_dict_holds_all_state,
     freezes,
@@ -221,6 +237,16 @@ def _generator(seed: int = 0) -> Any:
     import torch
 
     return torch.Generator().manual_seed(seed)
+
+
+def _views(made: Any) -> Iterator[Tensor]:
+    """Every batch of images in what an objective's ``views`` made, whatever holds them."""
+    if hasattr(made, "shape"):
+        yield from [made] if made.ndim == 4 and made.shape[1] == 3 else []
+        return
+    held = vars(made).values() if hasattr(made, "__dict__") else made if isinstance(made, tuple | list) else ()
+    for inside in held:
+        yield from _views(inside)
 
 
 def _step(objective: Any, trial: Trial, step: int) -> float:
