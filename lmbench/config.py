@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import AfterValidator, BeforeValidator, ConfigDict
 
+from lmbench import progress
 from lmbench.errors import UsageError, did_you_mean
 from lmbench.ranges import (
     Cells,
@@ -329,7 +330,8 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, Any]:
     """``["a.b=1", "a.c=x"]`` as ``{"a": {"b": 1, "c": "x"}}``; values are Python literals, else text.
 
-    Raises UsageError for what is no assignment, for a value that is none (a set, infinity), and for two of one setting.
+    Of two values of one setting the last counts, and it is said. Raises UsageError for what is no assignment, for a value that
+    is none (a set, infinity), and for one where a table belongs.
     """
     tree: dict[str, Any] = {}
     given: dict[tuple[str, ...], Any] = {}
@@ -343,7 +345,9 @@ def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, Any
         value = _literal(text)
         require_plain(value, path)
         if given.get(keys, value) != value:
-            raise UsageError(f"--set {briefly(assignment)}: it is set to {briefly(given[keys])} before; say it once.")
+            progress.say(
+                f"--set {shown(path)} is given twice: {briefly(value)} counts, {briefly(given[keys])} does not."
+            )
         given[keys] = value
         for known, said in given.items():
             if not isinstance(said, Mapping) and any(k[: len(known)] == known and k != known for k in given):

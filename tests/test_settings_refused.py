@@ -236,7 +236,6 @@ def test_a_whole_number_is_as_good_a_number_and_a_list_as_a_tuple() -> None:
 @pytest.mark.parametrize(
     ("assignments", "said"),
     [
-        (["a.b=1", "a.b=2"], "it is set to 1 before; say it once"),
         (["a=1", "a.b=2"], "a = 1: has settings of its own"),
         (["a.b=2", "a=1"], "a = 1: has settings of its own"),
         (["a={1, 2}"], "a = {1, 2}: is a set"),
@@ -259,6 +258,13 @@ def test_an_assignment_that_means_nothing_is_refused(assignments: list[str], sai
         resolve(Run("", "random", "hypercolumn"), parse_assignments(assignments))
     assert said in str(refused.value)
     assert str(refused.value).isprintable()
+
+
+def test_of_two_values_of_one_setting_the_last_counts_and_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse_assignments(["a.b=1", "a.c=3", "a.b=2"]) == {"a": {"b": 2, "c": 3}}
+    assert "--set a.b is given twice: 2 counts, 1 does not." in capsys.readouterr().err
+    parse_assignments(["a.b=1", "a.b=1"])
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
