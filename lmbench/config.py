@@ -6,18 +6,14 @@ Order of precedence: the method's defaults, its preset, the variant's overrides,
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import AfterValidator, BeforeValidator, ConfigDict
 
-from lmbench import progress
 from lmbench.errors import UsageError, did_you_mean
 from lmbench.ranges import (
     Cells,
@@ -34,9 +30,7 @@ from lmbench.ranges import (
     Rate,
     Side,
 )
-from lmbench.settings import DEEPEST, briefly, require_plain, shown
-
-LARGEST_FILE = 1 << 20  # of a configuration, in bytes
+from lmbench.settings import briefly, require_plain, shown
 
 
 class Model(pydantic.BaseModel):
@@ -325,64 +319,6 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         old = merged.get(key)
         merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
-
-
-def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, Any]:
-    """``["a.b=1", "a.c=x"]`` as ``{"a": {"b": 1, "c": "x"}}``; values are Python literals, else text.
-
-    Of two values of one setting the last counts, and it is said. Raises UsageError for what is no assignment, for a value that
-    is none (a set, infinity), and for one where a table belongs.
-    """
-    tree: dict[str, Any] = {}
-    given: dict[tuple[str, ...], Any] = {}
-    for assignment in assignments:
-        path, equals, text = assignment.partition("=")
-        keys = tuple(path.split("."))
-        if not equals or not all(keys) or len(keys) > DEEPEST:
-            raise UsageError(
-                f"--set {briefly(assignment)}: expected a.b=value, for instance --set stages.byol.training.epochs=3."
-            )
-        value = _literal(text)
-        require_plain(value, path)
-        if given.get(keys, value) != value:
-            progress.say(
-                f"--set {shown(path)} is given twice: {briefly(value)} counts, {briefly(given[keys])} does not."
-            )
-        given[keys] = value
-        for known, said in given.items():
-            if not isinstance(said, Mapping) and any(k[: len(known)] == known and k != known for k in given):
-                place = shown(".".join(known))
-                raise UsageError(
-                    f"{place} = {briefly(said)}: has settings of its own; set one of them, as {place}.NAME=value."
-                )
-        for key in reversed(keys):
-            value = {key: value}
-        tree = merge(tree, value)
-    return tree
-
-
-def _literal(text: str) -> Any:
-    """The Python literal that a text is, true, false and none in any case among them; else the text."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return {"true": True, "false": False, "none": None}.get(text.lower(), text)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a configuration file. Raises UsageError with the line of a mistake."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-        if len(content) > LARGEST_FILE:
-            raise UsageError(f"--config {path}: larger than {LARGEST_FILE >> 20} MiB; no configuration is.")
-        found = tomllib.loads(content.decode("utf-8-sig"))
-    except OSError as error:
-        raise UsageError(f"--config {path}: {error.strerror or error}.") from None
-    except (ValueError, RecursionError) as error:  # of tomllib, of the encoding, of a number of thousands of digits
-        raise UsageError(f"--config {path}: not valid TOML: {str(error) or 'too deep'}.") from None
-    require_plain(found, "")
-    return found
 
 
 def validate(values: Mapping[str, Any]) -> RunConfig:

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +14,9 @@ import torch
 from lmbench import progress
 from lmbench.config import RunConfig, StageConfig, digest_of
 from lmbench.data.draws import draw_subsets
-from lmbench.data.opening import OpenDataset
 from lmbench.errors import LmbenchError
 from lmbench.heads.linear import MeanShape
+from lmbench.job import Job
 from lmbench.measuring import results
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.pixels import Confusions
@@ -31,23 +31,6 @@ JUDGED = ("regression", "matching")
 FEW_IMAGES = 300  # a small folder, whose numbers say least without their control: it is always made
 SHARE = 0.25  # of a run's time, beyond which a control of many images is left out
 MEAN_SHAPE, UNTRAINED = "mean_shape", "untrained"
-
-
-class Job(Protocol):
-    """What of a run is looked at: its configuration, its data, and where its files go (`lmbench.runner.Job`)."""
-
-    @property
-    def config(self) -> RunConfig: ...
-    @property
-    def plugins(self) -> Plugins: ...
-    @property
-    def target(self) -> OpenDataset: ...
-    @property
-    def source(self) -> OpenDataset | None: ...
-    @property
-    def runs(self) -> Path: ...
-    @property
-    def device(self) -> torch.device: ...
 
 
 Judge = Callable[[RunConfig, Path], list[Predictions | Confusions]]

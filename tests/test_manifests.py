@@ -8,6 +8,7 @@ import os
 import resource
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 from kept_runs import flip
 from tiny_training import EVERY_STEP, new_objective, trained
 
-from lmbench import manifests, store
+from lmbench import manifests, progress, store
 from lmbench.errors import DataError, LmbenchError
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.pixels import Confusions, read_stored
@@ -142,13 +143,15 @@ def test_predictions_of_an_earlier_version_are_read_with_a_word_once(
 # --- what the system refuses ---
 
 
-@pytest.fixture
-def _no_room():
-    """No file may grow beyond 100 bytes, as on a disk that is nearly full."""
+@contextmanager
+def no_room():
+    """A block in which no file may grow beyond 100 bytes, as on a disk that is nearly full; not the test's own output."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def full_checkpoint(folder: Path) -> None:
@@ -165,10 +168,10 @@ def full_store(folder: Path) -> None:
         np.save(draft / "images.npy", np.zeros(1000))
 
 
-@pytest.mark.usefixtures("_no_room")
 @pytest.mark.parametrize("write", [full_checkpoint, full_predictions, full_store])
 def test_a_disk_that_is_full_while_something_is_kept_is_a_message_and_leaves_nothing(tmp_path: Path, write) -> None:
-    with pytest.raises(LmbenchError, match=r"cannot write .*: a file as large as this is not allowed there"):
+    said = r"cannot write .*: a file as large as this is not allowed there"
+    with no_room(), progress.silenced(), pytest.raises(LmbenchError, match=said):
         write(tmp_path)
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 

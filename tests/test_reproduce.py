@@ -14,6 +14,7 @@ from lmbench import runner
 from lmbench.cli.main import run_cli
 from lmbench.config import RunConfig
 from lmbench.errors import StaleError
+from lmbench.job import Job
 from lmbench.plugins import get_plugins
 from lmbench.reproduction import table
 from lmbench.reproduction.planning import Request, plan_table
@@ -50,7 +51,7 @@ class Lab:
         self.value = 20.0
         monkeypatch.setattr(runner, "run", self.run)
 
-    def run(self, job: runner.Job, resume: str = "auto"):
+    def run(self, job: Job, resume: str = "auto"):
         config = job.config
         self.ran.append(f"{config.method}/{config.variant}")
         if config.method in self.broken:

@@ -23,6 +23,7 @@ from kept_runs import (
     unlabelled,
 )  # fmt: skip
 
+from lmbench import job as jobs
 from lmbench import runner
 from lmbench.comparison import open_run
 from lmbench.data.frozen import freeze_maps
@@ -237,7 +238,7 @@ def test_pixels_damaged_while_a_run_reads_them_give_no_record(tmp_path, data, mo
 
 
 def test_images_replaced_while_a_run_reads_them_give_no_record_and_no_store(tmp_path, data, monkeypatch):
-    prepare = runner.prepare
+    prepare = jobs.prepare
 
     def meanwhile(*args, **options):
         job = prepare(*args, **options)
@@ -245,7 +246,7 @@ def test_images_replaced_while_a_run_reads_them_give_no_record_and_no_store(tmp_
         return job
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "prepare", meanwhile)
+        patch.setattr(jobs, "prepare", meanwhile)
         _, said = ran(command(data, tmp_path / "runs"), code=5)
     assert "were changed while they were read" in said
     assert not list((tmp_path / "cache").rglob("images.npy"))

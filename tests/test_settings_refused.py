@@ -15,13 +15,14 @@ from small_runs import run_here
 from torch import nn
 from wrong_values import as_set, as_toml, defaults_of, edges, fields_of, fields_of_run, wrong_values
 
-from lmbench import runner
+from lmbench import job as jobs
 from lmbench.api import Colours, Fraction, ObjectiveSpec, ViewSettings
-from lmbench.config import RunConfig, StageConfig, parse_assignments, read_toml, validate
+from lmbench.config import RunConfig, StageConfig, validate
 from lmbench.errors import DataError, LmbenchError, UsageError
 from lmbench.features import Extractor
 from lmbench.heads.linear import UNITS
 from lmbench.heads.reference import RECIPES
+from lmbench.overrides import parse_assignments, read_toml
 from lmbench.plugins import get_plugins
 from lmbench.registry import is_family
 from lmbench.resolve import resolve_run
@@ -311,7 +312,7 @@ def test_the_command_line_refuses_before_it_opens_data(
     def opened(*_: Any, **__: Any) -> None:
         raise AssertionError("data was opened")
 
-    monkeypatch.setattr(runner, "prepare", opened)
+    monkeypatch.setattr(jobs, "prepare", opened)
     (tmp_path / "c.toml").write_text(wrong.replace("=", " = "))
     given = (option, wrong if option == "--set" else str(tmp_path / "c.toml"))
     method = ("--method", "lead", "--dataset", "synthfaces", "--runs", str(tmp_path / "runs"))

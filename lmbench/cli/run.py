@@ -89,8 +89,8 @@ def run(
 ) -> int:
     """Train a method without labels, freeze it, judge it on a dataset, and leave one record."""
     from lmbench import progress
-    from lmbench.config import parse_assignments, read_toml
     from lmbench.object_scale import unequal_scales
+    from lmbench.overrides import parse_assignments, read_toml
     from lmbench.plugins import get_plugins
     from lmbench.resolve import resolve_run
 
@@ -128,17 +128,18 @@ def run(
         for v in variants
     ]
 
-    from lmbench import runner  # imports torch: every mistake above is told before
+    from lmbench import job as jobs  # imports torch: every mistake above is told before
+    from lmbench import runner
 
     results = []
     for config in configs:
         if dry_run:
             for said in unequal_scales(config, plugins):
                 progress.say(f"warning: {said}")
-            results.append(runner.preview(config, plugins, data_root, runs, device))
+            results.append(jobs.preview(config, plugins, data_root, runs, device))
             continue
         with contextlib.redirect_stdout(sys.stderr):  # what methods print is no result
-            job = runner.prepare(config, plugins, data_root, runs, device)
+            job = jobs.prepare(config, plugins, data_root, runs, device)
             record, known = runner.run(job, resume)
         results.append(record)
         if not as_json:

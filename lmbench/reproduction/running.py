@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from lmbench import job as jobs
 from lmbench import progress, runner
 from lmbench.config import RunConfig, validate
 from lmbench.data.opening import OpenDataset
@@ -30,7 +31,7 @@ class Prospect:
     """What stands before a planned run: a record that has its numbers, a job to do, or neither."""
 
     run: PlannedRun
-    job: runner.Job | None = None
+    job: jobs.Job | None = None
     record: dict[str, Any] | None = None
     actions: list[dict[str, Any]] = field(default_factory=list)
 
@@ -138,7 +139,7 @@ def _prospect(
     if run.absent is not None:
         return _from_records_alone(run, plan, records, enough)
     everything = _with_numbers(config, lambda n: False)
-    target_data = runner.prepare(everything, plugins, plan.request.data_root, runs, device, opened).target
+    target_data = jobs.prepare(everything, plugins, plan.request.data_root, runs, device, opened).target
     size = min(len(target_data.splits["train"]), config.train_images or 10**9)
     too_many = {c: t for c, t in run.targets.items() if isinstance(t.n_annotations, int) and t.n_annotations > size}
     for cell, target in too_many.items():
@@ -148,8 +149,8 @@ def _prospect(
     if not run.targets:
         return Prospect(run)
     run.config = config = _with_numbers(config, lambda n: n <= size)
-    job = runner.prepare(config, plugins, plan.request.data_root, runs, device, opened)
-    what = runner.plan(job)
+    job = jobs.prepare(config, plugins, plan.request.data_root, runs, device, opened)
+    what = jobs.plan(job)
     record = _best(records, run, enough, job)
     if what["finished"]:
         finished = read_record(job.folder / RECORD)
@@ -183,14 +184,14 @@ def _from_records_alone(run: PlannedRun, plan: TablePlan, records: list[dict[str
 
 
 def _best(
-    records: list[dict[str, Any]], run: PlannedRun, enough: Enough, job: runner.Job | None = None
+    records: list[dict[str, Any]], run: PlannedRun, enough: Enough, job: jobs.Job | None = None
 ) -> dict[str, Any] | None:
     """The record with most of a run's numbers among those that have ``enough`` of them (all, or any), if there is one."""
     serving = [r for r in records if _serves(r, run, enough, job)]
     return max(serving, key=lambda r: sum(t.find(r) is not None for t in run.targets.values()), default=None)
 
 
-def _serves(record: Mapping[str, Any], run: PlannedRun, enough: Enough, job: runner.Job | None = None) -> bool:
+def _serves(record: Mapping[str, Any], run: PlannedRun, enough: Enough, job: jobs.Job | None = None) -> bool:
     """Whether a record, of whatever selection of tasks and annotations, has this run's numbers, from the job's data."""
     if job is not None:
         keys = [s["key"] for s in record["stages"]]

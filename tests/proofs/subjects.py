@@ -23,12 +23,12 @@ from test_comparison import predicted
 from test_leaderboard import record
 
 from lmbench.backbones.resnet import FIRST, load_weights
-from lmbench.config import read_toml
 from lmbench.data.archives import unpack
 from lmbench.data.matlab import read_mat
 from lmbench.leaderboard import build
 from lmbench.measuring import measure
 from lmbench.metrics.base import Predictions
+from lmbench.overrides import read_toml
 from lmbench.plugins import get_plugins
 from lmbench.resolve import resolve_run
 

@@ -1,0 +1,163 @@
+"""A run before anything of it is computed: its data opened, its stages addressed, its place, its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lmbench import identity
+from lmbench.config import RunConfig, StageConfig, digest_of
+from lmbench.data.opening import NotMade, OpenDataset, open_dataset
+from lmbench.data.overlap import require_held_out
+from lmbench.errors import UsageError
+from lmbench.object_scale import object_scales
+from lmbench.plugins import Plugins
+from lmbench.records import RECORD
+from lmbench.settings import arguments
+from lmbench.training.loop import resolve_device, resolve_precision
+from lmbench.training.stages import files_named, planned, stage_key
+
+
+@dataclass(frozen=True)
+class Job:
+    """A resolved run with its places: nothing is computed yet."""
+
+    config: RunConfig
+    plugins: Plugins
+    target: OpenDataset
+    source: OpenDataset | None
+    runs: Path
+    device: torch.device
+    keys: dict[str, str]
+    precision: str
+    identity: Mapping[str, Any]
+    leaked: tuple[str, ...] = ()
+    """Test images that the method is pretrained on; allowed by the configuration."""
+
+    @property
+    def stages_folder(self) -> Path:
+        return self.runs / "stages"
+
+    @property
+    def folder(self) -> Path:
+        return identity.folder_of(self.runs, self.config, self.target.name, dict(self.identity))
+
+    def earlier(self) -> list[tuple[Path, str]]:
+        """(folder, why it is another) of the runs that the same command began before."""
+        return list(identity.earlier(self.folder, self.config, dict(self.identity)))
+
+    def images_of(self, stage: StageConfig) -> OpenDataset:
+        """The dataset whose training images a stage learns from, without their labels."""
+        if stage.data == "target":
+            return self.target
+        assert self.source is not None
+        return self.source
+
+    def repeated(self, stage: StageConfig) -> StageConfig:
+        """A stage as it is trained on the images there are: with more epochs where they are few (`TrainingConfig.over`)."""
+        training = stage.training.over(len(self.images_of(stage).splits["train"]))
+        return stage.model_copy(update={"training": training})
+
+
+def prepare(
+    config: RunConfig,
+    plugins: Plugins,
+    data_root: Path | None,
+    runs: Path,
+    device: str = "auto",
+    opened: dict[str, OpenDataset] | None = None,
+    make: bool = True,
+) -> Job:
+    """Opens the data and addresses every stage. Raises UsageError or DataError before anything is computed.
+
+    ``opened``: datasets by name that were opened before; those opened now are added, so that several runs share them.
+    Without ``make`` nothing is rendered or written: raises NotMade where a dataset would have to be.
+    """
+    place = resolve_device(device)
+    plugins = plugins.of_recipe(config.method, config.variant)
+    for name, stage in config.stages.items():
+        objective = plugins.find("objective", stage.objective).spec
+        objective.load().check(arguments(objective, stage.settings, f"stages.{name}.settings"))
+    opened = {} if opened is None else opened
+    for name in filter(None, (config.dataset, config.pretrain_on)):
+        if name not in opened:
+            opened[name] = open_dataset(name, data_root, plugins, config.partial, make)
+    target, source = opened[config.dataset], opened.get(config.pretrain_on)
+    train_size = min(len(target.splits["train"]), config.train_images or 10**9)
+    precision = resolve_precision(config.precision, place)
+    wanted = [("--annotations", n) for n in config.regression.annotations]
+    wanted += [("segmentation.annotations", n) for n in config.segmentation.annotations]
+    for option, n in wanted:
+        if n != "all" and n > train_size:
+            raise UsageError(
+                f"{option} {n}: {config.dataset} has {train_size} training images; ask for 1 to {train_size}, or all."
+            )
+    keys: dict[str, str] = {}
+    parent: str | None = None
+    for name, stage in config.stages.items():
+        images = target if stage.data == "target" else source
+        assert images is not None
+        steps = replace(images.spec.preprocessing, resize=stage.training.frame, crop=0)
+        taught = None if parent is None else digest_of([parent, config.regression.size, config.read.normalise])
+        parent = keys[name] = stage_key(
+            stage, plugins, images.fingerprint, steps, taught, config.seed, precision, place.type
+        )
+    leaked = require_held_out(config, target, source)
+    found = identity.identity_of(
+        config, plugins, target.fingerprint, source.fingerprint if source else None, keys,
+        files_named(config.read.backbone_settings), precision, place.type,
+    )  # fmt: skip
+    return Job(config, plugins, target, source, runs.absolute(), place, keys, precision, found, leaked)
+
+
+def preview(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: Path, device: str) -> dict[str, Any]:
+    """What ``run`` would do, found out without computing or writing anything; ``unknown`` says what that leaves open."""
+    try:
+        return plan(prepare(config, plugins, data_root, runs, device, make=False))
+    except NotMade as missing:
+        scales = object_scales(config, plugins)
+        stages = [
+            {
+                "stage": name,
+                "objective": stage.objective,
+                "epochs": stage.training.epochs,
+                "steps": None,
+                "repeated": False,
+                "key": None,
+                "action": "train",
+                "object_scale": None if (scale := scales[name]) is None else scale.entry(),
+            }
+            for name, stage in config.stages.items()
+        ]
+        return {
+            "run": None, "finished": False, "stages": stages, "tasks": list(config.tasks), "beside": [],
+            "unknown": str(missing),
+        }  # fmt: skip
+
+
+def plan(job: Job) -> dict[str, Any]:
+    """What ``run`` would do, without doing it: for each stage ``reuse``, ``continue`` or ``train``.
+
+    ``beside``: the runs that the same command made before from something else, and why they are others.
+    """
+    scales = object_scales(job.config, job.plugins)
+    stages = []
+    for name, stage in job.config.stages.items():
+        training, scale = job.repeated(stage).training, scales[name]
+        stages.append(
+            {"stage": name, "objective": stage.objective, "epochs": training.epochs,
+             "steps": training.steps(len(job.images_of(stage).splits["train"])),
+             "repeated": training.epochs != stage.training.epochs, "key": job.keys[name],
+             "action": planned(job.stages_folder, job.keys[name]),
+             "object_scale": scale and scale.entry()}
+        )  # fmt: skip
+    finished = (job.folder / RECORD).exists()
+    beside = [f"{place.name} was made from {why}" for place, why in job.earlier()]
+    return {
+        "run": job.folder.name, "finished": finished, "stages": stages, "tasks": list(job.config.tasks), "beside": beside,
+        "unknown": None,
+    }  # fmt: skip
