@@ -138,7 +138,7 @@ def test_preset_paper_takes_the_papers_frames_of_cats_and_birds():
 
 
 DATA = [("synthfaces", ""), ("aflw_split", "celeba_half"), ("mafl", "celeba"), ("cats", ""), ("cub", "inat_aves"),
-        ("bbcpose", "bbcpose_train"), ("synthfaces", "celeba_half"), ("mafl", "aflw_split")]  # fmt: skip
+        ("bbcpose", "bbcpose_train"), ("synthfaces", "celeba_half"), ("mafl", "aflw_split"), ("300w", "celeba")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("dataset", "source"), DATA)

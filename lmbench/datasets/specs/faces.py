@@ -141,6 +141,7 @@ W300 = DatasetSpec(
         rule="lmbench.datasets.w300:frames_around",
     ),
     landmark_names=tuple(f"{part}_{i}" for part, count in PARTS_68.items() for i in range(count)),
+    object_size=(FACE, 0.142),  # 0.273 of the width of the landmarks' box (30 images), which is 0.52 of the canvas
     eyes=(36, 45),
     swap_pairs=LEFT_RIGHT_68,
     recipes={"cl_faces": {"epochs": 80}},  # CL README, fixed stop
