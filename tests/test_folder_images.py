@@ -12,6 +12,7 @@ from PIL import Image
 from lmbench.data.opening import OpenDataset, open_dataset
 from lmbench.data.verification import verify_dataset
 from lmbench.errors import DataError, UsageError
+from lmbench.specs import Preprocessing
 
 WIDE, HIGH = 120, 80
 NAMES = ("nose", "left_eye", "right_eye")
@@ -174,6 +175,15 @@ def test_the_landmark_stays_on_its_dot_at_any_enlargement(tmp_path: Path, side: 
         Image.fromarray(picture(p, (2 * side + 40, 2 * side + 40), max(1.0, side / 12))).save(folder / name)
     write_table(folder, points)
     assert beside_dots(open_dataset(f"folder:{folder}")) < 0.25
+
+
+def test_frames_of_other_sizes_keep_the_rule_of_the_dataset(tmp_path: Path) -> None:
+    """What tasks ask for: the whole frame, from which they cut the crop themselves."""
+    write_table(tmp_path / "in", phone_photos(tmp_path / "in"))
+    opened = open_dataset(f"folder:{tmp_path / 'in'}")
+    steps = opened.spec.preprocessing
+    whole = opened.pixels("test", Preprocessing(steps.resize)).landmarks
+    np.testing.assert_allclose(whole, opened.pixels("test").landmarks + steps.crop, atol=1e-4)
 
 
 def test_what_is_no_photo_of_ones_own_is_left_out_of_pretraining(tmp_path: Path) -> None:
