@@ -94,6 +94,7 @@ BOXES = {
     "a box of one pixel": ([20, 15, 1, 1], "10 of 10 samples have a box of 1x1 pixels"),
     "a box in parts of the image": ([0.2, 0.1, 0.6, 0.7], "have a box of 0.6x0.7 pixels"),
     "a box elsewhere": ([0, 0, 6, 6], "a box that most of their landmarks lie outside of .*left 0, top 0, width 6"),
+    "a vast box": ([0, 0, 9000, 30], "a box far larger than their image .*width 9000"),
     "right and bottom": ([18, 14, 50, 38], "right and bottom stand where width and height are expected"),
 }
 
@@ -112,7 +113,7 @@ def test_a_box_that_is_none_is_refused_where_it_is_used(tmp_path: Path, fault: s
 
 def test_images_of_another_size_than_the_file_says_are_refused_but_turned_ones_are_not(tmp_path: Path) -> None:
     data = coco(photos(tmp_path), points())
-    for width, height, refused in ((120, 100, True), (50, 60, False), (60, 50, False)):
+    for width, height, refused in ((120.0, 100.0, True), (120, 100, True), (50, 60, False), (60, 50, False)):
         for image in data["images"]:
             image |= {"width": width, "height": height}
         write_json(tmp_path / "a.json", data)

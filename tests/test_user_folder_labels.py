@@ -63,6 +63,16 @@ def test_a_folder_that_the_path_names_and_lacks_the_image_is_not_left_for_the_ro
         open_dataset(f"folder:{place}")
 
 
+def test_an_annotation_among_images_is_of_these(tmp_path: Path) -> None:
+    place = tree(tmp_path)
+    photos(place / "test")
+    photos(place / "train", 7)
+    for part in ("train", "test"):
+        write_json(place / part / "_annotations.coco.json", coco([f"{i:02}.png" for i in range(10)], points()))
+    with pytest.raises(DataError, match=r"images of 3 are missing .*test/07\.png has the name but not the folder"):
+        open_dataset(f"folder:{place}")
+
+
 def test_two_folders_of_the_annotation_do_not_fall_into_one_of_the_disk(tmp_path: Path) -> None:
     place = tree(tmp_path)
     photos(place)

@@ -15,6 +15,7 @@ SAMPLES_OF_A_CORNER = 5
 SMALL_IMAGE = 32
 PART_OUTSIDE = 0.2
 PART_SWAPPED = 0.1
+VAST = 3.0  # times the image's longer side
 ROOM = 0.25  # by which a box may miss its landmarks on each side, in parts of its longer side
 
 MEANT = {
@@ -167,6 +168,14 @@ def _boxes(labels: Labels) -> Iterator[Finding]:
         at, first = labels.first(slim)
         yield Finding(
             "box", f"{labels.several(slim)} have a box of {width[at]:g}x{height[at]:g} pixels (first: {first})."
+        )
+        return
+    vast = there & (np.maximum(width, height) > VAST * labels.sizes.max(1)) & (labels.sizes.max(1) > 0)
+    if vast.any():
+        at, first = labels.first(vast)
+        yield Finding(
+            "box",
+            f"{labels.several(vast)} have a box far larger than their image (first: {first}, {_box(labels, at)}).",
         )
         return
     ends = np.stack([width - left, height - top], 1)  # what is left where width and height are right and bottom

@@ -171,14 +171,15 @@ def _accepted(samples: list[Sample], crop: str, options: Options, where: str, tu
     found = implausible(labels)
     refused = [f for f in found if f.word not in options.accept]
     if refused:
-        files = ", ".join(dict.fromkeys(s.file.name for s in samples[:1]))
+        files = {s.file.name for s in samples}
+        of = f"{files.pop()}: " if len(files) == 1 else ""
         words = ",".join(dict.fromkeys((*options.accept, *filter(None, (f.word for f in refused)))))
         way_out = " crop=landmarks does without the boxes." if any(f.word == "box" for f in refused) else ""
         if turned and any(f.word in ("swapped", "outside", "sizes") for f in refused):
             other = "upright" if options.orientation == "raw" else "raw"
             way_out += f" Images have an EXIF orientation: orientation={other} reads them the other way."
         meant = f" If that is meant, pass accept={words}." if all(f.word for f in refused) else ""
-        raise DataError(f"{where}: {files}: {' '.join(f.said for f in refused)}{way_out}{meant}")
+        raise DataError(f"{where}: {of}{' '.join(f.said for f in refused)}{way_out}{meant}")
     return found
 
 

@@ -210,5 +210,5 @@ def _columns(image: dict[str, Any], annotation: dict[str, Any]) -> dict[str, str
 
 def _size(image: dict[str, Any]) -> tuple[int, int] | None:
     """Width and height where the file states both as whole numbers."""
-    width, height = image.get("width"), image.get("height")
+    width, height = _id(image.get("width")), _id(image.get("height"))
     return (width, height) if isinstance(width, int) and isinstance(height, int) and width > 0 < height else None

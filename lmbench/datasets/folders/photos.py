@@ -103,7 +103,8 @@ class Photos:
         """The image that a path means, and for one in the root itself the folder that the path puts it in.
 
         By path from the annotation or the folder; else by the end of the path, where all folders that image and path both
-        name agree: those of another machine above it do no harm.
+        name agree: those of another machine above it do no harm. An annotation that has images below its own place is of
+        these.
         """
         base, root = self.relative(sample.file.parent), self.folder.absolute().as_posix() + "/"
         for text in dict.fromkeys((sample.image, sample.image.strip())):
@@ -118,9 +119,12 @@ class Photos:
         parts = tuple(composed(p) for p in whole.parts if p not in {"/", "//", ".."})
         if not parts:
             return None, None
+        near = tuple(composed(base).split("/")) if composed(base) in self._places_of_images and not by_name else ()
         fitting: dict[int, list[Path]] = defaultdict(list)
         for photo in self._named.get(parts[-1], []):
             own = self._parts(photo)
+            if near and own[: len(near)] != near:
+                continue
             shared = min(len(own), len(parts))
             if by_name:
                 shared = next((n for n in range(shared) if own[-n - 1] != parts[-n - 1]), shared)
@@ -182,6 +186,11 @@ class Photos:
         for photo in sorted(self):
             found[photo.parent, composed(photo.stem)].append(photo)
         return found
+
+    @cached_property
+    def _places_of_images(self) -> set[str]:
+        """All folders below this one that hold images, or have some below."""
+        return {"/".join(parts[:n]) for p in self for parts in [self._parts(p)] for n in range(1, len(parts))}
 
     @cached_property
     def _folders(self) -> set[str]:
