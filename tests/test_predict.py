@@ -50,7 +50,8 @@ def stored(run: Path, root: Path | None = None) -> dict[str, np.ndarray]:
             with Image.open(images[i]) as image:
                 width, height = image.size
         scale = np.array([width, height]) / steps.resize
-        found[i] = (points + steps.crop) * scale + [left, top]
+        half = getattr(steps, "half", 0.0)  # where pixel centres are kept
+        found[i] = (points + half + steps.crop) * scale - half + [left, top]
     assert len(found) > 1
     return found
 
