@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from lmbench.config import merge
 from lmbench.plugins import Plugins
+from lmbench.registry import Entry
 from lmbench.reproduction.mapping import CORE, PAPER_SETTINGS
 from lmbench.reproduction.published import Cell
 from lmbench.specs import MethodSpec, PublishedRows
@@ -109,7 +110,8 @@ def _rule(cell: Cell, plugins: Plugins) -> tuple[str, PublishedRows | None]:
 
 
 def _rules(plugins: Plugins) -> Iterator[tuple[str, PublishedRows]]:
-    for entry in plugins.registry("method"):
+    """The rules of the methods' own distributions first: nobody else's rule takes their rows."""
+    for entry in _own_first(plugins):
         yield from ((entry.spec.name, rows) for rows in entry.spec.published)
     for method, entries in CORE:
         yield from ((method, rows) for rows in entries)
@@ -129,7 +131,12 @@ def _fill(text: str, cell: Cell) -> str:
 
 
 def _method(name: str, plugins: Plugins) -> MethodSpec | None:
-    return next((entry.spec for entry in plugins.registry("method") if entry.spec.name == name), None)
+    return next((entry.spec for entry in _own_first(plugins) if entry.spec.name == name), None)
+
+
+def _own_first(plugins: Plugins) -> list[Entry[MethodSpec]]:
+    ours = {f"lmbench-{owner}" for owner in OWNERS.values()}
+    return sorted(plugins.registry("method"), key=lambda entry: entry.owner not in ours)
 
 
 def _paper_settings(cell: Cell) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from lmbench.errors import LmbenchError, UsageError, did_you_mean
-from lmbench.plugins import Candidate, PluginInfo, Plugins, get_plugins, installed, load_plugins
+from lmbench.plugins import CORE, Candidate, PluginInfo, Plugins, get_plugins, installed, load_plugins
 from lmbench.registry import is_family
 from lmbench.specs import Spec
 from lmbench.testing import evaluation_checks, method_checks, network_checks, plugin_checks
@@ -121,7 +121,7 @@ def conformance_checks(
         infos = [plugin] if isinstance(plugin, PluginInfo) else list(plugin)
     for info in infos:
         expected = {**plugin_checks.declared(info, EXPECTED_FAILURES), **(expected_failures or {})}
-        checks = list(_checks_of(info, plugins))
+        checks = list(_checks_of(info, plugins.preferring(info.distribution, CORE)))
         for check in checks:
             yield _expecting(check, expected)
         if expected:
