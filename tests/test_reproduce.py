@@ -125,6 +125,14 @@ def test_the_plan_of_a_table_whose_data_is_not_here_shows_its_runs_all_the_same(
     assert len(runs) == 9 and sum(r["cells"] for r in runs) == 54 and {r["record"] for r in runs} == {None}
 
 
+def test_a_plan_says_what_its_runs_do_otherwise_than_the_paper(lab):
+    code, out, _ = lab("twostep2021/table1", "--plan", maps="", preset="paper")
+    assert code == 0 and "imm k30, bbcpose: two warps of one frame, where IMM takes two frames of a video" in out
+    _, out, _ = lab("twostep2021/table1", "--plan", "--json", maps="", preset="paper")
+    told = {run["method"]: run["differs"] for run in json.loads(out)["runs"]}
+    assert "two frames of a video" in told["imm"][0] and told["twostep"] == []
+
+
 def test_finished_runs_are_taken_and_not_done_again(lab):
     lab(FIRST)
     text = lab.file.read_bytes()

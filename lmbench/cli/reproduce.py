@@ -132,7 +132,7 @@ def show_coverage(as_json: bool, in_full: bool) -> None:
 
 
 def show_plan(plan: TablePlan, prospects: list[Prospect], as_json: bool) -> None:
-    """The runs behind a table and what each needs; then why cells are left without one."""
+    """The runs behind a table and what each needs; what they do otherwise than the paper; why cells are left without one."""
     from lmbench.reproduction import table
     from lmbench.reproduction.running import Prospect
 
@@ -149,6 +149,7 @@ def show_plan(plan: TablePlan, prospects: list[Prospect], as_json: bool) -> None
                 "tasks": list(config.tasks),
                 "annotations": list(config.regression.annotations) if "regression" in config.tasks else [],
                 "cells": len(prospect.run.targets),
+                "differs": sorted({said for said in prospect.run.differs.values() if said}),
                 "action": prospect.action,
                 "record": prospect.record["run"] if prospect.record else None,
                 "stages": prospect.actions,
@@ -166,6 +167,9 @@ def show_plan(plan: TablePlan, prospects: list[Prospect], as_json: bool) -> None
         for r in runs
     ]  # fmt: skip
     show_table(["method", "variant", "pretrained on", "dataset", "annotations", "cells", "plan"], shown, "no run")
+    told = [f"  {r['method']} {r['variant']}, {r['dataset']}: {said}" for r in runs for said in r["differs"]]
+    if told:
+        click.echo("\n".join(["", "otherwise than in the paper:", *told]))
     show_gaps(plan)
 
 
