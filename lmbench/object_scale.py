@@ -67,7 +67,7 @@ def unequal_scales(config: RunConfig, plugins: Plugins) -> list[str]:
     off = {n: s for n, s in object_scales(config, plugins).items() if s is not None and s.off}
     if config.preset == "smoke":
         return []
-    why = "as the paper has it" if config.preset == "paper" else "as it was set"
+    why = "as preset paper has it" if config.preset == "paper" else "as it was set"
     return [
         f"stage {name}: training views show the object {s.ratio:.2f} times as large as test images do, {why} ({s.frames})."
         for name, s in off.items()
