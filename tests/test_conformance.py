@@ -276,7 +276,7 @@ def stage(**fields: Any) -> tuple[StageSpec, ...]:
         (
             {"stages": stage(backbone_settings={"width": 8})},
             "variants_read_what_was_trained",
-            "its last stage 'pretrain'",
+            "set stages.pretrain.backbone_settings.width alike",
         ),
         (
             {"variants": (replace(METHOD.variants[0], layers=("deeep",)),)},
