@@ -11,7 +11,7 @@ from lmbench.errors import DataError, UsageError, did_you_mean
 from lmbench.fitting import check_unused, fitted
 from lmbench.object_scale import matched
 from lmbench.plugins import Plugins
-from lmbench.settings import briefly, require_plain, shown
+from lmbench.settings import arguments, briefly, require_plain, shown
 from lmbench.specs import PRESETS, MethodSpec, StageSpec, VariantSpec
 
 
@@ -34,8 +34,6 @@ def resolve_run(
     """
     spec: MethodSpec = plugins.find("method", method).spec
     data = plugins.find("dataset", dataset).spec
-    for override in overrides:
-        _refuse_ambiguous(plugins, override)
     if not data.has_landmarks and not data.classes:
         raise UsageError(
             f"{dataset} has no landmarks to judge by: name it in --pretrain-on, and a labelled set in --dataset."
@@ -47,7 +45,7 @@ def resolve_run(
             f"{spec.name} {chosen.name} is made of parts of {', '.join(lacking)}, which is not installed (or disabled: "
             f"see `lmbench plugin doctor`). Install it: pip install {' '.join(lacking)}"
         )
-    plugins = plugins.of_recipe(method, chosen.name)
+    everybodys, plugins = plugins, plugins.of_recipe(method, chosen.name)
     preset = preset or ("small" if data.folder else "quick")
     if preset not in PRESETS or (spec.presets and preset not in spec.presets):
         known = [p for p in PRESETS if not spec.presets or p in spec.presets]
@@ -74,6 +72,7 @@ def resolve_run(
                 f"{key} = {briefly(tree[key])}: the command line says {value!r}; give it by --{key.replace('_', '-')}."
             )
     tree = validate(merge(tree, named)).model_dump()  # from here on everything is of the type that it should have
+    _refuse_ambiguous(everybodys, asked)
     tree = _with_head_settings(plugins, tree, preset, data.recipes, asked)
     tree = _with_layers(plugins, _with_backbone(tree))
     unused = {name for name in tree["stages"] if name not in chosen.stages and name in _names(spec)}
@@ -223,10 +222,11 @@ def _with_head_settings(
     All of them, so that a default that changes makes another configuration.
     """
     head = tree.get("regression", {}).get("head", RegressionConfig().head)
-    own = plugins.find("head", head).spec.default_settings()
+    known = plugins.find("head", head).spec
+    own = known.default_settings()
     of_preset = HEAD_OF_PRESET.get(preset, {}).get(head, {})
     given = tree.get("regression", {}).get("head_settings", {})
-    of_dataset = dict(recipes.get({**own, **given}.get("recipe", ""), {}))
+    of_dataset = dict(recipes.get(arguments(known, given, "regression.head_settings").get("recipe", ""), {}))
     replaced = {"recipe": of_dataset.pop("recipe")} if "recipe" in of_dataset else {}
     if "recipe" in _regression(asked).get("head_settings", {}):
         replaced = {}

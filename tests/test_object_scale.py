@@ -33,7 +33,7 @@ OBJECTIVES = {
     "nmf": {"view": {**CROPPED, "scale": (0.08, 1.0)}},
     "pixel_ntxent": {"size": 32, "window": 0.6, "appearance": {"jitter_p": 0.0}, "noise": 0.0, "locations": 4},
     "twostep_landmarks": {"size": 0, "window": 0.8},
-    "sparse_alignment": {"crop": 7, "g1": STILL, "g2": STILL, "colour": {}},
+    "sparse_alignment": {"crop": 7, "g1": STILL, "g2": STILL},
     "imm": {"size": 32, "window": 0.75, "border": "real", "target_warp": STILL, "source_warp": STILL},
     "dve": {"crop": 0.2, "warp": STILL, "view": {"jitter_p": 0.0, "blur_p": 0.0}},
 }

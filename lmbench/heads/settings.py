@@ -14,7 +14,7 @@ Points = Annotated[int, Ge(1), Le(1_000)]  # virtual points a landmark
 class SoftargmaxLinearSettings:
     """``recipe``: optimiser and schedule of a paper. ``epochs``, ``few_shot_epochs``: another stop than the recipe's."""
 
-    recipe: Literal["dve_faces", "dve_few", "dve_birds", "cl_faces", "cl_few", "cl_birds", "cl_birds_few"] = "cl_faces"
+    recipe: Literal["dve_faces", "dve_few", "cl_faces", "cl_few", "cl_birds", "dve_birds", "cl_birds_few"] = "cl_faces"
     epochs: Annotated[int, Ge(1), Le(100_000)] | None = None
     batch_size: Count = 32  # images; DVE, Cheng et al. (reference code)
     points: Points = 50  # DVE model/keypoint_prediction.py; Cheng et al. 2021, sec. 4

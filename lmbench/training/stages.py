@@ -87,7 +87,7 @@ def stage_key(
     what = config.model_dump(mode="json")
     what["training"].pop("checkpoint_minutes")  # how often we save changes no number
     entries = [plugins.find(kind, getattr(config, kind)) for kind in ("objective", "backbone")]
-    defaults = [{name: repr(value) for name, value in entry.spec.settings.items()} for entry in entries]
+    defaults = [{name: repr(value) for name, value in entry.spec.default_settings().items()} for entry in entries]
     components = [[entry.identity(), default] for entry, default in zip(entries, defaults, strict=True)]
     files = [files_named(config.settings), files_named(config.backbone_settings)]
     data = [dataset_fingerprint, asdict(steps)]
