@@ -220,6 +220,21 @@ def test_a_record_in_which_a_bit_was_flipped_is_named_and_never_shown(tmp_path, 
     assert read_record(path)["metrics"] == record["metrics"]
 
 
+def test_predict_refuses_a_damaged_head_and_heads_of_other_weights(tmp_path, data):
+    record, _ = ran(command(data, tmp_path / "runs", "--tasks", "regression", "--annotations", "all"))
+    run = tmp_path / "runs" / record["run"]
+    head, asked = run / "heads" / "regression-nall.safetensors", ["predict", str(run), str(data / "01.png")]
+    whole = head.read_bytes()
+    flip(head, 8 * len(whole) - 20)
+    _, said = ran(asked, code=5)
+    assert f"{run / 'heads'} is damaged: the SHA-256 of {head.name}" in said
+    head.write_bytes(whole)
+    other = record | {"stages": [record["stages"][0] | {"weights_sha256": "0" * 64}]}
+    (run / "record.json").write_text(json.dumps({k: v for k, v in other.items() if k != "sha256"}))
+    _, said = ran(asked, code=3)
+    assert "was trained anew after" in said and "its heads belong to other weights" in said
+
+
 def test_pixels_damaged_while_a_run_reads_them_give_no_record(tmp_path, data, monkeypatch):
     evaluate = runner.evaluate
 
