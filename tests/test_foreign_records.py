@@ -225,3 +225,11 @@ def test_letters_that_the_terminal_cannot_show_are_escapes_and_no_traceback():
         check=False,
     )
     assert done.returncode == 2 and b"Traceback" not in done.stderr and b"unknown method" in done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "| head -1"])
+def test_a_stream_that_the_caller_closed_is_no_traceback(closed):
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m lmbench list heads {closed}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and not done.stderr

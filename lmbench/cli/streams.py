@@ -48,7 +48,9 @@ def guarded() -> Iterator[None]:
         yield
         return
     results = _results()
-    stdout, stderr = (s and cast(TextIO, Guarded(s)) for s in (results or before[0], before[1]))
+    given = (results or before[0], before[1])
+    # One that the caller closed (`>&-`) is a device: its descriptor would else be that of the next file.
+    stdout, stderr = (cast(TextIO, Guarded(stream or open(os.devnull, "w"))) for stream in given)  # noqa: SIM115
     sys.stdout, sys.stderr = stdout, stderr
     try:
         yield
