@@ -143,9 +143,9 @@ def _same_data(a: Run, b: Run) -> None:
     """Raises StaleError where the runs were not judged on the same images."""
     whats = {
         "dataset": lambda r: r["dataset"],
-        "data fingerprint": lambda r: r["data"]["fingerprint"],
-        "images used": lambda r: r["data"]["used"],
-        "preprocessing": lambda r: r["data"]["preprocessing"],
+        "data fingerprint": lambda r: r["data"].get("fingerprint"),
+        "images used": lambda r: r["data"].get("used"),
+        "preprocessing": lambda r: r["data"].get("preprocessing"),
     }
     for what, of in whats.items():
         first, second = of(a.record), of(b.record)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -30,8 +32,9 @@ def compare(run_a: Path, run_b: Path, tasks: str, across_heads: bool, as_json: b
     wanted = [t.strip() for t in tasks.split(",") if t.strip()]
     for task in wanted:
         plugins.find("task", task)
-    a, b = open_run(run_a), open_run(run_b)
-    found = compare_runs(a, b, plugins, wanted, across_heads)
+    with contextlib.redirect_stdout(sys.stderr):  # what metrics print is no result
+        a, b = open_run(run_a), open_run(run_b)
+        found = compare_runs(a, b, plugins, wanted, across_heads)
     if as_json:
         click.echo(json.dumps([c.entry() for c in found], indent=1, ensure_ascii=False))
         return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,12 +70,14 @@ def predict(
     from lmbench.prediction import load_run
     from lmbench.prediction import predict as predicted
 
-    predictor = load_run(run, device)
+    filling: Any = table if table in FILLING else ""
+    with contextlib.redirect_stdout(sys.stderr):  # what networks print is no result
+        predictor = load_run(run, device)
+        found = list(predicted(predictor, regions, filling))
     names = predictor.landmark_names
     rows: list[tuple[Prediction, dict[str, Any]]] = []
     pictures: dict[Path, Any] = {}
-    filling: Any = table if table in FILLING else ""
-    for p in predicted(predictor, regions, filling):
+    for p in found:
         rows.append((p, _entry(p, names)))
         if output is not None:
             from lmbench.report.pictures import draw_points

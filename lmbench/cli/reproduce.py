@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +93,8 @@ def reproduce(
     if no_run:
         running.leave_undone(plan, prospects)
     else:
-        running.carry_out(plan, prospects)
+        with contextlib.redirect_stdout(sys.stderr):  # what methods print is no result
+            running.carry_out(plan, prospects)
     records = running.records_of(plan, prospects)
     rows = table.rows_of(plan, records)
     show_rows(rows, plan, as_json, file if records else None)
