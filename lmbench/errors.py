@@ -33,6 +33,10 @@ class DataError(LmbenchError):
     exit_code = 5
 
 
+class ChangedError(DataError):
+    """What a run reads was changed or damaged while it read it: nothing that came out of it is kept."""
+
+
 class PluginError(LmbenchError):
     """A plugin breaks the contract of its hook."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lmbench import progress
-from lmbench.errors import DataError
+from lmbench.errors import ChangedError, DataError
 
 MANIFEST = "manifest.json"
 BLOCK = 1 << 20
@@ -124,14 +124,24 @@ def relying() -> Iterator[set[Path]]:
         _relied_on.pop()
 
 
+def relied_on(folder: Path) -> bool:
+    """Whether a number that is being made depends on a folder's files as they were found."""
+    return any(folder in folders for folders in _relied_on)
+
+
+def damaged_meanwhile(folder: Path, wrong: str) -> ChangedError:
+    """The error of files that a number depends on and that are no longer what was read."""
+    return ChangedError(
+        f"{folder} was damaged while it was read ({wrong}). No number of it is kept; give the same command again."
+    )
+
+
 def confirm(folders: set[Path]) -> None:
-    """Reads all files of some folders once more, but for those that were removed. Raises DataError where one has changed."""
+    """Reads all files of some folders once more, but for those that were removed. Raises ChangedError where one has changed."""
     for folder in sorted(f for f in folders if f.is_dir()):
         wrong = damage(folder, afresh=True)
         if wrong is not None:
-            raise DataError(
-                f"{folder} was damaged while it was read ({wrong}). No number of it is kept; give the same command again."
-            )
+            raise damaged_meanwhile(folder, wrong)
 
 
 def _stand(path: Path) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from lmbench.backbones import build_backbone
 from lmbench.config import RunConfig, StageConfig
 from lmbench.data.frozen import FrozenMaps, freeze_maps
 from lmbench.data.places import cache_root
-from lmbench.errors import DataError, StaleError
+from lmbench.errors import ChangedError, DataError, StaleError
 from lmbench.features import Extractor
 from lmbench.job import Job, plan, prepare
 from lmbench.manifests import confirm, relying
@@ -56,40 +56,45 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
         if (folder / RECORD).exists():
             shutil.rmtree(folder / identity.FROZEN, ignore_errors=True)  # of a process that was killed after it
             return _recorded(job, folder), True
-        started = time.monotonic()
-        for place in (job.stages_folder, cache_root() / "pixels"):
-            clear_drafts(place)
-        identity.begin(folder, dict(job.identity))
-        write_json(folder / "config.json", job.config.model_dump(mode="json"))
-        for said in unequal_scales(job.config, job.plugins):
-            progress.say(f"warning: {said}")
-        complaints = job.plugins.observe("lmbench_run_started", run=job.config)
-
-        check_judgeable(job)
-        check_stages(job)
-        artifacts = train_stages(job, folder, complaints)
-        identity.begin(folder, dict(job.identity), {a.name: a.weights_sha256 for a in artifacts})
-        extractor = freeze(job, artifacts)
-        trained = time.monotonic()
-        evaluated = evaluate(job, extractor, folder)
-        judging = time.monotonic() - trained
-        metrics = [row for predictions in evaluated for row in measure(predictions, job.plugins)]
-
-        record = describe(job, folder, artifacts, evaluated, metrics, time.monotonic() - started)
-        complaints += job.plugins.observe("lmbench_run_finished", run=job.config, record=record)
-        record["observer_errors"] = complaints
-        record["references"] = references(job, partial(_judged, job), judging, time.monotonic() - started)
-        test = job.target.pixels("test").first(job.config.test_images)
-        draw_run(folder, [a.entry() for a in artifacts], evaluated, metrics, test)
         try:
-            confirm(relied_on)
-            job.target.check_unchanged()
-        except DataError:
+            return _measured(job, folder, relied_on), False
+        except ChangedError:
             identity.discard(folder)
             raise
-        write_record(folder, record)
-        shutil.rmtree(folder / identity.FROZEN, ignore_errors=True)
-        return record, False
+
+
+def _measured(job: Job, folder: Path, relied_on: set[Path]) -> dict[str, Any]:
+    """The record of a run that is trained and judged now. Raises ChangedError where what it reads changes meanwhile."""
+    started = time.monotonic()
+    for place in (job.stages_folder, cache_root() / "pixels"):
+        clear_drafts(place)
+    identity.begin(folder, dict(job.identity))
+    write_json(folder / "config.json", job.config.model_dump(mode="json"))
+    for said in unequal_scales(job.config, job.plugins):
+        progress.say(f"warning: {said}")
+    complaints = job.plugins.observe("lmbench_run_started", run=job.config)
+
+    check_judgeable(job)
+    check_stages(job)
+    artifacts = train_stages(job, folder, complaints)
+    identity.begin(folder, dict(job.identity), {a.name: a.weights_sha256 for a in artifacts})
+    extractor = freeze(job, artifacts)
+    trained = time.monotonic()
+    evaluated = evaluate(job, extractor, folder)
+    judging = time.monotonic() - trained
+    metrics = [row for predictions in evaluated for row in measure(predictions, job.plugins)]
+
+    record = describe(job, folder, artifacts, evaluated, metrics, time.monotonic() - started)
+    complaints += job.plugins.observe("lmbench_run_finished", run=job.config, record=record)
+    record["observer_errors"] = complaints
+    record["references"] = references(job, partial(_judged, job), judging, time.monotonic() - started)
+    test = job.target.pixels("test").first(job.config.test_images)
+    draw_run(folder, [a.entry() for a in artifacts], evaluated, metrics, test)
+    confirm(relied_on)
+    job.target.check_unchanged()
+    write_record(folder, record)
+    shutil.rmtree(folder / identity.FROZEN, ignore_errors=True)
+    return record
 
 
 def train_stages(job: Job, folder: Path, complaints: list[str]) -> list[Artifact]:

@@ -220,6 +220,9 @@ def _release(lock: filelock.BaseFileLock) -> None:
 
 
 def _remove_damaged(folder: Path, wrong: str, aside: bool) -> None:
+    """Makes room for a folder that is made anew. Raises ChangedError where a number in the making depends on it."""
+    if manifests.relied_on(folder):
+        raise manifests.damaged_meanwhile(folder, wrong)
     kept = ""
     if aside:
         number = 1

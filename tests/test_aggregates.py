@@ -143,6 +143,7 @@ def test_predictions_of_before_there_were_metrics_and_parts_are_still_read(tmp_p
     for key in ("metrics", "landmark_names", "parts", "source_scale", "normaliser"):
         content.pop(key)
     note.write_text(json.dumps(content))
+    (tmp_path / "manifest.json").unlink()  # nor were there checksums
     read = Predictions.read(tmp_path, "regression-n5")
     assert (read.metrics, read.landmark_names, read.parts) == ((), (), {})
     assert read.source_scale is None and read.normaliser is None

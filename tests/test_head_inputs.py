@@ -8,7 +8,7 @@ import torch
 
 from lmbench.data.pixels import PixelStore
 from lmbench.features import FeatureMaps
-from lmbench.geometry.warps import SINGLE, TPSStrength
+from lmbench.geometry.strength import SINGLE, TPSStrength
 from lmbench.heads.base import Subset, TensorInputs
 from lmbench.tasks.inputs import JoinedInputs, warped_store, with_copies
 

@@ -18,7 +18,7 @@ from lmbench.data.places import cache_root, default_data_root, prepared_folder
 from lmbench.data.preparing import NOTE, fingerprint, load_split, originals_of, save_prepared
 from lmbench.data.schema import Incomplete, check_places
 from lmbench.data.zooming import zoomed
-from lmbench.errors import DataError, StaleError
+from lmbench.errors import ChangedError, DataError, StaleError
 from lmbench.plugins import Plugins, get_plugins
 from lmbench.registry import Entry, family_member
 from lmbench.specs import DatasetSpec, Preprocessing
@@ -71,10 +71,10 @@ class OpenDataset:
         return open_pixels(read, self.fingerprint, name, steps, cache_root(), self.check_unchanged)
 
     def check_unchanged(self) -> None:
-        """Raises DataError where a file was changed since the fingerprint was taken: what is read now is other data."""
+        """Raises ChangedError where a file was changed since the fingerprint was taken: what is read now is other data."""
         for split, then in self.originals.items():
             if originals_of(self.splits[split]) != then:
-                raise DataError(
+                raise ChangedError(
                     f"{self.name}: files of {self.origin} were changed while they were read. No number of them is kept; "
                     "give the same command again once they stay as they are."
                 )
