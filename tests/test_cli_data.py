@@ -312,7 +312,7 @@ def test_a_prepared_copy_that_was_changed_is_found(
     note.write_text(note.read_text().replace('"fingerprint": "', '"fingerprint": "0'))
     code, out, _ = run("verify", "aflw_mtfl", "--json")
     assert code == 5
-    assert "prepared.json has 301 bytes, 300 were written" in checks_of(out)["folder"]["found"]
+    assert "is damaged: prepared.json has" in checks_of(out)["folder"]["found"]
     (note.parent / "manifest.json").unlink()  # as copies of earlier versions have none
     code, out, _ = run("verify", "aflw_mtfl", "--json")
     assert code == 5 and not checks_of(out)["fingerprint"]["ok"]
