@@ -188,7 +188,7 @@ def test_a_second_variant_reuses_the_first_stage(whole, capsys):
     assert json.loads(out)["feature_dim"] == 64
 
 
-def until(process: subprocess.Popen, happened, seconds: float = 120) -> None:
+def until(process: subprocess.Popen, happened, seconds: float = 300) -> None:
     """Waits for something that a running command does."""
     deadline = time.monotonic() + seconds
     while not happened():
