@@ -207,6 +207,7 @@ class Bench:
         self.image = Path(write_image(folder / "photo.png", (60, 50), seed=77))
         self.restore("finished")
         self.answers = self.ask()
+        assert [code for code, *_ in self.answers] == [0, 0, 0]
 
     def die_in_training(self) -> None:
         written = loop.write_atomically
@@ -233,7 +234,8 @@ class Bench:
     def ask(self) -> list[tuple[int, str, str]]:
         """What a finished run answers: its record again, a comparison with itself, a prediction."""
         (run,) = (self.here / "runs").glob("dve_*")
-        lines = [self.line, ["compare", str(run), str(run)], ["predict", str(run), str(self.image), "--device", "cpu"]]
+        predict = ["predict", str(run), str(self.image), "--boxes", "whole", "--device", "cpu"]
+        lines = [self.line, ["compare", str(run), str(run)], predict]
         return [self.answer([*line, "--json"]) for line in lines]
 
     def answer(self, line: list[str]) -> tuple[int, str, str]:
