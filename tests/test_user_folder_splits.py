@@ -77,7 +77,8 @@ def test_copies_of_an_image_in_both_splits_are_named_told_and_recorded(
 
 def test_several_objects_of_one_photo_are_no_duplicates(tmp_path: Path) -> None:
     data = coco(photos(tmp_path), points())
-    data["annotations"] += [{**a, "id": a["id"] + 100} for a in data["annotations"]]
+    others = coco([i["file_name"] for i in data["images"]], points() + 1)["annotations"]
+    data["annotations"] += [{**a, "id": a["id"] + 100} for a in others]
     write_json(tmp_path / "a.json", data)
     check = checks_of(f"folder:{tmp_path}")["images twice"]
     assert check.ok
