@@ -198,6 +198,7 @@ def test_that_the_object_fills_the_image_can_be_said_and_is_stated(boxed, capsys
     [
         ("1,2,3", "expected LEFT,TOP,WIDTH,HEIGHT"),
         ("1,2,x,4", "expected LEFT,TOP,WIDTH,HEIGHT"),
+        ("1_0,2,5,4", "expected LEFT,TOP,WIDTH,HEIGHT"),
         ("1,2,0,4", "has no area"),
         ("1,2,-5,4", "has no area"),
         ("nan,2,5,4", "is no number"),

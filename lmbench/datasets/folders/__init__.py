@@ -151,7 +151,11 @@ def _read(argument: str, place: str, state: tuple[Any, ...]) -> Member:
         *leaks,
         *filter(None, [read, unread(photos.walked.files), photos.walked.said()]),
     )
-    told = [n for n in notes if re.search(r"left out|passed over|taken for unlabelled|in both splits|^accepted", n)]
+    told = [
+        n
+        for n in notes
+        if re.search(r"left out|passed over|taken for unlabelled|in both splits|so that it is parted|^accepted", n)
+    ]
     if told:
         progress.say(f"{where}: {'; '.join(told)}")
     words = tuple(dict.fromkeys((*(f.word for f in accepted), *(w for w in options.accept if w not in MEANT))))
