@@ -91,6 +91,11 @@ def load_run(folder: Path, device: str = "auto") -> Predictor:
     place = resolve_device(device)
     path = _head_file(folder)
     manifests.require(path.parent, path.name, way_out="Measure anew with --resume never.")
+    if record.get("heads") and record["heads"].get(path.name) != manifests.digest_of_file(path):
+        raise DataError(
+            f"{path} is a head of another run: its SHA-256 is not the one in the record. Put the run's own there, or measure "
+            "anew with --resume never."
+        )
     state = _head_state(path, record["run"], config, place)
     data = record["data"]
     names = tuple(data.get("landmarks") or get_plugins().find("dataset", config.dataset).spec.landmark_names)

@@ -83,6 +83,7 @@ class _Record(_Part):
     stages: list[_Stage]
     components: list[dict[str, Any]]
     predictions: list[Annotated[str, StringConstraints(pattern=r"^predictions/[^/\\\x00-\x1f]+\.parquet$")]] = []
+    heads: dict[Word, Word] = {}
     data: _Data
     code: _Code
     environment: dict[str, Any]

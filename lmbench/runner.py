@@ -22,7 +22,7 @@ from lmbench.data.places import cache_root
 from lmbench.errors import ChangedError, DataError, StaleError
 from lmbench.features import Extractor
 from lmbench.job import Job, plan, prepare
-from lmbench.manifests import confirm, relying
+from lmbench.manifests import confirm, digest_of_file, relying
 from lmbench.measuring import check_measurable, measure
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.pixels import Confusions
@@ -252,6 +252,7 @@ def describe(
             "pretraining_remarks": job.source.splits["train"].info.description if job.source else "",
         },
         "predictions": sorted(f"{PREDICTIONS}/{p.name}.parquet" for p in evaluated),
+        "heads": {p.name: digest_of_file(p) for p in sorted((folder / identity.HEADS).glob("*.safetensors"))},
         "code": code_state(),
         "environment": environment(job.device, job.precision),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -146,7 +146,7 @@ def test_a_refusal_is_a_message_and_an_exit_code(tmp_path: Path, capsys: pytest.
     assert not (tmp_path / "g.png").exists()
 
 
-@given(st.lists(st.tuples(st.floats(0, 59), st.floats(0, 49)), min_size=40, max_size=40))
+@given(st.lists(st.tuples(st.floats(2.5, 59), st.floats(2.5, 49)), min_size=40, max_size=40))
 def test_landmarks_that_fill_their_images_are_never_refused(values: list[tuple[float, float]]) -> None:
     faces = np.array(values).reshape(10, 4, 2)
     faces[:, 0], faces[:, 1] = [2, 3], [57, 46]  # corner to corner
@@ -178,3 +178,11 @@ def test_a_table_of_ordinary_labels_is_not_refused(tmp_path: Path) -> None:
     photos(tmp_path)
     (tmp_path / "labels.csv").write_text(csv_text())
     assert open_dataset(f"folder:{tmp_path}").spec.accepted == ()
+
+
+def test_one_landmark_in_parts_of_the_size_among_pixels_is_refused(tmp_path: Path) -> None:
+    photos(tmp_path)
+    (tmp_path / "labels.csv").write_text(csv_text(chin_x=["0.51"] * 10, chin_y=["0.83"] * 9 + ["1"]))
+    with pytest.raises(DataError, match=r"landmark number 3 \(from 0\) lies within the first two pixels.*accept=unit"):
+        open_dataset(f"folder:{tmp_path}")
+    assert len(open_dataset(f"folder:{tmp_path}:accept=unit").spec.landmark_names) == 4

@@ -198,6 +198,7 @@ def test_that_the_object_fills_the_image_can_be_said_and_is_stated(boxed, capsys
     [
         ("1,2,3", "expected LEFT,TOP,WIDTH,HEIGHT"),
         ("1,2,x,4", "expected LEFT,TOP,WIDTH,HEIGHT"),
+        ("1_0,2,5,4", "expected LEFT,TOP,WIDTH,HEIGHT"),
         ("1,2,0,4", "has no area"),
         ("1,2,-5,4", "has no area"),
         ("nan,2,5,4", "is no number"),
@@ -295,7 +296,7 @@ def changed(run: Path, place: Path, **data) -> Path:
     shutil.copytree(run, place / "copy")
     record = json.loads((run / "record.json").read_text())
     record["data"] |= data
-    del record["sha256"]  # as of an earlier version: such records are taken as they are
+    del record["sha256"], record["heads"]  # as of an earlier version: such records are taken as they are
     (place / "copy" / "record.json").write_text(json.dumps(record))
     return place / "copy"
 
@@ -352,6 +353,17 @@ def test_damaged_and_foreign_heads_are_named(capsys, tmp_path: Path, boxed) -> N
     head.unlink()
     assert "no head is kept" in refused(capsys, str(run), *image)
     assert "holds no record.json" in refused(capsys, str(tmp_path), *image)
+
+
+def test_heads_that_were_fitted_in_another_run_are_not_this_runs(capsys, tmp_path: Path, boxed) -> None:
+    """Of as many landmarks in images of the same size, with their own manifest: the record alone tells them."""
+    other = measured(tmp_path, f"folder:{boxed[1]}", "--seed", "1")
+    shutil.copytree(boxed[0], tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy" / "heads")
+    shutil.copytree(other / "heads", tmp_path / "copy" / "heads")
+    image = (str(boxed[1] / "00.png"), "--boxes", "whole")
+    assert "a head of another run" in refused(capsys, str(tmp_path / "copy"), *image)
+    assert predicted(capsys, other, *image)
 
 
 def test_a_trained_run_gives_its_predictions_and_says_what_of_it_is_gone(capsys, tmp_path: Path) -> None:

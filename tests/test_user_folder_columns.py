@@ -107,6 +107,33 @@ def test_a_landmark_that_is_called_like_a_box_must_be_meant(tmp_path: Path) -> N
     assert open_dataset(f"folder:{place}:accept=box_names").spec.landmark_names == (*NAMES, "bbox")
 
 
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (("x1", "y1", "x2", "y2"), "1, 2: called like a box"),
+        (("x_center", "y_center", "width", "height"), "center: called like a box"),
+        (("Center_x", "Center_y", "w", "h"), "Center: called like a box"),
+    ],
+)
+def test_corners_and_centre_of_a_box_are_no_landmarks(tmp_path: Path, columns: tuple[str, ...], said: str) -> None:
+    """As tables of detectors have them."""
+    place = tree(tmp_path)
+    photos(place)
+    (place / "labels.csv").write_text(csv_text(**{c: [str(20 + k)] * 10 for k, c in enumerate(columns)}))
+    with pytest.raises(DataError, match=f"{said}.*accept=box_names"):
+        open_dataset(f"folder:{place}")
+
+
+def test_three_numbered_points_are_landmarks(tmp_path: Path) -> None:
+    place = tree(tmp_path)
+    photos(place)
+    text = csv_text()
+    for k, name in enumerate(NAMES, 1):
+        text = text.replace(f"{name}_x", f"x{k}").replace(f"{name}_y", f"y{k}")
+    (place / "labels.csv").write_text(text)
+    assert open_dataset(f"folder:{place}").spec.landmark_names == ("1", "2", "3")
+
+
 def test_columns_without_names_are_read_as_pairs_where_that_is_said(tmp_path: Path) -> None:
     place = tree(tmp_path)
     photos(place)

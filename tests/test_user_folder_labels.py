@@ -249,6 +249,71 @@ def test_objects_without_keypoints_and_crowds_are_left_out_and_counted(
     assert "1 of 10 objects left out: of crowds" in said
 
 
+def test_crowds_are_told_by_the_value_of_iscrowd(tmp_path: Path) -> None:
+    place = tree(tmp_path)
+    data = coco(photos(place), points())
+    for annotation, value in zip(
+        data["annotations"], ("0", 0.0, None, False, "false", "1", 1, True, "0", 0), strict=True
+    ):
+        annotation["iscrowd"] = value
+    write_json(place / "a.json", data)
+    assert sorted(rows_of(f"folder:{place}")) == ["00.png", "01.png", "02.png", "03.png", "04.png", "08.png", "09.png"]
+    for annotation in data["annotations"]:
+        annotation["iscrowd"] = 1
+    write_json(place / "a.json", data)
+    with pytest.raises(DataError, match="none of its 10 annotations can be used: 10 are of crowds"):
+        open_dataset(f"folder:{place}")
+
+
+@pytest.mark.parametrize("name", [None, "", [], True])
+def test_a_keypoint_without_a_name_is_refused(tmp_path: Path, name: Any) -> None:
+    place = tree(tmp_path)
+    data = coco(photos(place), points())
+    data["categories"][0]["keypoints"][1] = name
+    write_json(place / "a.json", data)
+    with pytest.raises(DataError, match="has no list of keypoints"):
+        open_dataset(f"folder:{place}")
+
+
+def test_an_object_that_is_annotated_twice_counts_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As merged exports have it: under an id of its own, or the image under two."""
+    place = tree(tmp_path)
+    data = coco(photos(place), points())
+    data["annotations"].append({**data["annotations"][2], "id": 777})
+    data["images"].append({**data["images"][5], "id": 55})
+    data["annotations"].append({**data["annotations"][5], "id": 778, "image_id": 55})
+    write_json(place / "a.json", data)
+    assert sum(map(len, open_dataset(f"folder:{place}").splits.values())) == 10
+    assert "2 samples left out: another one of their image has the same landmarks" in capsys.readouterr().err
+
+
+def test_files_whose_names_differ_in_the_writing_of_an_accent_are_two(tmp_path: Path) -> None:
+    place = tree(tmp_path)
+    names = photos(place)
+    apart, one = unicodedata.normalize("NFD", "é.png"), unicodedata.normalize("NFC", "é.png")
+    for i, name in ((4, apart), (7, one)):
+        (place / names[i]).rename(place / name)
+        names[i] = name
+    if len(list(place.iterdir())) < len(names):
+        pytest.skip("this file system takes the two for one")
+    write_table(place, lambda i: names[i])
+    found = rows_of(f"folder:{place}")
+    for i, name in enumerate(names):
+        np.testing.assert_allclose(found[name][0][0], points()[i][0])
+
+
+def test_a_missing_image_that_was_left_out_or_has_another_case_is_pointed_at(tmp_path: Path) -> None:
+    place = tree(tmp_path)
+    photos(place)
+    (place / "03.png").rename(place / ".03.png")
+    write_table(place, lambda i: f"{i:02}.png")
+    with pytest.raises(DataError, match=r"Left out: 1 hidden file \(\.03\.png\)"):
+        open_dataset(f"folder:{place}")
+    write_table(place, lambda i: f"{i:02}.PNG")
+    with pytest.raises(DataError, match=r"first: 00\.PNG.*00\.png has a similar name"):
+        open_dataset(f"folder:{place}")
+
+
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     place = tree(tmp_path)
     text = json.dumps(coco(photos(place), points())).replace('"id": 103', '"id": 3, "id": 103')

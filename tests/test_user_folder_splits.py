@@ -77,7 +77,8 @@ def test_copies_of_an_image_in_both_splits_are_named_told_and_recorded(
 
 def test_several_objects_of_one_photo_are_no_duplicates(tmp_path: Path) -> None:
     data = coco(photos(tmp_path), points())
-    data["annotations"] += [{**a, "id": a["id"] + 100} for a in data["annotations"]]
+    others = coco([i["file_name"] for i in data["images"]], points() + 1)["annotations"]
+    data["annotations"] += [{**a, "id": a["id"] + 100} for a in others]
     write_json(tmp_path / "a.json", data)
     check = checks_of(f"folder:{tmp_path}")["images twice"]
     assert check.ok
@@ -267,3 +268,33 @@ def test_frames_of_one_video_on_both_sides_are_told(tmp_path: Path, capsys: pyte
 def test_the_folder_itself_is_named_where_its_data_are_spoken_of(tmp_path: Path) -> None:
     csv_tree(tmp_path)
     assert open_dataset(f"folder:{tmp_path}").origin == f"folder:{tmp_path}"
+
+
+@pytest.mark.parametrize("column", ["set", "Partition", "ensemble"])
+def test_a_column_of_nothing_but_words_of_splits_is_the_split(tmp_path: Path, column: str) -> None:
+    photos(tmp_path)
+    words = ["train"] * 4 + ["Test"] * 3 + ["val"] * 2 + [""]
+    (tmp_path / "labels.csv").write_text(csv_text(**{column: words}))
+    opened = open_dataset(f"folder:{tmp_path}")
+    assert {s: len(d) for s, d in opened.splits.items()} == {"train": 5, "test": 3}
+    assert f"the split: {column}" in opened.spec.notes
+    (tmp_path / "labels.csv").write_text(csv_text(**{column: words, "usage": words}))  # two: neither is meant for sure
+    assert len(open_dataset(f"folder:{tmp_path}").splits["test"]) == 2
+    (tmp_path / "labels.csv").write_text(csv_text(**{column: ["train"] * 10}))
+    assert len(open_dataset(f"folder:{tmp_path}").splits["test"]) == 2
+
+
+def test_it_is_told_that_all_images_are_of_one_side_before_they_are_parted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos(tmp_path)
+    (tmp_path / "labels.csv").write_text(csv_text(split=["test"] * 10))
+    open_dataset(f"folder:{tmp_path}")
+    assert "the files name test alone, so that it is parted: the 2 of 10 images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("column", ["participant", "Patient ID", "SubjectID"])
+def test_persons_go_by_many_names(tmp_path: Path, column: str) -> None:
+    photos(tmp_path)
+    (tmp_path / "labels.csv").write_text(csv_text(**{column: [f"p{i % 3}" for i in range(10)]}))
+    assert any("by the person they show" in n for n in open_dataset(f"folder:{tmp_path}").spec.notes)

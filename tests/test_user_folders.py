@@ -163,7 +163,7 @@ def test_newer_and_multi_animal_projects_of_deeplabcut_are_read(tmp_path: Path) 
 
 def test_several_objects_of_a_coco_image_are_samples_of_their_own(tmp_path: Path) -> None:
     data = coco(photos(tmp_path), points())
-    data["annotations"].append({**data["annotations"][4], "id": 7})
+    data["annotations"].append({**data["annotations"][5], "id": 7, "image_id": 4})
     write_json(tmp_path / "a.json", data)
     found = rows_of(f"folder:{tmp_path}")
     assert {"04.png#104", "04.png#7"} <= set(found)

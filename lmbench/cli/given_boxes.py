@@ -21,7 +21,7 @@ def parse_box(text: str) -> tuple[float, ...]:
     from lmbench.data.boxes import check_box
 
     try:
-        box = tuple(float(v) for v in text.split(","))
+        box = tuple(float(v) for v in text.replace("_", "?").split(","))  # Python reads 1_0 as ten
     except ValueError:
         box = ()
     if len(box) != len(SIDES):

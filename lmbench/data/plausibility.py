@@ -19,7 +19,7 @@ VAST = 3.0  # times the image's longer side
 ROOM = 0.25  # by which a box may miss its landmarks on each side, in parts of its longer side
 
 MEANT = {
-    "unit": "landmarks within the first two pixels",
+    "unit": "landmarks, or one of them, within the first two pixels",
     "corner": "all landmarks in the top left quarter of their images",
     "outside": "landmarks beyond the edges of their images",
     "swapped": "landmarks that would fit better with x and y exchanged",
@@ -89,15 +89,32 @@ def _absurd(labels: Labels) -> Iterator[Finding]:
             )
 
 
-def _unit(labels: Labels) -> Iterator[Finding]:
+def _all_unit(labels: Labels) -> bool:
     values = labels.points[labels.visible]
-    if len(values) < 2 or values.min() < UNIT[0] or values.max() > UNIT[1] or labels.sizes.max() < SMALL_IMAGE:
+    small = len(values) < 2 or labels.sizes.max() < SMALL_IMAGE
+    return not small and bool(values.min() >= UNIT[0] and values.max() <= UNIT[1])
+
+
+def _unit(labels: Labels) -> Iterator[Finding]:
+    if _all_unit(labels):
+        values = labels.points[labels.visible]
+        yield Finding(
+            "unit",
+            f"all {len(values)} landmarks lie between {values.min():g} and {values.max():g}: parts of the image's size, it "
+            "seems, where pixels are expected. Multiply x by the image's width and y by its height.",
+        )
         return
-    yield Finding(
-        "unit",
-        f"all {len(values)} landmarks lie between {values.min():g} and {values.max():g}: parts of the image's size, it "
-        "seems, where pixels are expected. Multiply x by the image's width and y by its height.",
-    )
+    within = ((labels.points >= UNIT[0]) & (labels.points <= UNIT[1])).all(-1)
+    bad = (within | ~labels.visible).all(0) & (labels.visible.sum(0) >= SAMPLES_OF_A_CORNER)
+    if bad.any() and labels.sizes.max() >= SMALL_IMAGE:
+        k = int(bad.argmax())
+        at = int(labels.visible[:, k].argmax())
+        yield Finding(
+            "unit",
+            f"landmark number {k} (from 0) lies within the first two pixels of every image that has it (first: "
+            f"{labels.ids[at]}, at {_place(labels.points[at, k])}): it is in parts of the image's size, or a placeholder, it "
+            "seems. Take it out, or scale it.",
+        )
 
 
 def _swapped(labels: Labels) -> Iterator[Finding]:
@@ -121,7 +138,7 @@ def _outside(labels: Labels, at: int) -> str:
 
 
 def _off_the_image(labels: Labels) -> Iterator[Finding]:
-    if next(_swapped(labels), None) or next(_unit(labels), None):
+    if next(_swapped(labels), None) or _all_unit(labels):
         return
     beyond = _beyond(labels, labels.points)
     out = beyond > SLACK
@@ -145,7 +162,7 @@ def _off_the_image(labels: Labels) -> Iterator[Finding]:
 
 def _corner(labels: Labels) -> Iterator[Finding]:
     known = labels.sizes.min(1) >= SMALL_IMAGE
-    if known.sum() < SAMPLES_OF_A_CORNER or not known.all() or next(_unit(labels), None):
+    if known.sum() < SAMPLES_OF_A_CORNER or not known.all() or _all_unit(labels):
         return
     parts = ((labels.points + 0.5) / labels.sizes[:, None])[labels.visible]
     if len(parts) and parts.max() < 0.5:
@@ -211,7 +228,7 @@ def _box(labels: Labels, at: int) -> str:
 
 
 def _tiny(labels: Labels) -> Iterator[Finding]:
-    if next(_unit(labels), None):
+    if _all_unit(labels):
         return
     low = np.where(labels.visible[..., None], labels.points, np.inf).min(1)
     high = np.where(labels.visible[..., None], labels.points, -np.inf).max(1)

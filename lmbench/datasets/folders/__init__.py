@@ -20,7 +20,7 @@ from lmbench.datasets.folders.leaking import identities, shared_contents, shared
 from lmbench.datasets.folders.options import Options, parse_options
 from lmbench.datasets.folders.orienting import oriented
 from lmbench.datasets.folders.photos import Photos, below
-from lmbench.datasets.folders.samples import Annotations, Sample, find_landmark, labelled_parts
+from lmbench.datasets.folders.samples import Annotations, Sample, annotated_once, find_landmark, labelled_parts
 from lmbench.datasets.folders.splitting import split_samples
 from lmbench.errors import DataError
 from lmbench.specs import Framing
@@ -124,7 +124,9 @@ def _read(argument: str, place: str, state: tuple[Any, ...]) -> Member:
     found = labelled_parts(read_annotations(options, photos, where), where)
     found_photos = photos.resolve(found.samples, where, by_name=options.match == "name")
     samples, read = oriented(found_photos, options.orientation, where)
-    splits, how = split_samples(samples, options, where)
+    parted, how = split_samples(samples, options, where)
+    splits = {split: annotated_once(part) for split, part in parted.items()}
+    twice = sum(len(parted[split]) - len(part) for split, part in splits.items())
     crop = options.crop or ("box" if all(s.box for s in samples) else "landmarks")
     boxed = sum(s.box is not None for s in samples)
     accepted = _accepted(samples, crop, options, where, turned="EXIF" in read)
@@ -140,6 +142,7 @@ def _read(argument: str, place: str, state: tuple[Any, ...]) -> Member:
     notes = (
         *found.notes,
         how,
+        *([f"{twice} samples left out: another one of their image has the same landmarks"] if twice else []),
         framed,
         *([f"boxes are not used: {boxed} of {len(samples)} samples have one"] if 0 < boxed < len(samples) else []),
         *_unseen(found, splits["train"]),
@@ -148,7 +151,11 @@ def _read(argument: str, place: str, state: tuple[Any, ...]) -> Member:
         *leaks,
         *filter(None, [read, unread(photos.walked.files), photos.walked.said()]),
     )
-    told = [n for n in notes if re.search(r"left out|passed over|taken for unlabelled|in both splits|^accepted", n)]
+    told = [
+        n
+        for n in notes
+        if re.search(r"left out|passed over|taken for unlabelled|in both splits|so that it is parted|^accepted", n)
+    ]
     if told:
         progress.say(f"{where}: {'; '.join(told)}")
     words = tuple(dict.fromkeys((*(f.word for f in accepted), *(w for w in options.accept if w not in MEANT))))

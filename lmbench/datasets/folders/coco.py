@@ -41,7 +41,13 @@ def read(path: Path, options: Options, photos: Photos) -> Annotations:
     images = _by_id(data["images"], path, "image")
     categories = _by_id(data["categories"], path, "category")
     annotations = _by_id(data["annotations"], path, "annotation")
-    labelled = {i: a for i, a in annotations.items() if a.get("keypoints") and not a.get("iscrowd")}
+    labelled = {i: a for i, a in annotations.items() if a.get("keypoints") and not _is_crowd(a)}
+    crowds = sum(map(_is_crowd, annotations.values()))
+    if annotations and not labelled:
+        raise DataError(
+            f"{path}: none of its {len(annotations)} annotations can be used: {crowds} are of crowds (iscrowd), the others "
+            "have no keypoints."
+        )
     for i, a in labelled.items():
         if _id(a.get("category_id")) not in categories:
             known = ", ".join(f"{c} ({v.get('name')})" for c, v in categories.items())
@@ -56,7 +62,6 @@ def read(path: Path, options: Options, photos: Photos) -> Annotations:
     own = {i: a for i, a in labelled.items() if _id(a["category_id"]) == chosen}
     reader = _Reader(path, names, options)
     samples = [reader.sample(i, a, images[_id(a["image_id"]) or 0]) for i, a in own.items()]
-    crowds = sum(bool(a.get("iscrowd")) for a in annotations.values())
     left_out = {
         "without keypoints": len(annotations) - len(labelled) - crowds,
         "of crowds": crowds,
@@ -107,6 +112,11 @@ def _id(value: Any) -> Id | None:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _is_crowd(annotation: dict[str, Any]) -> bool:
+    """By the value of ``iscrowd``, which some programs write as text."""
+    return str(annotation.get("iscrowd")).strip().lower() not in ("", "0", "0.0", "false", "none", "null")
+
+
 def _by_id(records: list[Any], path: Path, kind: str) -> dict[Id, dict[str, Any]]:
     found: dict[Id, dict[str, Any]] = {}
     for number, record in enumerate(records):
@@ -122,7 +132,8 @@ def _by_id(records: list[Any], path: Path, kind: str) -> dict[Id, dict[str, Any]
 
 def _names(category: dict[str, Any], path: Path) -> tuple[str, ...]:
     given = category["keypoints"]
-    names = tuple(str(n) for n in given) if isinstance(given, list) else ()
+    words = given if isinstance(given, list) else []
+    names = tuple(str(n) for n in words) if all(_word(n).strip() for n in words) else ()
     if not names or len(set(names)) != len(names):
         said = f"names a keypoint twice: {', '.join(names)}" if names else f"has no list of keypoints: {given!r:.80}"
         raise DataError(f"{path}: the category {category.get('name')!r} {said}.")

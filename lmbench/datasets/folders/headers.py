@@ -107,6 +107,10 @@ def _find_box(found: Columns, place: dict[str, int], pairs: dict[str, tuple[int,
             found.box, found.corners = corners, True
 
 
-def box_named(names: list[str]) -> list[str]:
-    """Landmarks that are called like a box, or a corner of one."""
-    return [name for name in names if LIKE_A_BOX.fullmatch(folded_name(name))]
+def box_named(names: list[str], header: list[str]) -> list[str]:
+    """Landmarks that are called like a box, or a corner or the centre of one."""
+    cells = {folded_name(cell) for cell in header}
+    corners = {"x1", "y1", "x2", "y2"} <= cells and not {"x3", "y3"} & cells
+    like = {"1", "2"} if corners else set()
+    like |= {"center", "centre"} if {"width", "height"} <= cells or {"w", "h"} <= cells else set()
+    return [name for name in names if LIKE_A_BOX.fullmatch(folded_name(name)) or folded_name(name) in like]

@@ -7,7 +7,8 @@ from typing import Any
 
 from lmbench.datasets.folders.samples import MISSING, folded_name
 
-WORDS = ("identity", "person", "subject", "person_id", "subject_id", "identity_id", "individual", "individual_id")
+KINDS = ("identity", "person", "subject", "individual", "participant", "patient")
+WORDS = (*KINDS, *(f"{kind}_id" for kind in KINDS), *(f"{kind}id" for kind in KINDS))
 
 
 def person_in(columns: Mapping[str, Any]) -> str:

@@ -110,9 +110,8 @@ class Photos:
         for text in dict.fromkeys((sample.image, sample.image.strip())):
             for slashes in dict.fromkeys((text, text.replace("\\", "/"))):
                 for start in (base, "."):
-                    found = self._by_path.get(
-                        composed(posixpath.normpath(posixpath.join(start, slashes.removeprefix(root))))
-                    )
+                    path = posixpath.normpath(posixpath.join(start, slashes.removeprefix(root)))
+                    found = self._by_path.get(path) or self._by_path.get(composed(path))
                     if found:
                         return found, "" if found.parent == self.folder else None
         whole = PurePosixPath(sample.image.strip().replace("\\", "/"))
@@ -157,10 +156,12 @@ class Photos:
         if alike:
             said += f" {_few(alike)} has the name but not the folder; match=name takes images by their names alone."
         else:
-            close = difflib.get_close_matches(name, list(self._named), n=1, cutoff=0.8)
+            names = {n.casefold(): n for n in self._named}
+            close = [names[n] for n in difflib.get_close_matches(name.casefold(), list(names), n=1, cutoff=0.8)]
             there = [f"{n} in {folder}" for folder, n in Counter(self.relative(p.parent) for p in self).most_common()]
             said += f" There are {len(self)} images below {self.folder}: {_few(there) or 'none'}"
             said += f" ({close[0]} has a similar name)." if close else "."
+            said += f" {self.walked.said().replace('left', 'Left', 1)}." if self.walked.left_out else ""
         return f"{said} Put the missing ones there, or take them out of the annotations."
 
     def __iter__(self) -> Iterator[Path]:
@@ -178,7 +179,8 @@ class Photos:
 
     @cached_property
     def _by_path(self) -> dict[str, Path]:
-        return {"/".join(self._parts(p)): p for p in self}
+        """By the path as it is on disk, and with accents in one: two files may differ in that alone."""
+        return {"/".join(self._parts(p)): p for p in self} | {self.relative(p): p for p in self}
 
     @cached_property
     def _by_stem(self) -> dict[tuple[Path, str], list[Path]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -80,6 +80,12 @@ def labelled_parts(found: Annotations, where: str) -> Annotations:
         raise DataError(f"{where}: no sample has {least} labelled landmarks; all {dropped} would be left out.")
     names = tuple(n for n, ok in zip(found.names, seen, strict=True) if ok)
     return Annotations(names, kept, (*found.notes, *notes))
+
+
+def annotated_once(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples, of those of one image and person with the very same landmarks the first alone."""
+    found = {(s.photo, s.person, s.visible.tobytes(), s.points[s.visible].tobytes()): s for s in reversed(samples)}
+    return [*reversed(found.values())]
 
 
 def find_landmark(names: tuple[str, ...], wanted: str, where: str) -> int:

@@ -30,8 +30,12 @@ def split_samples(samples: Sequence[Sample], options: Options, where: str) -> tu
     (``group=``, or a column of persons) staying together. Raises DataError for too few images or groups.
     """
     groups = groups_of(samples, options, where)
+    named = [s.split or _named(s, options.folder) for s in samples]
+    alone = next(filter(None, named), "")
+    none = "the files name no split"
+    if alone:
+        none = f"the files name {alone} alone, so that it is parted" if options.test is None else "split anew, as asked"
     if options.test is None:
-        named = [s.split or _named(s, options.folder) for s in samples]
         test = "test" if "test" in named else "val"
         train = [s for s, n in zip(samples, named, strict=True) if n in ("train", "")]
         held = [s for s, n in zip(samples, named, strict=True) if n == test]
@@ -60,7 +64,7 @@ def split_samples(samples: Sequence[Sample], options: Options, where: str) -> tu
         by = f"group={options.group}" if options.group else "the person they show"
         inside = sum(unit <= chosen for unit in units)
         how = f"{len(chosen)} of {total} images test, {inside} of {len(units)} groups (by {by}), in order of a sha256"
-    return splits, f"the files name no split: {how}"
+    return splits, f"{none}: {how}"
 
 
 def groups_of(samples: Sequence[Sample], options: Options, where: str) -> list[str]:

@@ -72,21 +72,32 @@ def read(path: Path, options: Options, photos: Photos) -> Annotations:
     if columns.half or twice:
         what = f"{twice[0]} stands twice" if twice else f"{columns.half[0]} stands alone"
         raise DataError(f"{path}:1: columns must be unique, and NAME_x and NAME_y come in pairs: {what}.")
-    boxes = box_named(list(columns.points))
+    boxes = box_named(list(columns.points), header)
     if boxes and "box_names" not in options.accept:
         raise DataError(
             f"{path}:1: {', '.join(boxes)}: called like a box, not like a landmark. A box is in the columns box_left, "
-            f"box_top, box_width and box_height (or {boxes[0]}_x, _y, _w, _h): rename them, or pass accept=box_names to "
-            "fit and score them as landmarks."
+            "box_top, box_width and box_height (or bbox_x, bbox_y, bbox_w, bbox_h, or xmin, ymin, xmax, ymax): rename "
+            "them, or pass accept=box_names to fit and score them as landmarks."
         )
+    splits = _columns_of_splits(columns, rows[1:]) if columns.split < 0 else []
+    if len(splits) == 1:
+        columns.split = splits[0]
+        columns.unused.remove(splits[0])
     unused = [header[i] for i in columns.unused if folded_name(header[i]) not in people.WORDS]
     reader = _Reader(path, header, columns, options)
     notes = [
         *([f"accepted (accept=box_names): {', '.join(boxes)} are landmarks"] if boxes else []),
         *([f"the box: {', '.join(header[i] for i in columns.box)}"] if columns.box else []),
+        *([f"the split: {header[columns.split]}"] if splits and columns.split >= 0 else []),
         *([f"columns not used: {', '.join(unused)}"] if unused else []),
     ]
     return Annotations(tuple(columns.points), [reader.sample(row, number) for number, row in rows[1:]], tuple(notes))
+
+
+def _columns_of_splits(columns: Columns, rows: list[tuple[int, list[str]]]) -> list[int]:
+    """Columns of another name that hold nothing but words of splits, and more than one of them."""
+    said = {i: {word_of(row[i]) for _, row in rows} for i in columns.unused}
+    return [i for i, words in said.items() if None not in words and len(words - {""}) > 1]
 
 
 def _pairs(path: Path, rows: list[tuple[int, list[str]]]) -> Annotations:
