@@ -13,7 +13,7 @@ from small_runs import recorded, run_here
 from lmbench import references
 from lmbench.config import validate
 from lmbench.data.opening import open_dataset
-from lmbench.errors import LmbenchError
+from lmbench.errors import LmbenchError, UsageError
 from lmbench.job import prepare
 from lmbench.leaderboard import measured_rows
 from lmbench.plugins import get_plugins
@@ -72,6 +72,20 @@ def test_a_plan_and_a_record_tell_the_steps_that_few_images_are_given(root: Path
 
 def test_without_a_least_the_epochs_are_those_asked_for(record: dict) -> None:
     assert [(s["epochs"], s["steps"]) for s in record["stages"]] == [(2, 2)]
+
+
+def test_an_objective_that_compares_images_refuses_a_single_one_before_anything_is_trained(tmp_path) -> None:
+    csv_tree(tmp_path / "data")
+    (table,) = (tmp_path / "data").glob("*.csv")
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:4]))
+
+    def prepared(**options) -> None:
+        config = resolve_run(get_plugins(), "lead", f"folder:{tmp_path / 'data'}", preset="quick", **options)
+        prepare(config, get_plugins(), None, tmp_path / "runs", "cpu")
+
+    with pytest.raises(UsageError, match=r"stage byol: byol needs at least 2 training images, .* has 1"):
+        prepared()
+    prepared(untrained=True)
 
 
 # --- what a number is read beside -----------------------------------------------------------------------------------
