@@ -101,6 +101,7 @@ def prepare(
     for name, stage in config.stages.items():
         images = target if stage.data == "target" else source
         assert images is not None
+        _require_batch(name, stage, images, plugins)
         steps = replace(images.spec.preprocessing, resize=stage.training.frame, crop=0)
         taught = None if parent is None else digest_of([parent, config.regression.size, config.read.normalise])
         parent = keys[name] = stage_key(
@@ -112,6 +113,17 @@ def prepare(
         files_named(config.read.backbone_settings), precision, place.type,
     )  # fmt: skip
     return Job(config, plugins, target, source, runs.absolute(), place, keys, precision, found, leaked)
+
+
+def _require_batch(name: str, stage: StageConfig, images: OpenDataset, plugins: Plugins) -> None:
+    """Raises UsageError where a stage is trained on fewer images than one batch of its objective needs."""
+    least = plugins.find("objective", stage.objective).spec.min_batch
+    found = min(len(images.splits["train"]), stage.training.images or least)
+    if stage.training.epochs and found < least:
+        raise UsageError(
+            f"stage {name}: {stage.objective} needs at least {least} training images, for it compares those of a batch; "
+            f"{images.name} has {found}. Add images, or pretrain on others: --pretrain-on."
+        )
 
 
 def preview(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: Path, device: str) -> dict[str, Any]:

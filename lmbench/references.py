@@ -25,6 +25,7 @@ from lmbench.seeds import generator_for
 from lmbench.store import building, read_json, write_json
 from lmbench.tasks.inputs import NoInputs
 from lmbench.tasks.regression import judged_by
+from lmbench.training.stages import files_named
 
 FOLDER, NOTE = "references", "reference.json"
 JUDGED = ("regression", "matching")
@@ -161,12 +162,15 @@ def _place(job: Job, control: RunConfig) -> tuple[Path, str]:
 
 def _key(job: Job, control: RunConfig) -> str:
     """The address of a control: all that its numbers depend on, and nothing of how the trained run was trained."""
-    stages, solved = [], False
+    stages, files, solved = [], [files_named(control.read.backbone_settings)], False
     for stage in control.stages.values():
         closed = stage.training.epochs > 0
         solved |= closed
         stages.append(stage.model_dump(mode="json", exclude=None if closed else {"training"}))
-    named = [("backbone", control.read.backbone), *(("task", t) for t in control.tasks)]
+        files += [files_named(stage.settings), files_named(stage.backbone_settings)]
+    metrics = [*job.target.spec.metrics, *(m for t in control.tasks for m in job.plugins.find("task", t).spec.metrics)]
+    named = [("dataset", control.dataset), *(("metric", m) for m in metrics)]
+    named += [("backbone", control.read.backbone), *(("task", t) for t in control.tasks)]
     named += [("head", control.regression.head)] if "regression" in control.tasks else []
     named += [(kind, getattr(s, kind)) for s in control.stages.values() for kind in ("objective", "backbone")]
     parts = {"read", "tasks", "seed", "train_images", "test_images", *control.tasks}
@@ -175,10 +179,11 @@ def _key(job: Job, control: RunConfig) -> str:
             stages,
             control.model_dump(mode="json", include=parts),
             [job.plugins.find(kind, name).identity() for kind, name in named],
+            files,
             job.target.fingerprint,
             job.source.fingerprint if solved and job.source else None,
             job.device.type,
-            control.precision if solved else None,
+            job.precision if solved else None,
         ]
     )
 

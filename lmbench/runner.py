@@ -16,7 +16,7 @@ import torch
 
 from lmbench import identity, progress
 from lmbench.backbones import build_backbone
-from lmbench.config import RunConfig, StageConfig
+from lmbench.config import RunConfig, StageConfig, digest_of
 from lmbench.data.frozen import FrozenMaps, freeze_maps
 from lmbench.data.places import cache_root
 from lmbench.errors import ChangedError, DataError, StaleError
@@ -110,6 +110,7 @@ def train_stages(job: Job, folder: Path, complaints: list[str]) -> list[Artifact
             probe=_probe(
                 job, stage, folder / identity.FROZEN / "probe", stage.training.epochs // max(1, asked.training.epochs)
             ),
+            probed=_probed(job, stage),
         )  # fmt: skip
         artifacts.append(artifact)
         complaints += job.plugins.observe("lmbench_stage_finished", run=job.config, stage=artifact.entry())
@@ -307,6 +308,20 @@ def _extractor(job: Job, network: torch.nn.Module, layers: tuple[str, ...]) -> E
     return Extractor.of(network, layers, job.config.regression.size, job.config.read.normalise).to(job.device)
 
 
+def _probed(job: Job, stage: StageConfig) -> str:
+    """What the figures of a stage's probe depend on besides the stage itself; nothing where it is off."""
+    if job.config.probe.every == 0:
+        return ""
+    config, steps = job.config.probe.model_dump(mode="json"), asdict(job.target.spec.preprocessing)
+    read = [_probe_layers(job, stage), job.config.regression.size, job.config.read.normalise]
+    return digest_of([config, read, job.target.fingerprint, steps])
+
+
+def _probe_layers(job: Job, stage: StageConfig) -> tuple[str, ...]:
+    maps = _all_maps(job, stage.backbone)
+    return job.config.read.layers if set(job.config.read.layers) <= set(maps) else maps
+
+
 def _probe(
     job: Job, stage: StageConfig, scratch: Path, times: int
 ) -> Callable[[Objective, int], dict[str, float]] | None:
@@ -314,8 +329,7 @@ def _probe(
     settings = job.config.probe
     if settings.every == 0:
         return None
-    maps = _all_maps(job, stage.backbone)
-    layers = job.config.read.layers if set(job.config.read.layers) <= set(maps) else maps
+    layers = _probe_layers(job, stage)
 
     def probe(objective: Objective, epoch: int) -> dict[str, float]:
         if epoch % (settings.every * max(1, times)) and epoch != stage.training.epochs:

@@ -155,6 +155,23 @@ def test_the_grid_and_normalisation_by_which_a_teacher_is_read_decide_the_stages
         assert found[0] == plain[0] and found[1] != plain[1]
 
 
+def test_a_stage_that_two_targets_share_shows_no_probe_of_the_one_in_the_other(tmp_path, data):
+    pretrain = ("--pretrain-on", f"images:{unlabelled(tmp_path / 'images', 24)}")
+    probe = {"probe.every": 1, "probe.images": 20, "probe.steps": 3, "probe.annotations": 2}
+    other = labelled(tmp_path / "other")
+    mend_image(other)
+    first, _ = ran(command(data, tmp_path / "runs", *pretrain, **probe))
+    second, said = ran(command(other, tmp_path / "runs", *pretrain, **probe))
+    (a,), (b,) = first["stages"], second["stages"]
+    assert b["reused"] and b["key"] == a["key"] and b["weights_sha256"] == a["weights_sha256"]
+    assert "was trained before, without this probe" in said
+    assert [set(row) for row in b["curve"]] == [{"epoch", "lr", "total"}] * 2
+    assert [row["total"] for row in b["curve"]] == [row["total"] for row in a["curve"][1:]]
+    assert "probe_matching_px" in a["curve"][0]
+    again, said = ran(command(data, tmp_path / "runs", *pretrain, "--resume", "never", **probe))
+    assert again["stages"][0]["curve"] == a["curve"] and "without this probe" not in said
+
+
 def test_weights_that_were_trained_anew_as_others_are_not_mixed_with_old_predictions(tmp_path, data, monkeypatch):
     with killed_after("regression-n2", monkeypatch):
         ran(command(data, tmp_path / "runs"))

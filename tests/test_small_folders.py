@@ -13,9 +13,11 @@ from small_runs import recorded, run_here
 from lmbench import references
 from lmbench.config import validate
 from lmbench.data.opening import open_dataset
-from lmbench.errors import LmbenchError
+from lmbench.errors import LmbenchError, UsageError
+from lmbench.job import prepare
 from lmbench.leaderboard import measured_rows
 from lmbench.plugins import get_plugins
+from lmbench.registry import Entry
 from lmbench.resolve import resolve_run
 
 
@@ -72,6 +74,20 @@ def test_without_a_least_the_epochs_are_those_asked_for(record: dict) -> None:
     assert [(s["epochs"], s["steps"]) for s in record["stages"]] == [(2, 2)]
 
 
+def test_an_objective_that_compares_images_refuses_a_single_one_before_anything_is_trained(tmp_path) -> None:
+    csv_tree(tmp_path / "data")
+    (table,) = (tmp_path / "data").glob("*.csv")
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:4]))
+
+    def prepared(**options) -> None:
+        config = resolve_run(get_plugins(), "lead", f"folder:{tmp_path / 'data'}", preset="quick", **options)
+        prepare(config, get_plugins(), None, tmp_path / "runs", "cpu")
+
+    with pytest.raises(UsageError, match=r"stage byol: byol needs at least 2 training images, .* has 1"):
+        prepared()
+    prepared(untrained=True)
+
+
 # --- what a number is read beside -----------------------------------------------------------------------------------
 
 
@@ -108,6 +124,31 @@ def test_a_control_is_made_once_for_all_runs_that_share_it(root: Path, record: d
     assert before == {f: f.stat().st_mtime_ns for f in place.rglob("*")}
     recorded(arguments(root, "--variant", "k10", "--seed", "1", "--tasks", "matching"))
     assert set(controls(root)) == {("regression", 0), ("matching", 0), ("matching", 1)}
+
+
+def test_a_control_is_of_the_weights_in_the_file_it_starts_from_and_of_the_versions_that_measure_it(
+    tmp_path, root, monkeypatch
+):
+    def address(file: Path) -> str:
+        started = {"stages": {"byol": {"backbone_settings": {"weights": str(file)}}}, "backbone": "resnet18"}
+        config = resolve_run(
+            get_plugins(), "lead", f"folder:{root / 'data'}", preset="smoke", variant="hypercolumn", overrides=[started]
+        )
+        control = references.control_of(config, get_plugins(), "regression")
+        assert control is not None
+        return references._key(prepare(config, get_plugins(), None, root / "runs", "cpu"), control)
+
+    file = tmp_path / "weights.safetensors"
+    file.write_bytes(b"one")
+    first = address(file)
+    file.write_bytes(b"two")
+    second = address(file)
+    identity, newer = Entry.identity, {"version": "99"}
+    for part in ("box_error", "folder:*"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Entry, "identity", lambda e, p=part: identity(e) | (newer if e.spec.name == p else {}))
+            assert address(file) != second
+    assert first != second == address(file)
 
 
 def test_a_damaged_control_is_said_and_made_again(root: Path, record: dict, capsys) -> None:

@@ -82,6 +82,19 @@ def test_a_training_killed_in_its_probe_has_the_same_curve_afterwards(tmp_path):
     assert [row["probe"] for row in found[1]] == [0, 1, 2, 3]
 
 
+def test_a_training_that_goes_on_under_another_probe_keeps_no_figures_of_the_one_before(tmp_path, uninterrupted):
+    def looks(epoch):
+        if epoch == 2:
+            raise ConnectionAbortedError
+        return {"probe_a": float(epoch)}
+
+    with pytest.raises(ConnectionAbortedError):
+        trained(tmp_path / "c.pt", probe=looks, probed="a", checkpoint_minutes=EVERY_STEP)
+    state, curve = trained(tmp_path / "c.pt", probe=lambda epoch: {"probe_b": float(epoch)}, probed="b")
+    assert [set(row) & {"probe_a", "probe_b"} for row in curve] == [set(), {"probe_b"}, {"probe_b"}]
+    assert_equal((state, [{k: v for k, v in row.items() if k != "probe_b"} for row in curve]), uninterrupted)
+
+
 SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})

@@ -89,11 +89,13 @@ def new_objective(**attributes) -> Tiny:
     return objective
 
 
-def trained(checkpoint: Path, objective: Tiny | None = None, probe=None, key: str = KEY, seed: int = 0, **changes):
+def trained(
+    checkpoint: Path, objective: Tiny | None = None, probe=None, probed="", key: str = KEY, seed: int = 0, **changes
+):
     """(state, curve) of a training that may go on from ``checkpoint``."""
     objective = objective or new_objective()
     curve, _ = train(
         objective, pixels(), config(**changes), seed=seed, key=key, checkpoint=checkpoint, device=CPU,
-        precision="fp32", label="tiny", probe=probe,
+        precision="fp32", label="tiny", probe=probe, probed=probed,
     )  # fmt: skip
     return objective.state_dict(), curve

@@ -7,7 +7,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from lmbench.training.objective import Objective
 CHECK_EVERY = 25  # steps between two looks at the loss; looking makes a GPU wait
 
 Curve = list[dict[str, float]]
+PROBE = "probe"  # begins the names of its figures in a curve
 
 
 def train(
@@ -40,14 +41,15 @@ def train(
     precision: str,
     label: str,
     probe: Callable[[int], dict[str, float]] | None = None,
+    probed: str = "",
 ) -> tuple[Curve, float]:
     """Trains in place; returns the learning curve (one entry an epoch) and the seconds spent over all processes.
 
     ``checkpoint`` is written every ``config.checkpoint_minutes`` and when the run is interrupted, and continued from
     where it stands; the numbers are those of an uninterrupted run, bit for bit on the CPU. A damaged one is named, and
-    training starts anew. ``probe(epoch)`` adds to the curve. In ``bf16`` the objective's ``loss`` is under autocast; views,
-    parameters and the probe are float32. Raises LmbenchError for a loss that is not finite (the last good checkpoint stays),
-    StaleError for a checkpoint of something else.
+    training starts anew. ``probe(epoch)`` adds to the curve, in which no figures of another probe than ``probed`` stay. In
+    ``bf16`` the objective's ``loss`` is under autocast; views, parameters and the probe are float32. Raises LmbenchError for
+    a loss that is not finite (the last good checkpoint stays), StaleError for a checkpoint of something else.
     """
     from lmbench.training.fabric import open_fabric
 
@@ -67,6 +69,8 @@ def train(
     model, optimiser = fabric.setup(objective, optimiser) if learns else (fabric.setup(objective), None)
     objective.train()
     done, curve, before = (state["step"], state["curve"], state["seconds"]) if state else (0, [], 0.0)
+    if state and state.get("probed") != probed:
+        curve = without_probe(curve)
     source = DevicePixels(pixels, device)
     started = saved = time.monotonic()
     sums: dict[str, Tensor] = state["sums"] if state else {}
@@ -74,7 +78,7 @@ def train(
 
     def save(step: int) -> None:
         seconds = before + time.monotonic() - started
-        content = {"key": key, "step": step, "curve": curve, "seconds": seconds, "sums": sums}
+        content = {"key": key, "step": step, "curve": curve, "seconds": seconds, "sums": sums, "probed": probed}
         content |= {"model": objective.state_dict(), "optimiser": optimiser.state_dict() if learns else {}}
         written = io.BytesIO()  # torch's own writer does not say why the system refuses a file
         torch.save(content, written)
@@ -212,6 +216,17 @@ def resolve_device(wanted: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise LmbenchError(f"--device {wanted}: {str(error).splitlines()[0]}") from None
     return device
+
+
+def is_probed(row: Mapping[str, float]) -> bool:
+    """Whether an entry of a curve has figures of a probe."""
+    return any(name.startswith(PROBE) for name in row)
+
+
+def without_probe(curve: Curve) -> Curve:
+    """A curve without the figures of a probe, and without what was only probed: the state before the first epoch."""
+    rows = [{k: v for k, v in row.items() if not k.startswith(PROBE)} for row in curve]
+    return [row for row in rows if set(row) != {"epoch"}]
 
 
 def _probed(probe: Callable[[int], dict[str, float]], epoch: int, objective: Objective) -> dict[str, float]:

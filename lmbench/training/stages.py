@@ -25,7 +25,7 @@ from lmbench.seeds import initialising
 from lmbench.settings import arguments
 from lmbench.specs import ObjectiveSpec, Preprocessing
 from lmbench.store import building, read_json, write_json
-from lmbench.training.loop import Curve, train
+from lmbench.training.loop import Curve, is_probed, train, without_probe
 from lmbench.training.objective import Objective
 
 WEIGHTS, NOTE, CURVE, CHECKPOINT = "weights.safetensors", "stage.json", "curve.csv", "state.pt"
@@ -130,16 +130,21 @@ def ensure_stage(
     device: torch.device,
     precision: str,
     probe: Callable[[Objective, int], dict[str, float]] | None = None,
+    probed: str = "",
 ) -> Artifact:
     """The artifact of a stage, trained now if it is not there. Another process training it is waited for.
 
-    A damaged one is named, moved aside and trained anew.
+    A damaged one is named, moved aside and trained anew. ``probed``: what the probe's figures depend on besides the stage;
+    the curve shows those of no other probe.
     """
     place = folder / key[:20]
     with building(place, aside=True) as draft:
         if draft is None:
             _forget_checkpoint(place)  # of a process that was killed after it had finished the stage
-            return open_artifact(name, config, key, place, reused=True)
+            artifact = open_artifact(name, config, key, place, reused=True, probed=probed)
+            if probe is not None and not any(is_probed(row) for row in artifact.curve):
+                progress.say(f"stage {name} was trained before, without this probe: its curve has no figures of it")
+            return artifact
         objective = build_objective(config, plugins, parent, parent_extractor, seed, name)
         with manifests.relying() as relied_on:
             pixels = dataset.pixels("train", Preprocessing(config.training.frame)).first(config.training.images)
@@ -157,6 +162,7 @@ def ensure_stage(
                 precision=precision,
                 label=name,
                 probe=None if probe is None else lambda epoch: probe(objective, epoch),
+                probed=probed,
             )
         _confirm(relied_on - {_checkpoint(place).parent}, place)
         network = objective.extractor().network.cpu()
@@ -176,11 +182,12 @@ def ensure_stage(
             "seconds": seconds,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "curve": curve,
+            "probed": probed,
         }
         write_json(draft / NOTE, note)
         (draft / CURVE).write_text(curve_csv(curve), encoding="utf-8")
     _forget_checkpoint(place)
-    return open_artifact(name, config, key, place, reused=False)
+    return open_artifact(name, config, key, place, reused=False, probed=probed)
 
 
 def build_objective(
@@ -230,8 +237,11 @@ def require_buildable(
                 return  # a plugin that wants values where there are none; what is wrong with it, training tells
 
 
-def open_artifact(name: str, config: StageConfig, key: str, place: Path, reused: bool) -> Artifact:
-    """An artifact that is there. Raises LmbenchError where it is damaged or of another key."""
+def open_artifact(name: str, config: StageConfig, key: str, place: Path, reused: bool, probed: str = "") -> Artifact:
+    """An artifact that is there, its curve without the figures of another probe than ``probed``.
+
+    Raises LmbenchError where it is damaged or of another key.
+    """
     manifests.require(place, way_out="Move it away and run again: the stage is trained anew.")
     note = read_json(place / NOTE)
     if note.get("key") != key:
@@ -243,7 +253,7 @@ def open_artifact(name: str, config: StageConfig, key: str, place: Path, reused:
         config,
         reused,
         0.0 if reused else float(note["seconds"]),
-        note["curve"],
+        note["curve"] if note.get("probed") == probed else without_probe(note["curve"]),
         note.get("steps", config.training.steps(note["images"])),
         note["precision"],
         note["device"],
