@@ -160,16 +160,24 @@ def test_a_black_image_of_sixteen_bits_is_black() -> None:
     assert grey(encoded(Image.fromarray(np.zeros((1, 3), np.uint16)), "PNG")) == [0, 0, 0]
 
 
-def test_of_sixteen_bit_colour_the_high_byte_is_read_and_said() -> None:
-    """Written by hand, as Pillow cannot."""
-    pixels = b"\0" + struct.pack(">6H", 0, 257, 5140, 32896, 65535, 255)
+def deep_colour(*values: int) -> bytes:
+    """A PNG of two pixels with 16 bits a channel, written by hand, as Pillow cannot."""
+    pixels = b"\0" + struct.pack(">6H", *values)
     parts = [(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")]
-    content = b"\x89PNG\r\n\x1a\n" + b"".join(
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts
     )
-    image, done = read_image(content, "a", "t")
+
+
+def test_of_sixteen_bit_colour_the_high_byte_is_read_and_said() -> None:
+    image, done = read_image(deep_colour(0, 257, 5140, 32896, 65535, 255), "a", "t")
     assert np.asarray(image).ravel().tolist() == [0, 1, 20, 128, 255, 0]
     assert done == ("of 16-bit colour read by their high byte",)
+
+
+def test_eight_bits_in_sixteen_bit_colour_are_refused_for_they_would_be_black() -> None:
+    with pytest.raises(DataError, match=r"t: a is 16-bit colour .* all black.* save it with 8 bits"):
+        read_image(deep_colour(0, 20, 255, 128, 200, 255), "a", "t")
 
 
 def translucent() -> Image.Image:

@@ -4,7 +4,7 @@ Rules, the same for every dataset and for `predict`:
 
 * An EXIF orientation is applied, in every format that carries one, as viewers do; ``raw`` reads the pixels as they are stored.
 * 16-bit, 12-bit and 32-bit integers are brought to 8 bits over the full range of their type (65535 is 255), floats from 0..1.
-  A NaN, floats beyond 0..1, and integers that would all become one grey level or two are refused. Of 16-bit colour Pillow
+  A NaN, floats beyond 0..1, and values that would all become one grey level or two are refused. Of 16-bit colour Pillow
   keeps the high byte.
 * Alpha, a transparent palette entry or colour: composited on black, which is also what lies beyond an image.
 * Grey, palette, 1-bit and CMYK become RGB by Pillow's conversion. Of several frames or pages the first is read.
@@ -214,7 +214,7 @@ def _conversions(image: Image.Image) -> Iterator[str]:
         low, high = scale
         kind = "floats" if image.mode == "F" else "integers"
         yield f"of {kind} brought to 8 bits from {low:.10g}..{high:.10g}"
-    elif ";16" in str([tile[3] for tile in getattr(image, "tile", [])[:1]]):
+    elif _is_deep_colour(image):
         yield "of 16-bit colour read by their high byte"
     if _has_alpha(image):
         yield "with transparency composited on black"
@@ -239,13 +239,24 @@ def _range(image: Image.Image) -> tuple[float, float] | None:
     return 0.0, 2.0**bits - 1  # a PGM's values were brought to 16 bits by Pillow
 
 
+def _is_deep_colour(image: Image.Image) -> bool:
+    """Whether an image that is not loaded yet has 16 bits a channel, and more than one."""
+    return image.mode in ("RGB", "RGBA", "LA") and ";16" in str([tile[3] for tile in getattr(image, "tile", [])[:1]])
+
+
 def _has_alpha(image: Image.Image) -> bool:
     return image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
 
 
 def _eight_bits(image: Image.Image, what: str) -> Image.Image:
     """The image, decoded, in mode RGB. Raises DataError where its values have no 8-bit meaning."""
+    deep = _is_deep_colour(image)  # which its tiles tell until it is loaded
     image.load()
+    if deep and max(high for _, high in image.convert("RGB").getextrema()) < LEAST_LEVELS:
+        raise DataError(
+            f"{what} is 16-bit colour of which the high bytes, which Pillow keeps, are all black. Where its values lie in the "
+            "low bytes (0..255 in a 16-bit file), save it with 8 bits."
+        )
     scale = _range(image)
     if scale is not None:
         return Image.fromarray(_grey(image, *scale, what)).convert("RGB")
