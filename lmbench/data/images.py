@@ -252,7 +252,7 @@ def _eight_bits(image: Image.Image, what: str) -> Image.Image:
     """The image, decoded, in mode RGB. Raises DataError where its values have no 8-bit meaning."""
     deep = _is_deep_colour(image)  # which its tiles tell until it is loaded
     image.load()
-    if deep and max(high for _, high in image.convert("RGB").getextrema()) < LEAST_LEVELS:
+    if deep and np.asarray(image.convert("RGB")).max() < LEAST_LEVELS:
         raise DataError(
             f"{what} is 16-bit colour of which the high bytes, which Pillow keeps, are all black. Where its values lie in the "
             "low bytes (0..255 in a 16-bit file), save it with 8 bits."
