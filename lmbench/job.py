@@ -13,7 +13,7 @@ from lmbench import identity
 from lmbench.config import RunConfig, StageConfig, digest_of
 from lmbench.data.opening import NotMade, OpenDataset, open_dataset
 from lmbench.data.overlap import require_held_out
-from lmbench.errors import UsageError
+from lmbench.errors import StaleError, UsageError
 from lmbench.object_scale import object_scales
 from lmbench.plugins import Plugins
 from lmbench.records import RECORD
@@ -126,10 +126,12 @@ def _require_batch(name: str, stage: StageConfig, images: OpenDataset, plugins: 
         )
 
 
-def preview(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: Path, device: str) -> dict[str, Any]:
+def preview(
+    config: RunConfig, plugins: Plugins, data_root: Path | None, runs: Path, device: str, resume: str = "auto"
+) -> dict[str, Any]:
     """What ``run`` would do, found out without computing or writing anything; ``unknown`` says what that leaves open."""
     try:
-        return plan(prepare(config, plugins, data_root, runs, device, make=False))
+        return plan(prepare(config, plugins, data_root, runs, device, make=False), resume)
     except NotMade as missing:
         scales = object_scales(config, plugins)
         stages = [
@@ -151,8 +153,22 @@ def preview(config: RunConfig, plugins: Plugins, data_root: Path | None, runs: P
         }  # fmt: skip
 
 
-def plan(job: Job) -> dict[str, Any]:
-    """What ``run`` would do, without doing it: for each stage ``reuse``, ``continue`` or ``train``.
+def place_of(job: Job, resume: str = "auto") -> Path:
+    """The run's folder; a new one beside it for ``never``. Raises StaleError where ``require`` finds nothing to go on from."""
+    if resume == "never":
+        number = 2
+        while (place := job.folder.with_name(f"{job.folder.name}-{number}")).exists():
+            number += 1
+        return place if job.folder.exists() else job.folder
+    actions = [planned(job.stages_folder, key) for key in job.keys.values()]
+    if resume == "require" and not job.folder.exists() and "continue" not in actions:
+        why = "".join(f" {place.name} is there, made from {said}." for place, said in job.earlier()[:1])
+        raise StaleError(f"--resume require: there is no interrupted run {job.folder} to go on from.{why}")
+    return job.folder
+
+
+def plan(job: Job, resume: str = "auto") -> dict[str, Any]:
+    """What ``run`` would do, without doing it: for each stage ``reuse``, ``continue`` or ``train``. Raises as `place_of`.
 
     ``beside``: the runs that the same command made before from something else, and why they are others.
     """
@@ -167,9 +183,10 @@ def plan(job: Job) -> dict[str, Any]:
              "action": planned(job.stages_folder, job.keys[name]),
              "object_scale": scale and scale.entry()}
         )  # fmt: skip
-    finished = (job.folder / RECORD).exists()
+    folder = place_of(job, resume)
+    finished = (folder / RECORD).exists()
     beside = [f"{place.name} was made from {why}" for place, why in job.earlier()]
     return {
-        "run": job.folder.name, "finished": finished, "stages": stages, "tasks": list(job.config.tasks), "beside": beside,
+        "run": folder.name, "finished": finished, "stages": stages, "tasks": list(job.config.tasks), "beside": beside,
         "unknown": None,
     }  # fmt: skip

@@ -14,6 +14,7 @@ import functools
 import importlib
 import importlib.metadata
 import inspect
+import os
 import re
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -107,6 +108,9 @@ class Plugins:
         try:
             entry = self.registry(kind).get(name, self._order(kind))
         except UsageError as error:
+            if kind == "dataset" and "unknown" in str(error) and os.path.isdir(os.path.expanduser(name)):
+                own = f" {name} is a folder: folder:{name} reads labelled images, images:{name} unlabelled ones."
+                raise UsageError(str(error) + own) from None
             broken = [i.distribution for i in self.infos if i.status != "ok"]
             if broken and "unknown" in str(error):
                 hint = f" {', '.join(broken)} could not be loaded: see `lmbench plugin doctor`."

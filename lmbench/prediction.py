@@ -29,7 +29,7 @@ from lmbench.records import RECORD, read_record
 from lmbench.seeds import initialising
 from lmbench.specs import Framing, Preprocessing
 from lmbench.training.loop import resolve_device
-from lmbench.training.stages import load_network, open_artifact
+from lmbench.training.stages import files_named, load_network, open_artifact
 
 BATCH = 64  # images that are encoded at once, as many as a run's own
 HEAD = re.compile(r"regression-n(all|[0-9]+)\.safetensors")
@@ -101,7 +101,7 @@ def load_run(folder: Path, device: str = "auto") -> Predictor:
     names = tuple(data.get("landmarks") or get_plugins().find("dataset", config.dataset).spec.landmark_names)
     predictor = Predictor(
         record["run"],
-        _extractor(folder, record["stages"], config, place),
+        _extractor(folder, record, config, place),
         FittedSoftargmax.from_state(state),
         _steps(data["preprocessing"]),
         _framing(data.get("framing"), config),
@@ -228,8 +228,8 @@ def _check_head(predictor: Predictor, path: Path) -> None:
         raise LmbenchError(f"{path} is damaged: it holds values that are no numbers.")
 
 
-def _extractor(folder: Path, stages: list[dict[str, Any]], config: RunConfig, device: torch.device) -> Extractor:
-    plugins = get_plugins().of_recipe(config.method, config.variant)
+def _extractor(folder: Path, record: dict[str, Any], config: RunConfig, device: torch.device) -> Extractor:
+    plugins, stages = get_plugins().of_recipe(config.method, config.variant), record["stages"]
     if stages:
         name, key = str(stages[-1].get("name")), str(stages[-1].get("key"))
         if name not in config.stages or not KEY.fullmatch(key):
@@ -248,6 +248,12 @@ def _extractor(folder: Path, stages: list[dict[str, Any]], config: RunConfig, de
             )
         network = load_network(artifact, plugins)
     else:
+        then = (record.get("identity") or {}).get("files")
+        if then is not None and files_named(config.read.backbone_settings) != then:
+            raise StaleError(
+                f"the file of weights that {folder.name} was measured with is another one now, or gone "
+                f"({', '.join(map(str, config.read.backbone_settings.values()))}). Put it back, or measure anew."
+            )
         with initialising(config.seed, "weights", config.read.backbone):
             network = build_backbone(config.read.backbone, config.read.backbone_settings, plugins)
     return Extractor.of(network, config.read.layers, config.regression.size, config.read.normalise).to(device)

@@ -30,7 +30,7 @@ from lmbench.training.stages import files_named
 FOLDER, NOTE = "references", "reference.json"
 JUDGED = ("regression", "matching")
 FEW_IMAGES = 300  # a small folder, whose numbers say least without their control: it is always made
-SHARE = 0.25  # of a run's time, beyond which a control of many images is left out
+SHARE = 0.5  # of a run's time, beyond which a control of many images is left out
 MEAN_SHAPE, UNTRAINED = "mean_shape", "untrained"
 
 
@@ -57,8 +57,8 @@ def references(job: Job, judge: Judge, judging: float, total: float) -> list[dic
         few = min(len(job.target.splits["train"]), config.train_images or FEW_IMAGES) <= FEW_IMAGES
         if task == "regression" and not few and cost > SHARE * total and _kept(*_place(job, control)) is None:
             progress.say(
-                f"no untrained control of the regression beside the result: it would take some {cost:.0f} s, more than a "
-                "quarter of the run; the same command with --untrained makes it"
+                f"no untrained control of the regression beside the result: it would take some {cost:.0f} s, more than "
+                "half of the run; the same command with --untrained makes it"
             )
             continue
         try:

@@ -21,7 +21,7 @@ from lmbench.data.frozen import FrozenMaps, freeze_maps
 from lmbench.data.places import cache_root
 from lmbench.errors import ChangedError, DataError, StaleError
 from lmbench.features import Extractor
-from lmbench.job import Job, plan, prepare
+from lmbench.job import Job, place_of, prepare
 from lmbench.manifests import confirm, digest_of_file, relying
 from lmbench.measuring import check_measurable, measure
 from lmbench.metrics.base import Predictions
@@ -29,6 +29,7 @@ from lmbench.metrics.pixels import Confusions
 from lmbench.object_scale import object_scales, unequal_scales
 from lmbench.provenance import code_state, environment
 from lmbench.records import PREDICTIONS, RECORD, SCHEMA, read_record, write_record
+from lmbench.references import FOLDER as REFERENCES
 from lmbench.references import references
 from lmbench.report.drawing import draw_run
 from lmbench.seeds import initialising
@@ -49,7 +50,13 @@ from lmbench.training.stages import (
 
 def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
     """(record, whether it was there before). ``resume``: ``auto``, ``never`` or ``require``; see docs/runs.md."""
-    folder = _place(job, resume)
+    folder = place_of(job, resume)
+    if resume != "never" and not folder.exists():
+        for place, why in job.earlier()[:1]:
+            progress.say(f"{place.name} was made from {why}: it stays as it is, and {folder.name} is made beside it")
+        for place, _ in job.earlier():
+            if not (place / RECORD).exists():
+                identity.clear_scratch(place)
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / "run"), relying() as relied_on:
@@ -66,7 +73,7 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
 def _measured(job: Job, folder: Path, relied_on: set[Path]) -> dict[str, Any]:
     """The record of a run that is trained and judged now. Raises ChangedError where what it reads changes meanwhile."""
     started = time.monotonic()
-    for place in (job.stages_folder, cache_root() / "pixels"):
+    for place in (job.stages_folder, job.runs / REFERENCES, cache_root() / "pixels"):
         clear_drafts(place)
     identity.begin(folder, dict(job.identity))
     write_json(folder / "config.json", job.config.model_dump(mode="json"))
@@ -262,27 +269,6 @@ def describe(
         "config_sha256": config.digest(),
         "identity": dict(job.identity),
     }
-
-
-def _place(job: Job, resume: str) -> Path:
-    """The run's folder; a new one beside it for ``never``. Raises StaleError where ``require`` finds nothing."""
-    if resume == "never":
-        number = 2
-        while (place := job.folder.with_name(f"{job.folder.name}-{number}")).exists():
-            number += 1
-        return place if job.folder.exists() else job.folder
-    if job.folder.exists():
-        return job.folder
-    before = job.earlier()
-    if resume == "require" and "continue" not in [s["action"] for s in plan(job)["stages"]]:
-        why = f" {before[0][0].name} is there, made from {before[0][1]}." if before else ""
-        raise StaleError(f"--resume require: there is no interrupted run {job.folder} to go on from.{why}")
-    for place, why in before[:1]:
-        progress.say(f"{place.name} was made from {why}: it stays as it is, and {job.folder.name} is made beside it")
-    for place, _ in before:
-        if not (place / RECORD).exists():
-            identity.clear_scratch(place)
-    return job.folder
 
 
 def _recorded(job: Job, folder: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from PIL import Image
 from small_face_trees import celeba_full_tree, w300_tree
 from small_runs import command, recorded, run_here
 from small_trees import write_image
+from torchvision.models import resnet18
 
 from lmbench import manifests
 from lmbench.data.boxes import frames_of, made_of
@@ -168,7 +169,7 @@ def boxed(tmp_path_factory) -> tuple[Path, Path]:
 
 def refused(capsys, *arguments: str) -> str:
     code, out, err = run_here(capsys, "predict", *arguments, "--device", "cpu")
-    assert code in (1, 2, 5) and out == "" and "Traceback" not in err
+    assert code in (1, 2, 3, 5) and out == "" and "Traceback" not in err
     return err
 
 
@@ -399,3 +400,16 @@ def test_an_overlay_shows_all_objects_of_an_image_on_it(capsys, tmp_path: Path, 
     assert code == 0 and "1 images" in err and "framed by the given box" in err and "OBJECT" in out
     assert Image.open(tmp_path / "o.png").size == (384, 320)
     assert "exists" in refused(capsys, str(run), *options)
+
+
+def test_weights_that_were_replaced_since_the_run_are_refused(capsys, tmp_path: Path) -> None:
+    coco_tree(tmp_path / "data")
+    weights, options = tmp_path / "r18.pth", ("--method", "imagenet", "--preset", "smoke", "--tasks", "regression")
+    torch.save(resnet18().state_dict(), weights)
+    options += ("--set", f"read.backbone_settings.weights={weights}", "--set", "regression.size=8", "--device", "cpu")
+    dataset = f"folder:{tmp_path / 'data'}:crop=image"
+    record = recorded(["run", "--dataset", dataset, "--runs", str(tmp_path / "runs"), *options])
+    run, image = str(tmp_path / "runs" / record["run"]), str(tmp_path / "data" / "pictures" / "00.png")
+    predicted(capsys, Path(run), image)
+    torch.save(resnet18().state_dict(), weights)
+    assert "is another one now" in refused(capsys, run, image)

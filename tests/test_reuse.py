@@ -338,3 +338,12 @@ def test_a_run_that_dies_while_it_freezes_leaves_nothing_that_the_next_takes_for
         ran(command(data, tmp_path / "runs"))
     record, _ = ran(command(data, tmp_path / "runs"))
     assert numbers(record) == numbers(ran(command(data, tmp_path / "elsewhere"))[0])
+
+
+def test_a_dry_run_says_what_resume_never_and_require_would_do(tmp_path, data):
+    record, _ = ran(command(data, tmp_path / "runs"))
+    plan, _ = ran(command(data, tmp_path / "runs", "--dry-run", "--resume", "never"))
+    assert (plan["finished"], plan["run"]) == (False, f"{record['run']}-2")
+    mend_label(data)
+    _, said = ran(command(data, tmp_path / "runs", "--dry-run", "--resume", "require"), code=3)
+    assert f"{record['run']} is there, made from other data" in said

@@ -8,6 +8,7 @@ from small_runs import command, run_here
 USAGE = [
     (["--method", "laed"], "unknown method 'laed'. Did you mean 'lead'"),
     (["--dataset", "synthface"], "unknown dataset 'synthface'. Did you mean 'synthfaces'"),
+    (["--dataset", "/tmp"], "/tmp is a folder: folder:/tmp reads labelled images, images:/tmp unlabelled ones."),
     (["--preset", "smoek"], "unknown preset 'smoek' of lead; it has smoke, quick, small, paper. Did you mean 'smoke'"),
     (["--variant", "hypercolum"], "Did you mean 'hypercolumn'"),
     (["--tasks", "regresion"], "unknown task 'regresion'. Did you mean 'regression'"),

@@ -136,7 +136,7 @@ def run(
         if dry_run:
             for said in unequal_scales(config, plugins):
                 progress.say(f"warning: {said}")
-            results.append(jobs.preview(config, plugins, data_root, runs, device))
+            results.append(jobs.preview(config, plugins, data_root, runs, device, resume))
             continue
         with contextlib.redirect_stdout(sys.stderr):  # what methods print is no result
             job = jobs.prepare(config, plugins, data_root, runs, device)
