@@ -155,7 +155,8 @@ def _framed(
     read: tuple[Path, Image.Image] | None = None
     for region in regions:
         if read is None or read[0] != region.path:
-            read = region.path, read_image(region.path, str(region.path), "predict")[0]
+            raw = predictor.framing is not None and predictor.framing.raw
+            read = region.path, read_image(region.path, str(region.path), "predict", raw)[0]
         image, framing = read[1], predictor.framing
         whole = np.array([[0, 0, *image.size]], np.float64)
         if region.box is None and not filling:

@@ -154,7 +154,7 @@ class Framing:
     annotated ``landmarks``, which nobody has for a new image. Sides of the last two and of ``padded`` are multiplied by
     ``factor`` about the box's centre; ``square``: its longer side is, and the frame is a square in whole pixels.
     ``of`` says what the box holds. ``rule``: a lazy target for another way, called with boxes (N, 4) of the object and the
-    images' sizes (N, 2), returns frames (N, 4).
+    images' sizes (N, 2), returns frames (N, 4). ``raw``: pixels are read as they are stored, whatever EXIF says.
     """
 
     kind: Literal["whole", "central", "padded", "fixed", "box", "landmarks"]
@@ -164,6 +164,7 @@ class Framing:
     box: tuple[float, float, float, float] | None = None
     image: tuple[int, int] | None = None
     rule: str = ""
+    raw: bool = False
 
     @property
     def from_labels(self) -> bool:

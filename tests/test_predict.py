@@ -413,3 +413,15 @@ def test_weights_that_were_replaced_since_the_run_are_refused(capsys, tmp_path: 
     predicted(capsys, Path(run), image)
     torch.save(resnet18().state_dict(), weights)
     assert "is another one now" in refused(capsys, run, image)
+
+
+def test_a_run_on_stored_pixels_predicts_on_stored_pixels(capsys, tmp_path: Path) -> None:
+    coco_tree(tmp_path / "data")
+    run = measured(tmp_path / "runs", f"folder:{tmp_path / 'data'}:crop=image:orientation=raw")
+    plain, turned = tmp_path / "data" / "pictures" / "00.png", tmp_path / "turned.png"
+    with Image.open(plain) as image:
+        exif = image.getexif()
+        exif[0x0112] = 6
+        image.save(turned, exif=exif)
+    first, second = predicted(capsys, run, str(plain), str(turned))
+    assert first["landmarks"] == second["landmarks"]

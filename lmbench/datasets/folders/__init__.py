@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,7 +159,8 @@ def _read(argument: str, place: str, state: tuple[Any, ...]) -> Member:
     if told:
         progress.say(f"{where}: {'; '.join(told)}")
     words = tuple(dict.fromkeys((*(f.word for f in accepted), *(w for w in options.accept if w not in MEANT))))
-    return Member(found.names, eyes, splits, boxes, framing_of(crop, options.margin), notes, words)
+    framing = replace(framing_of(crop, options.margin), raw=options.orientation == "raw")
+    return Member(found.names, eyes, splits, boxes, framing, notes, words)
 
 
 def _accepted(samples: list[Sample], crop: str, options: Options, where: str, turned: bool) -> list[Finding]:
