@@ -9,11 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from lmbench import progress
-from lmbench.cuts import Crops, Cuts, Margin, Shown, Window
-from lmbench.errors import DataError, LmbenchError, PluginError, StaleError, UsageError
-from lmbench.geometry.strength import TRAIN_PAIR, TPSStrength
-from lmbench.hookspecs import hookimpl
-from lmbench.ranges import (
+from lmbench.config.ranges import (
     BackboneName,
     Cells,
     Channels,
@@ -41,6 +37,9 @@ from lmbench.ranges import (
     Weights,
     WeightsFile,
 )
+from lmbench.errors import DataError, LmbenchError, PluginError, StaleError, UsageError
+from lmbench.geometry.strength import TRAIN_PAIR, TPSStrength
+from lmbench.plugins.hooks import hookimpl
 from lmbench.specs import (
     API_VERSION,
     BackboneSpec,
@@ -58,6 +57,7 @@ from lmbench.specs import (
     TaskSpec,
     VariantSpec,
 )
+from lmbench.training.cuts import Crops, Cuts, Margin, Shown, Window
 from lmbench.training.views import Colours, ViewSettings
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from lmbench.backbones.specs import BACKBONES
 from lmbench.datasets import DATASETS
 from lmbench.heads.specs import HEADS
-from lmbench.hookspecs import hookimpl
 from lmbench.metrics.specs import METRICS
+from lmbench.plugins.hooks import hookimpl
 from lmbench.specs import BackboneSpec, DatasetSpec, HeadSpec, MetricSpec, TaskSpec
 from lmbench.tasks.specs import TASKS
 

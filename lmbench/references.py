@@ -12,17 +12,17 @@ import numpy as np
 import torch
 
 from lmbench import progress
-from lmbench.config import RunConfig, StageConfig, digest_of
-from lmbench.data.draws import draw_subsets
+from lmbench.config.model import RunConfig, StageConfig, digest_of
 from lmbench.errors import LmbenchError
+from lmbench.heads.draws import draw_subsets
 from lmbench.heads.linear import MeanShape
 from lmbench.job import Job
-from lmbench.measuring import results
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.pixels import Confusions
-from lmbench.plugins import Plugins
+from lmbench.plugins.loading import Plugins
+from lmbench.results.measuring import results
 from lmbench.seeds import generator_for
-from lmbench.store import building, read_json, write_json
+from lmbench.store.files import building, read_json, write_json
 from lmbench.tasks.inputs import NoInputs
 from lmbench.tasks.regression import judged_by
 from lmbench.training.stages import files_named

@@ -14,26 +14,27 @@ from typing import Any
 import numpy as np
 import torch
 
-from lmbench import identity, progress
+from lmbench import progress
 from lmbench.backbones import build_backbone
-from lmbench.config import RunConfig, StageConfig, digest_of
-from lmbench.data.frozen import FrozenMaps, freeze_maps
+from lmbench.config.model import RunConfig, StageConfig, digest_of
+from lmbench.config.object_scale import object_scales, unequal_scales
 from lmbench.data.places import cache_root
 from lmbench.errors import ChangedError, DataError, StaleError
 from lmbench.features import Extractor
+from lmbench.heads.frozen import FrozenMaps, freeze_maps
 from lmbench.job import Job, place_of, prepare
-from lmbench.manifests import confirm, digest_of_file, relying
-from lmbench.measuring import check_measurable, measure
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.pixels import Confusions
-from lmbench.object_scale import object_scales, unequal_scales
-from lmbench.provenance import code_state, environment
-from lmbench.records import PREDICTIONS, RECORD, SCHEMA, read_record, write_record
 from lmbench.references import FOLDER as REFERENCES
 from lmbench.references import references
 from lmbench.report.drawing import draw_run
+from lmbench.results import identity
+from lmbench.results.measuring import check_measurable, measure
+from lmbench.results.provenance import code_state, environment
+from lmbench.results.record import PREDICTIONS, RECORD, SCHEMA, read_record, write_record
 from lmbench.seeds import initialising
-from lmbench.store import clear_drafts, explained, locked, write_json
+from lmbench.store.files import clear_drafts, explained, locked, write_json
+from lmbench.store.manifests import confirm, digest_of_file, relying
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.probe import probe_network
 from lmbench.tasks.regression import judged_by

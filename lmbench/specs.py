@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from lmbench.cuts import Cuts
+from lmbench.training.cuts import Cuts
 
 API_VERSION = 1
 """The version of the plugin interface. A plugin states the one it was written for as ``LMBENCH_API``."""
@@ -218,7 +218,7 @@ class DatasetSpec(Spec):
     """Files as published, by their path below ``folder``: ``md5:...`` or ``sha256:...`` of the bytes, for ``verify``."""
     notes: tuple[str, ...] = ()
     accepted: tuple[str, ...] = ()
-    """What looks wrong in its labels and is meant, by the words of ``lmbench.data.plausibility``."""
+    """What looks wrong in its labels and is meant, by the words of ``lmbench.originals.plausibility``."""
 
     def member(self, argument: str) -> DatasetSpec:
         """The spec of a family's member; its name stays the family's, so that a folder that was moved is the same data."""
@@ -265,7 +265,7 @@ class TaskSpec(Spec):
 class StageSpec:
     """One objective trained on one backbone. ``{backbone}`` in ``backbone`` stands for the run's backbone.
 
-    ``training`` holds the fields of ``lmbench.config.TrainingConfig``. ``reads``: the maps of the stage before that the
+    ``training`` holds the fields of ``lmbench.config.model.TrainingConfig``. ``reads``: the maps of the stage before that the
     objective is handed as ``parent``, deepest first (empty: all of them). ``data``: the images of ``--pretrain-on``, or
     the unlabelled training images of the ``target`` dataset (fine-tuning without labels).
     """

@@ -12,7 +12,7 @@ import torch
 from fake_plugins import make  # noqa: F401  (a fixture)
 
 from lmbench.data.pixels import PixelStore, open_pixels
-from lmbench.plugins import get_plugins
+from lmbench.plugins.loading import get_plugins
 from lmbench.testing.golden import golden  # noqa: F401  (a fixture)
 
 ROOT = Path(__file__).resolve().parent.parent

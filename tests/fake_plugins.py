@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lmbench.plugins import Candidate
+from lmbench.plugins.loading import Candidate
 
 PluginMaker = Callable[..., Candidate]
 COUNTER = itertools.count()

@@ -21,7 +21,7 @@ from small_face_trees import (
 from lmbench.data.schema import Incomplete, column
 from lmbench.datasets import w300
 from lmbench.errors import DataError
-from lmbench.plugins import get_plugins
+from lmbench.plugins.loading import get_plugins
 
 Splits = dict[str, datasets.Dataset]
 

@@ -21,9 +21,9 @@ from PIL import Image
 from lmbench.data.opening import open_dataset
 from lmbench.data.pixels import transform_points
 from lmbench.data.schema import Incomplete, column
-from lmbench.data.verification import verify_dataset
 from lmbench.datasets import cats, cub
 from lmbench.errors import DataError, UsageError
+from lmbench.originals.verification import verify_dataset
 from lmbench.specs import Preprocessing
 
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from lmbench import api, hookspecs
-from lmbench.plugins import HOOK_NAMES
+from lmbench import api
+from lmbench.plugins import hooks as hookspecs
+from lmbench.plugins.loading import HOOK_NAMES
 
 SURFACE = Path(__file__).with_name("api_surface.txt")
 

@@ -11,8 +11,8 @@ import pytest
 from hostile_archives import archives, deep_links, file
 
 from lmbench.cli.main import run_cli
-from lmbench.data.archives import unpack
 from lmbench.errors import DataError
+from lmbench.originals.archives import unpack
 
 
 def entries(folder: Path) -> set[str]:

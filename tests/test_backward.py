@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lmbench.config import RunConfig
+from lmbench.config.model import RunConfig
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import DataError
 from lmbench.heads.base import Subset, TensorInputs

@@ -19,9 +19,9 @@ from lmbench.cli import data as data_module
 from lmbench.cli.main import run_cli
 from lmbench.data.opening import open_dataset
 from lmbench.data.schema import column
-from lmbench.data.verification import verify_dataset
-from lmbench.plugins import Plugins, get_plugins
-from lmbench.registry import Entry, Registry
+from lmbench.originals.verification import verify_dataset
+from lmbench.plugins.loading import Plugins, get_plugins
+from lmbench.plugins.registry import Entry, Registry
 from lmbench.specs import DatasetSpec
 
 Output = tuple[int, str, str]
@@ -48,7 +48,7 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 return registry
 
         few: Any = Few()
-        for module in (data_module, "lmbench.data.opening", "lmbench.data.verification"):
+        for module in (data_module, "lmbench.data.opening", "lmbench.originals.verification"):
             place = f"{module}.get_plugins" if isinstance(module, str) else f"{module.__name__}.get_plugins"
             monkeypatch.setattr(place, lambda: few)
 

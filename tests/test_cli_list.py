@@ -11,7 +11,7 @@ import pytest
 from lmbench.cli import list as list_module
 from lmbench.cli.list import KINDS
 from lmbench.cli.main import run_cli
-from lmbench.plugins import Candidate, get_plugins, load_plugins
+from lmbench.plugins.loading import Candidate, get_plugins, load_plugins
 from lmbench.specs import PRESETS
 
 COMPONENTS = [k for k in KINDS if k != "plugin"]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from lmbench.cli.main import run_cli
-from lmbench.measuring import measure
 from lmbench.metrics.base import Predictions
-from lmbench.plugins import get_plugins
-from lmbench.records import write_record
+from lmbench.plugins.loading import get_plugins
+from lmbench.results.measuring import measure
+from lmbench.results.record import write_record
 
 IMAGES = 60
 

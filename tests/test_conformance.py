@@ -8,8 +8,7 @@ from typing import Any
 import faulty_parts
 import pytest
 
-from lmbench.cuts import Cuts, Shown
-from lmbench.plugins import Plugins, load_plugins
+from lmbench.plugins.loading import Plugins, load_plugins
 from lmbench.specs import (
     BackboneSpec,
     DatasetSpec,
@@ -25,6 +24,7 @@ from lmbench.specs import (
     VariantSpec,
 )
 from lmbench.testing.conformance import COMPONENT_CHECKS
+from lmbench.training.cuts import Cuts, Shown
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
 

@@ -19,7 +19,7 @@ from lmbench.data.schema import Incomplete, column, landmark_dataset
 from lmbench.datasets import celeba_half, mtfl
 from lmbench.datasets.specs.faces import PAPERS_FACES
 from lmbench.errors import DataError, UsageError
-from lmbench.plugins import get_plugins
+from lmbench.plugins.loading import get_plugins
 
 
 @pytest.fixture(autouse=True)

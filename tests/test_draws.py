@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmbench.data.draws import draw_subsets
 from lmbench.errors import UsageError
+from lmbench.heads.draws import draw_subsets
 
 NUMBERS = st.lists(st.integers(1, 40), min_size=1, max_size=5, unique=True)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from lmbench.config import EquivarianceConfig
+from lmbench.config.model import EquivarianceConfig
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import DataError
 from lmbench.features import Extractor, FeatureMaps

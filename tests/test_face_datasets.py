@@ -28,7 +28,7 @@ from lmbench.data.schema import Incomplete, column
 from lmbench.datasets import aflw_m, aflw_r, celeba, mafl, w300, yaleb
 from lmbench.datasets.celeba import Lists
 from lmbench.errors import DataError, UsageError
-from lmbench.plugins import get_plugins
+from lmbench.plugins.loading import get_plugins
 
 Splits = dict[str, datasets.Dataset]
 

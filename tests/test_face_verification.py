@@ -19,10 +19,10 @@ from small_face_trees import (
     yaleb_tree,
 )
 
-from lmbench.data.verification import verify_dataset
 from lmbench.datasets.specs.celeba import CELEBA
 from lmbench.datasets.specs.faces import FACES
-from lmbench.plugins import get_plugins
+from lmbench.originals.verification import verify_dataset
+from lmbench.plugins.loading import get_plugins
 from lmbench.specs import DatasetSpec
 
 LANDMARKS = "Anno/list_landmarks_align_celeba.txt"

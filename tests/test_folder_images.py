@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from lmbench.data.opening import OpenDataset, open_dataset
-from lmbench.data.verification import verify_dataset
 from lmbench.errors import DataError, UsageError
+from lmbench.originals.verification import verify_dataset
 from lmbench.specs import Preprocessing
 
 WIDE, HIGH = 120, 80

@@ -14,8 +14,8 @@ import pytest
 from test_leaderboard import keep, record, rows_of
 
 from lmbench.cli.main import run_cli
-from lmbench.leaderboard import build, write
 from lmbench.printable import cell, csv_text, printable
+from lmbench.results.leaderboard import build, write
 
 GOOD = record("good", "mine", 1.0)
 METRIC = GOOD["metrics"][0]

@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from lmbench.backbones import build_backbone
-from lmbench.data.frozen import freeze_maps
 from lmbench.data.opening import open_dataset
 from lmbench.features import Extractor
 from lmbench.heads.base import Subset
 from lmbench.heads.conditioned import SoftargmaxConditioned
+from lmbench.heads.frozen import freeze_maps
 from lmbench.heads.reference import SoftargmaxLinear
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.scoring import iod
-from lmbench.plugins import get_plugins
+from lmbench.plugins.loading import get_plugins
 from lmbench.seeds import initialising
 
 CPU = torch.device("cpu")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from lmbench.data.frozen import FrozenMaps
 from lmbench.features import FeatureMaps
 from lmbench.heads import conditioned, reference
 from lmbench.heads.base import Subset, TensorInputs
 from lmbench.heads.conditioned import SoftargmaxConditioned
+from lmbench.heads.frozen import FrozenMaps
 from lmbench.heads.reference import SoftargmaxLinear
 from lmbench.tasks.inputs import with_copies
 
@@ -103,7 +103,7 @@ def test_statistics_are_of_what_is_read(normalise, size, cells):
 
 
 def test_statistics_of_kept_maps_are_those_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("lmbench.data.frozen.STATISTICS_BATCH", 3)
+    monkeypatch.setattr("lmbench.heads.frozen.STATISTICS_BATCH", 3)
     monkeypatch.setattr("lmbench.features.CELLS_AT_ONCE", 500)  # two images of 5 channels on 6 x 6 cells at a time
     maps = noise(8)
     for name, values in zip(("deep", "shallow"), maps.maps, strict=True):

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from fake_plugins import PluginMaker, install, lmbench, write_module
 
-from lmbench import hookspecs
-from lmbench.plugins import HOOK_NAMES, PluginInfo, Plugins, load_plugins
+from lmbench.plugins import hooks as hookspecs
+from lmbench.plugins.loading import HOOK_NAMES, PluginInfo, Plugins, load_plugins
 from lmbench.specs import KIND_OF
 
 ROOT = Path(__file__).resolve().parent.parent

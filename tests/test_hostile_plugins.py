@@ -13,9 +13,9 @@ import pytest
 from fake_plugins import PluginMaker, lmbench, make  # noqa: F401
 from hostile_plugins import SOURCES, install_all
 
+from lmbench.config.resolving import resolve_run
 from lmbench.errors import UsageError, did_you_mean
-from lmbench.plugins import installed, load_plugins
-from lmbench.resolve import resolve_run
+from lmbench.plugins.loading import installed, load_plugins
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_arguments_folder_environment_and_hooks_are_as_before(hostile: Path, mon
         "import os, signal, sys, threading, warnings\n"
         "def state(): return (list(sys.argv), os.getcwd(), dict(os.environ), list(warnings.filters), warnings.showwarning,\n"
         "  signal.getsignal(2), signal.getsignal(15), sys.excepthook, sys.getrecursionlimit(), sys.stdout, sys.stderr)\n"
-        "from lmbench.plugins import get_plugins\n"
+        "from lmbench.plugins.loading import get_plugins\n"
         "before = state()\nget_plugins()\nassert state() == before\nprint('same')\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(hostile)}

@@ -9,9 +9,9 @@ import pytest
 from small_runs import command, recorded, run_here
 from test_comparison import compared, predicted, run_of
 
-from lmbench.leaderboard import measured_rows
-from lmbench.measuring import measure
-from lmbench.plugins import get_plugins
+from lmbench.plugins.loading import get_plugins
+from lmbench.results.leaderboard import measured_rows
+from lmbench.results.measuring import measure
 
 
 @pytest.mark.parametrize(

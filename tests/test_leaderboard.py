@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from lmbench.cli.leaderboard import leaderboard
 from lmbench.cli.main import run_cli
 from lmbench.errors import StaleError
-from lmbench.leaderboard import build, published_rows, ranked, render, stale_files, write
+from lmbench.results.leaderboard import build, published_rows, ranked, render, stale_files, write
 
 
 def record(run: str, method: str, value: float, **changes):

@@ -16,10 +16,12 @@ import pytest
 from kept_runs import flip
 from tiny_training import EVERY_STEP, new_objective, trained
 
-from lmbench import manifests, progress, store
+from lmbench import progress
 from lmbench.errors import DataError, LmbenchError
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.pixels import Confusions, read_stored
+from lmbench.store import files as store
+from lmbench.store import manifests
 
 
 @pytest.fixture
@@ -198,7 +200,7 @@ def test_a_full_disk_is_told_in_whatever_words_a_library_says_it(tmp_path: Path,
 WRITING = """
 import sys, time
 from pathlib import Path
-from lmbench import store
+from lmbench.store import files as store
 with store.replacing(Path(sys.argv[1]) / "a.txt") as draft, store.building(Path(sys.argv[1]) / "stage") as folder:
     draft.write_text("half")
     (folder / "half").write_text("half")

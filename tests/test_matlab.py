@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from lmbench.data.matlab import CHILD, read_mat
 from lmbench.errors import DataError
+from lmbench.originals.matlab import CHILD, read_mat
 
 
 def same(found, expected) -> None:
@@ -67,14 +67,14 @@ def test_structs_cells_and_arrays_are_those_of_scipy(mat):
 def test_a_file_that_crashes_its_reader_is_a_message(mat, tmp_path, monkeypatch):
     fatal = tmp_path / "fatal.py"
     fatal.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
-    monkeypatch.setattr("lmbench.data.matlab.CHILD", fatal)
-    monkeypatch.setattr("lmbench.data.matlab._reader", None)
+    monkeypatch.setattr("lmbench.originals.matlab.CHILD", fatal)
+    monkeypatch.setattr("lmbench.originals.matlab._reader", None)
     with pytest.raises(
         DataError, match=r"a\.mat cannot be read as a MATLAB file \(.*crashes \(SIGSEGV\)\); fetch it again"
     ):
         read_mat(mat, "n")
     fatal.write_text("import time\ntime.sleep(60)\n")
-    monkeypatch.setattr("lmbench.data.matlab.SECONDS", 0.2)
+    monkeypatch.setattr("lmbench.originals.matlab.SECONDS", 0.2)
     with pytest.raises(DataError, match="takes more than 0 s"):
         read_mat(mat, "n")
     monkeypatch.undo()

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from lmbench import runner
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import DataError
-from lmbench.measuring import check_measurable, measure
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.scoring import backward_iod, bbc_pck, box_error, iod, pck_5pct, pck_6px, pck_cub_truncated
-from lmbench.plugins import get_plugins
+from lmbench.plugins.loading import get_plugins
+from lmbench.results.measuring import check_measurable, measure
 
 NAMES = ("head", "wrist", "elbow")
 

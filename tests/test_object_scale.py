@@ -11,14 +11,14 @@ import torch
 from click.testing import CliRunner
 
 from lmbench.cli.main import cli
-from lmbench.config import merge
-from lmbench.cuts import mean_side
+from lmbench.config.model import merge
+from lmbench.config.object_scale import object_scales, unequal_scales
+from lmbench.config.resolving import resolve_run
 from lmbench.errors import UsageError
-from lmbench.object_scale import object_scales, unequal_scales
-from lmbench.plugins import get_plugins
-from lmbench.resolve import resolve_run
+from lmbench.plugins.loading import get_plugins
 from lmbench.testing.trials import find_trial
 from lmbench.training.augment import draw_views
+from lmbench.training.cuts import mean_side
 from lmbench.training.views import ViewSettings
 
 PLAIN = {"jitter_p": 0.0, "grey_p": 0.0, "blur_p": 0.0, "solarise_p": 0.0}  # nothing but geometry

@@ -14,7 +14,7 @@ from lmbench.data import overlap
 from lmbench.data.opening import open_dataset
 from lmbench.data.overlap import shared_test_images
 from lmbench.data.schema import column
-from lmbench.leaderboard import measured_rows
+from lmbench.results.leaderboard import measured_rows
 
 
 @pytest.fixture

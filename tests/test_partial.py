@@ -12,13 +12,13 @@ from other_trees import bbc_tree, cat_tree, cub_tree, inat_tree, lspet_tree
 from small_face_trees import aflw_m_tree, aflw_r_tree, celeba_full_tree, w300_tree
 from small_trees import mtfl_tree
 
-from lmbench import leaderboard
 from lmbench.cli.main import run_cli
 from lmbench.data.opening import open_dataset, part_there
 from lmbench.data.schema import Incomplete
-from lmbench.data.verification import verify_dataset
 from lmbench.errors import DataError
-from lmbench.plugins import get_plugins
+from lmbench.originals.verification import verify_dataset
+from lmbench.plugins.loading import get_plugins
+from lmbench.results import leaderboard
 
 
 def listed_inat_tree(root: Path) -> None:

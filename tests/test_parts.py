@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 
 from lmbench.cli.main import run_cli
+from lmbench.config.resolving import resolve_run
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import DataError, UsageError
-from lmbench.plugins import get_plugins
+from lmbench.plugins.loading import get_plugins
 from lmbench.report.parts import OPACITY, draw_parts, part_colours
 from lmbench.report.pictures import ZOOM
-from lmbench.resolve import resolve_run
 from lmbench.tasks import parts
 
 SIZE = (6, 8)

@@ -24,7 +24,7 @@ from lmbench.data.pixels import PixelStore, open_pixels, preprocess_image, resto
 from lmbench.data.schema import landmark_dataset
 from lmbench.errors import DataError, LmbenchError
 from lmbench.specs import Preprocessing
-from lmbench.store import locked
+from lmbench.store.files import locked
 
 STEPS = Preprocessing(resize=34, crop=5)
 BOXES = np.array([[0, 0, 0, 0], [3, 4, 40, 40], [-6, 10, 44, 30], [0, 0, 0, 0]], np.float32)
@@ -301,7 +301,7 @@ def test_a_second_process_waits_for_the_first_and_uses_what_it_made(
     folder = cache / "pixels" / made.key[:20]
     aside = folder.rename(tmp_path / "aside")
     waiting = threading.Event()
-    monkeypatch.setattr("lmbench.store.progress.say", lambda line: waiting.set())
+    monkeypatch.setattr("lmbench.store.files.progress.say", lambda line: waiting.set())
     monkeypatch.setattr(pixels, "decode", lambda *_: pytest.fail("built a second time"))
     found: list[PixelStore] = []
     with locked(folder):

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from lmbench.cli.main import run_cli
 from lmbench.data.opening import open_dataset
-from lmbench.data.plausibility import Labels, implausible
-from lmbench.data.verification import verify_dataset
 from lmbench.errors import DataError, UsageError
+from lmbench.originals.plausibility import Labels, implausible
+from lmbench.originals.verification import verify_dataset
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ import pytest
 from fake_plugins import install, method, write_module
 
 from lmbench.errors import UsageError
-from lmbench.plugins import CORE, Plugins, load_plugins
+from lmbench.plugins.loading import CORE, Plugins, load_plugins
 from lmbench.testing import Check, check_plugin, conformance_checks, parametrize, run_checks
 from lmbench.testing.conformance import COMPONENT_CHECKS
 from lmbench.testing.plugin_checks import PLUGIN

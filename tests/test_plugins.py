@@ -8,7 +8,7 @@ import pytest
 from fake_plugins import PluginMaker, method
 
 from lmbench.errors import UsageError
-from lmbench.plugins import Candidate, load_plugins
+from lmbench.plugins.loading import Candidate, load_plugins
 from lmbench.specs import KIND_OF
 
 

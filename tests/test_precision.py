@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from lmbench.api import float32
 from lmbench.features import Extractor
-from lmbench.plugins import get_plugins
+from lmbench.plugins.loading import get_plugins
 from lmbench.testing.trials import find_trial
 from lmbench.training.loop import train
 

@@ -17,13 +17,13 @@ from small_runs import command, recorded, run_here
 from small_trees import write_image
 from torchvision.models import resnet18
 
-from lmbench import manifests
 from lmbench.data.boxes import frames_of, made_of
 from lmbench.data.opening import open_dataset
 from lmbench.data.schema import column
 from lmbench.datasets import bbcpose, mafl, w300
 from lmbench.metrics.base import Predictions
-from lmbench.plugins import get_plugins
+from lmbench.plugins.loading import get_plugins
+from lmbench.store import manifests
 
 Boxes = dict[str, tuple[float, ...]]
 

@@ -14,8 +14,8 @@ from lmbench.data import preparing
 from lmbench.data.opening import open_prepared
 from lmbench.data.preparing import load_split, save_prepared
 from lmbench.errors import DataError
-from lmbench.plugins import get_plugins
-from lmbench.registry import Entry
+from lmbench.plugins.loading import get_plugins
+from lmbench.plugins.registry import Entry
 from lmbench.specs import DatasetSpec
 
 

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from lmbench.errors import UsageError
-from lmbench.registry import Registry, family_member
+from lmbench.plugins.registry import Registry, family_member
 from lmbench.specs import HeadSpec
 
 

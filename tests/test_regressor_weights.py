@@ -15,7 +15,7 @@ from lmbench.cli.main import run_cli
 from lmbench.data.pixels import PixelStore
 from lmbench.heads.base import Subset, TensorInputs
 from lmbench.heads.linear import LeastSquares
-from lmbench.plugins import get_plugins
+from lmbench.plugins.loading import get_plugins
 from lmbench.report.pictures import ZOOM
 from lmbench.report.weights import draw_weighted_landmarks, draw_weights, read_weights, write_weights
 

@@ -12,14 +12,14 @@ import pytest
 
 from lmbench import runner
 from lmbench.cli.main import run_cli
-from lmbench.config import RunConfig
+from lmbench.config.model import RunConfig
 from lmbench.errors import StaleError
 from lmbench.job import Job
-from lmbench.plugins import get_plugins
-from lmbench.reproduction import table
-from lmbench.reproduction.planning import Request, plan_table
-from lmbench.reproduction.published import find_table, tables
-from lmbench.reproduction.running import head_of
+from lmbench.papers import table
+from lmbench.papers.planning import Request, plan_table
+from lmbench.papers.published import find_table, tables
+from lmbench.papers.running import head_of
+from lmbench.plugins.loading import get_plugins
 
 FIRST = "sparse2017/text"
 FACES = "aflw_m=synthfaces,celeba=synthfaces"
@@ -96,7 +96,7 @@ def test_a_table_ends_as_a_csv_with_published_and_measured_side_by_side(lab):
 
 def test_the_real_runner_gives_the_number_that_lmbench_run_gives(tmp_path, monkeypatch, capsys):
     cells = [c for c in find_table(FIRST) if c["method"] == "mean_landmarks"]
-    monkeypatch.setattr("lmbench.reproduction.published.find_table", lambda name: cells)
+    monkeypatch.setattr("lmbench.papers.published.find_table", lambda name: cells)
     places = ["--preset", "smoke", "--device", "cpu", f"--runs={tmp_path / 'runs'}"]
     assert run_cli(["reproduce", FIRST, "--dataset-map", FACES, "--json", f"--out={tmp_path / 'out'}", *places]) == 0
     (row,) = json.loads(capsys.readouterr().out)["cells"]

@@ -8,11 +8,11 @@ import pytest
 
 from lmbench.errors import UsageError
 from lmbench.heads.reference import SoftargmaxLinear
-from lmbench.plugins import Plugins, get_plugins, load_plugins
-from lmbench.reproduction.coverage import coverage
-from lmbench.reproduction.planning import Request, parse_dataset_map, plan_table, resolve
-from lmbench.reproduction.published import find_table, read_cells, tables
-from lmbench.reproduction.targets import Gap, Target, is_ours, target_of
+from lmbench.papers.coverage import coverage
+from lmbench.papers.planning import Request, parse_dataset_map, plan_table, resolve
+from lmbench.papers.published import find_table, read_cells, tables
+from lmbench.papers.targets import Gap, Target, is_ours, target_of
+from lmbench.plugins.loading import Plugins, get_plugins, load_plugins
 from lmbench.specs import PRESETS, MethodSpec, PublishedRows
 
 SECOND = "contrastlandmarks2021/table5"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lmbench.config.resolving import resolve_run
 from lmbench.errors import UsageError
 from lmbench.heads.reference import SoftargmaxLinear
-from lmbench.plugins import get_plugins
-from lmbench.resolve import resolve_run
+from lmbench.plugins.loading import get_plugins
 
 
 def head_of(method, dataset, preset="paper", **regression):

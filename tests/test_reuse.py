@@ -25,12 +25,12 @@ from kept_runs import (
 
 from lmbench import job as jobs
 from lmbench import runner
-from lmbench.comparison import open_run
-from lmbench.data.frozen import freeze_maps
 from lmbench.data.pixels import PixelStore
 from lmbench.features import Extractor
-from lmbench.records import read_record
-from lmbench.registry import Entry
+from lmbench.heads.frozen import freeze_maps
+from lmbench.plugins.registry import Entry
+from lmbench.results.comparison import open_run
+from lmbench.results.record import read_record
 
 
 @pytest.fixture(autouse=True)

@@ -17,11 +17,11 @@ import pytest
 from PIL import Image
 from small_runs import SMALL, command, recorded, run_here
 
-from lmbench.config import digest_of
-from lmbench.cuts import mean_side
+from lmbench.config.model import digest_of
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.scoring import iod, matching_error
-from lmbench.records import REQUIRED
+from lmbench.results.record import REQUIRED
+from lmbench.training.cuts import mean_side
 
 EYES = (0, 1)  # of synthfaces
 

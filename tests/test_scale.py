@@ -14,17 +14,17 @@ from PIL import Image
 from torch import nn
 
 from lmbench.cli.main import run_cli
-from lmbench.config import RegressionConfig, RunConfig, ScaleConfig
-from lmbench.data.frozen import freeze_maps
+from lmbench.config.model import RegressionConfig, RunConfig, ScaleConfig
+from lmbench.config.resolving import resolve_run
 from lmbench.data.opening import OpenDataset
 from lmbench.data.schema import landmark_dataset
 from lmbench.data.zooming import zoomed
 from lmbench.errors import DataError, UsageError
 from lmbench.features import Extractor
-from lmbench.measuring import check_measurable, measure
+from lmbench.heads.frozen import freeze_maps
 from lmbench.metrics.scoring import iod
-from lmbench.plugins import get_plugins
-from lmbench.resolve import resolve_run
+from lmbench.plugins.loading import get_plugins
+from lmbench.results.measuring import check_measurable, measure
 from lmbench.specs import DatasetSpec, Preprocessing
 from lmbench.tasks import regression, scale
 from lmbench.tasks.base import TaskContext

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import pytest
 
 from lmbench.api import Colours, Fraction, ObjectiveSpec, ViewSettings
+from lmbench.config.setting_types import complaints, describe
+from lmbench.config.values import arguments, settings_of
 from lmbench.errors import LmbenchError
-from lmbench.setting_types import complaints, describe
-from lmbench.settings import arguments, settings_of
 from lmbench.specs import Spec
 
 

@@ -16,17 +16,17 @@ from torch import nn
 from wrong_values import as_set, as_toml, defaults_of, edges, fields_of, fields_of_run, wrong_values
 
 from lmbench import job as jobs
-from lmbench.config import RunConfig, StageConfig, validate
+from lmbench.config.model import RunConfig, StageConfig, validate
+from lmbench.config.overrides import parse_assignments, read_toml
+from lmbench.config.resolving import resolve_run
+from lmbench.config.setting_types import hints, settings_type
+from lmbench.config.values import value_of
 from lmbench.errors import DataError, UsageError
 from lmbench.features import Extractor
 from lmbench.heads.linear import UNITS
 from lmbench.heads.reference import RECIPES
-from lmbench.overrides import parse_assignments, read_toml
-from lmbench.plugins import get_plugins
-from lmbench.registry import is_family
-from lmbench.resolve import resolve_run
-from lmbench.setting_types import hints, settings_type
-from lmbench.settings import value_of
+from lmbench.plugins.loading import get_plugins
+from lmbench.plugins.registry import is_family
 from lmbench.specs import PRESETS
 from lmbench.training.stages import require_buildable
 

@@ -11,14 +11,14 @@ from folder_trees import csv_tree
 from small_runs import recorded, run_here
 
 from lmbench import references
-from lmbench.config import validate
+from lmbench.config.model import validate
+from lmbench.config.resolving import resolve_run
 from lmbench.data.opening import open_dataset
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.job import prepare
-from lmbench.leaderboard import measured_rows
-from lmbench.plugins import get_plugins
-from lmbench.registry import Entry
-from lmbench.resolve import resolve_run
+from lmbench.plugins.loading import get_plugins
+from lmbench.plugins.registry import Entry
+from lmbench.results.leaderboard import measured_rows
 
 
 def arguments(root: Path, *options: str, method: str = "imm", runs: str = "runs") -> list[str]:

@@ -9,12 +9,12 @@ import pytest
 import torch
 from tiny_training import CPU, EVERY_STEP, Tiny, config, pixels
 
-from lmbench import manifests
-from lmbench.config import StageConfig
+from lmbench.config.model import StageConfig
+from lmbench.config.resolving import resolve_run
 from lmbench.errors import DataError, LmbenchError, UsageError
-from lmbench.plugins import get_plugins, load_plugins
-from lmbench.resolve import resolve_run
+from lmbench.plugins.loading import get_plugins, load_plugins
 from lmbench.specs import BackboneSpec, MapSpec, ObjectiveSpec, Preprocessing
+from lmbench.store import manifests
 from lmbench.training import stages
 from lmbench.training.loop import schedule
 from lmbench.training.stages import ensure_stage, load_network, open_artifact, planned, stage_key

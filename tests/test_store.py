@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from lmbench import store
 from lmbench.errors import LmbenchError
+from lmbench.store import files as store
 
 
 def contents(folder: Path) -> list[str]:

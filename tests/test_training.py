@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_training import CPU, EVERY_STEP, NEVER, Backbone, Tiny, new_objective, pixels, trained
 
-from lmbench.config import OptimiserConfig, TrainingConfig
+from lmbench.config.model import OptimiserConfig, TrainingConfig
 from lmbench.errors import LmbenchError
 from lmbench.training.loop import build_optimiser, resolve_device, resolve_precision, schedule
 

@@ -15,10 +15,10 @@ import pytest
 import torch
 from tiny_training import EVERY_STEP, KEY, NEVER, Backbone, Tiny, new_objective, trained
 
-from lmbench import manifests
 from lmbench.errors import LmbenchError, StaleError
 from lmbench.features import Extractor
-from lmbench.store import write_atomically
+from lmbench.store import manifests
+from lmbench.store.files import write_atomically
 from lmbench.training.loop import stopping_gently
 
 

@@ -11,9 +11,9 @@ from folder_trees import NAMES, coco, csv_text, csv_tree, dlc_tree, photos, poin
 from lmbench.cli.main import run_cli
 from lmbench.data.opening import open_dataset
 from lmbench.data.schema import column
-from lmbench.data.verification import Check, verify_dataset
 from lmbench.datasets.folders.options import parse_options
 from lmbench.errors import DataError, UsageError
+from lmbench.originals.verification import Check, verify_dataset
 
 
 @pytest.fixture(autouse=True)

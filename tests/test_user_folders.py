@@ -26,14 +26,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lmbench.cli.main import run_cli
+from lmbench.config.resolving import resolve_run
 from lmbench.data.opening import open_dataset
 from lmbench.data.schema import column
-from lmbench.data.verification import verify_dataset
 from lmbench.datasets.folders.framing import frame_boxes
 from lmbench.datasets.folders.samples import Sample
 from lmbench.errors import DataError
-from lmbench.plugins import get_plugins
-from lmbench.resolve import resolve_run
+from lmbench.originals.verification import verify_dataset
+from lmbench.plugins.loading import get_plugins
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lmbench.config import OptimiserConfig, TrainingConfig
+from lmbench.config.model import OptimiserConfig, TrainingConfig
 from lmbench.data.pixels import PixelStore
 from lmbench.training.augment import ViewSettings, draw_views
 from lmbench.training.loop import train

@@ -12,7 +12,7 @@ import lmbench.runner
 import lmbench_dve.dve
 import lmbench_sparse.plugin
 import lmbench_twostep.plugin
-from lmbench.plugins import get_plugins
+from lmbench.plugins.loading import get_plugins
 
 __all__ = ["lightning_fabric", "lmbench", "lmbench_dve", "lmbench_sparse", "lmbench_twostep", "torch", "torchvision"]
 get_plugins()

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from lmbench.config import SECTIONS, Model, RunConfig
-from lmbench.ranges import Ge, Gt, Le, Lt, MapOf, MinLen
-from lmbench.setting_types import _alternatives, hints, nested
+from lmbench.config.model import SECTIONS, Model, RunConfig
+from lmbench.config.ranges import Ge, Gt, Le, Lt, MapOf, MinLen
+from lmbench.config.setting_types import _alternatives, hints, nested
 
 OF_NO_TYPE = (True, 7, 0.25, "a_word_that_is_none", ["x"], {"no_such": 1}, None)
 

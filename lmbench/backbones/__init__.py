@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lmbench.registry import family_member
+from lmbench.plugins.registry import family_member
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from lmbench.plugins import Plugins
+    from lmbench.plugins.loading import Plugins
 
 
 def build_backbone(name: str, settings: Mapping[str, Any] | None = None, plugins: Plugins | None = None) -> nn.Module:
@@ -18,8 +18,8 @@ def build_backbone(name: str, settings: Mapping[str, Any] | None = None, plugins
 
     Raises UsageError for an unknown name, or a setting that the backbone does not have or whose value cannot be.
     """
-    from lmbench.plugins import CORE, get_plugins
-    from lmbench.settings import arguments
+    from lmbench.config.values import arguments
+    from lmbench.plugins.loading import CORE, get_plugins
 
     spec = (plugins or get_plugins().preferring(CORE)).find("backbone", name).spec
     chosen = arguments(spec, settings or {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lmbench.ranges import Channels, ImageNetWeights
+from lmbench.config.ranges import Channels, ImageNetWeights
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ def compare(run_a: Path, run_b: Path, tasks: str, across_heads: bool, as_json: b
     Both are recomputed from their stored predictions, and the same images are drawn anew for both 2,000 times: the
     interval is that of the difference A - B. Runs on other data or under another protocol are refused (exit code 3).
     """
-    from lmbench.comparison import compare as compare_runs
-    from lmbench.comparison import open_run
-    from lmbench.plugins import get_plugins
+    from lmbench.plugins.loading import get_plugins
+    from lmbench.results.comparison import compare as compare_runs
+    from lmbench.results.comparison import open_run
 
     plugins = get_plugins()
     wanted = [t.strip() for t in tasks.split(",") if t.strip()]

@@ -11,8 +11,8 @@ import click
 from lmbench.cli.table import show_table
 from lmbench.data.places import default_data_root, prepared_folder
 from lmbench.errors import DataError, UsageError
-from lmbench.plugins import get_plugins
-from lmbench.registry import Entry, is_family
+from lmbench.plugins.loading import get_plugins
+from lmbench.plugins.registry import Entry, is_family
 from lmbench.specs import DatasetSpec
 
 DATA_ROOT = click.option(
@@ -91,7 +91,7 @@ def prepare(name: str, source: Path | None, download: bool, data_root: Path | No
     spec = entry.spec
     root = data_root or default_data_root()
     if download and source is None and spec.folder and is_family(spec.name):  # its members read the originals
-        from lmbench.data.downloads import download as fetch
+        from lmbench.originals.downloads import download as fetch
 
         click.echo(f"{name}: the originals are in {fetch(spec.name.rstrip(':*'), root, spec.source)}")
         return
@@ -104,7 +104,7 @@ def prepare(name: str, source: Path | None, download: bool, data_root: Path | No
         raise UsageError("prepare needs the original: pass either --source FOLDER_OR_ARCHIVE or --download.")
 
     from lmbench.data import opening
-    from lmbench.data.downloads import download as fetch
+    from lmbench.originals.downloads import download as fetch
 
     original = source if source is not None else fetch(spec.name, root, spec.source)
     target = prepared_folder(entry, root)
@@ -121,7 +121,7 @@ def prepare(name: str, source: Path | None, download: bool, data_root: Path | No
 @click.pass_context
 def verify(context: click.Context, name: str, data_root: Path | None, partial: bool, as_json: bool) -> None:
     """Check files, lists, images and landmarks of a dataset. Exit code 5 where something is wrong."""
-    from lmbench.data.verification import verify_dataset
+    from lmbench.originals.verification import verify_dataset
 
     checks = verify_dataset(name, data_root, partial=partial)
     ok = all(check.ok for check in checks)
@@ -154,8 +154,8 @@ def show(
 
     import torch
 
-    from lmbench.data.masks import read_masks
     from lmbench.data.opening import open_dataset
+    from lmbench.originals.masks import read_masks
     from lmbench.report.parts import draw_classes
     from lmbench.report.pictures import contact_sheet, save_png
 

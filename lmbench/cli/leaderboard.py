@@ -19,7 +19,7 @@ def leaderboard() -> None:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboards"), show_default=True)
 def build(runs: Path, out: Path) -> int:
     """Write one CSV per dataset and task: measured rows (with their records) beside published ones."""
-    from lmbench import leaderboard as boards
+    from lmbench.results import leaderboard as boards
 
     built = boards.build(runs, out)
     for path in boards.write(built, out):
@@ -34,7 +34,7 @@ def build(runs: Path, out: Path) -> int:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboards"), show_default=True)
 def check(runs: Path, out: Path) -> int:
     """Compare the CSVs with what their records and the published numbers give; exit 3 where they differ."""
-    from lmbench import leaderboard as boards
+    from lmbench.results import leaderboard as boards
 
     built = boards.build(runs, out)
     complaints = boards.stale_files(built, out)

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from lmbench import setting_types
 from lmbench.cli.table import plain_table, show_table
+from lmbench.config import setting_types
 from lmbench.errors import UsageError, did_you_mean
-from lmbench.plugins import PluginInfo, get_plugins
-from lmbench.registry import Entry, is_family
+from lmbench.plugins.loading import PluginInfo, get_plugins
+from lmbench.plugins.registry import Entry, is_family
 from lmbench.specs import (
     KIND_OF,
     BackboneSpec,
@@ -191,7 +191,7 @@ def everything(spec: Spec) -> dict[str, Any]:
 
 def settings_of_run(task: str) -> dict[str, dict[str, Any]]:
     """The settings of a task of the core, which stand in a run's configuration under its name."""
-    from lmbench.config import SECTIONS, RunConfig
+    from lmbench.config.model import SECTIONS, RunConfig
 
     section: Any = RunConfig.model_fields[task].annotation if task in SECTIONS else None
     found = {} if section is None else section.model_fields

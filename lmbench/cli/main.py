@@ -78,7 +78,7 @@ class LazyGroup(click.Group):
         if getattr(self, "_asked_plugins", False):
             return
         self._asked_plugins = True
-        from lmbench.plugins import get_plugins
+        from lmbench.plugins.loading import get_plugins
 
         for plugin, group, complaint in get_plugins().offered_commands(click.Group):
             complaints = [complaint] if complaint else []

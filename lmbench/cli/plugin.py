@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmbench.cli.list import find_plugin, show_plugins, to_json
-from lmbench.plugins import PluginInfo, Plugins, get_plugins
+from lmbench.plugins.loading import PluginInfo, Plugins, get_plugins
 from lmbench.specs import KIND_OF
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from lmbench.cli.given_boxes import FILLING, regions_of
 from lmbench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from lmbench.prediction import Prediction
+    from lmbench.results.prediction import Prediction
 
 
 @click.command()
@@ -67,8 +67,8 @@ def predict(
     if missing:
         raise DataError(f"{missing[0]}: there is no such file.")
     regions = regions_of(images, boxes, table)
-    from lmbench.prediction import load_run
-    from lmbench.prediction import predict as predicted
+    from lmbench.results.prediction import load_run
+    from lmbench.results.prediction import predict as predicted
 
     filling: Any = table if table in FILLING else ""
     with contextlib.redirect_stdout(sys.stderr):  # what networks print is no result

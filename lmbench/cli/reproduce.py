@@ -15,8 +15,8 @@ from lmbench.cli.table import show_table
 from lmbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from lmbench.reproduction.planning import TablePlan
-    from lmbench.reproduction.running import Prospect
+    from lmbench.papers.planning import TablePlan
+    from lmbench.papers.running import Prospect
 
 
 @click.command()
@@ -71,10 +71,10 @@ def reproduce(
             raise UsageError(f"{name}: --list and --coverage are about all tables; leave the name out.")
         show_coverage(as_json, in_full=as_coverage)
         return 0
-    from lmbench.plugins import get_plugins
-    from lmbench.reproduction import table
-    from lmbench.reproduction.planning import Request, parse_dataset_map, plan_table
-    from lmbench.reproduction.published import find_table
+    from lmbench.papers import table
+    from lmbench.papers.planning import Request, parse_dataset_map, plan_table
+    from lmbench.papers.published import find_table
+    from lmbench.plugins.loading import get_plugins
 
     cells = find_table(name)
     plugins = get_plugins()
@@ -84,7 +84,7 @@ def reproduce(
     if not force and not only_plan:
         table.refuse_loss(file, table.rows_of(plan, {}), planned=True)
 
-    from lmbench.reproduction import running  # imports torch: every mistake above is told before
+    from lmbench.papers import running  # imports torch: every mistake above is told before
 
     prospects = running.look(plan, plugins, runs, out / "records", device, partly=no_run)
     if only_plan:
@@ -109,8 +109,8 @@ def reproduce(
 
 def show_coverage(as_json: bool, in_full: bool) -> None:
     """The tables with how many of their numbers have a run behind them; ``in_full`` with the reasons of the others."""
-    from lmbench.plugins import get_plugins
-    from lmbench.reproduction.coverage import coverage
+    from lmbench.papers.coverage import coverage
+    from lmbench.plugins.loading import get_plugins
 
     found = coverage(get_plugins())
     if as_json:
@@ -136,8 +136,8 @@ def show_coverage(as_json: bool, in_full: bool) -> None:
 
 def show_plan(plan: TablePlan, prospects: list[Prospect], as_json: bool) -> None:
     """The runs behind a table and what each needs; what they do otherwise than the paper; why cells are left without one."""
-    from lmbench.reproduction import table
-    from lmbench.reproduction.running import Prospect
+    from lmbench.papers import table
+    from lmbench.papers.running import Prospect
 
     runs: list[dict[str, Any]] = []
     for prospect in [*prospects, *map(Prospect, plan.waiting)]:

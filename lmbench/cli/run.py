@@ -89,10 +89,10 @@ def run(
 ) -> int:
     """Train a method without labels, freeze it, judge it on a dataset, and leave one record."""
     from lmbench import progress
-    from lmbench.object_scale import unequal_scales
-    from lmbench.overrides import parse_assignments, read_toml
-    from lmbench.plugins import get_plugins
-    from lmbench.resolve import resolve_run
+    from lmbench.config.object_scale import unequal_scales
+    from lmbench.config.overrides import parse_assignments, read_toml
+    from lmbench.config.resolving import resolve_run
+    from lmbench.plugins.loading import get_plugins
 
     options: dict[str, Any] = {"regression": {}}
     if annotations is not None:

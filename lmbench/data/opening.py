@@ -11,18 +11,19 @@ from typing import Any
 
 import datasets
 
-from lmbench import manifests, progress
-from lmbench.data.archives import originals
+from lmbench import progress
 from lmbench.data.pixels import PixelStore, open_pixels
 from lmbench.data.places import cache_root, default_data_root, prepared_folder
 from lmbench.data.preparing import NOTE, fingerprint, load_split, originals_of, save_prepared
 from lmbench.data.schema import Incomplete, check_places
 from lmbench.data.zooming import zoomed
 from lmbench.errors import ChangedError, DataError, StaleError
-from lmbench.plugins import Plugins, get_plugins
-from lmbench.registry import Entry, family_member
+from lmbench.originals.archives import originals
+from lmbench.plugins.loading import Plugins, get_plugins
+from lmbench.plugins.registry import Entry, family_member
 from lmbench.specs import DatasetSpec, Preprocessing
-from lmbench.store import locked, read_json
+from lmbench.store import manifests
+from lmbench.store.files import locked, read_json
 
 
 class NotMade(DataError):

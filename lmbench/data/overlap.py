@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow.compute
 
 from lmbench import progress
-from lmbench.config import RunConfig, digest_of
+from lmbench.config.model import RunConfig, digest_of
 from lmbench.data.opening import OpenDataset
 from lmbench.data.places import cache_root
 from lmbench.data.preparing import image_bytes
 from lmbench.errors import DataError, LmbenchError, UsageError
-from lmbench.store import read_json, write_json
+from lmbench.store.files import read_json, write_json
 
 ROWS_A_READ = 1024
 FOLDER = "overlap"

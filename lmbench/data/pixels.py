@@ -23,13 +23,13 @@ from PIL import Image
 from torch import Tensor
 
 from lmbench import progress
-from lmbench.config import digest_of
+from lmbench.config.model import digest_of
 from lmbench.data.images import read_image, summary
 from lmbench.data.mapped import new_array_file
 from lmbench.data.schema import column, reading_columns
 from lmbench.errors import DataError
 from lmbench.specs import Preprocessing
-from lmbench.store import building
+from lmbench.store.files import building
 
 FORMAT = 3  # of the files of a store; another one is built anew
 READ_AHEAD = 256

@@ -7,7 +7,7 @@ import importlib.util
 import os
 from pathlib import Path
 
-from lmbench.registry import Entry
+from lmbench.plugins.registry import Entry
 from lmbench.specs import DatasetSpec
 
 

@@ -17,13 +17,14 @@ from typing import Any
 
 import datasets
 
-from lmbench import manifests, progress
-from lmbench.config import digest_of
+from lmbench import progress
+from lmbench.config.model import digest_of
 from lmbench.data.schema import column
 from lmbench.errors import DataError
-from lmbench.registry import Entry
+from lmbench.plugins.registry import Entry
 from lmbench.specs import DatasetSpec
-from lmbench.store import explained, locked, replacing, write_json
+from lmbench.store import manifests
+from lmbench.store.files import explained, locked, replacing, write_json
 
 IMAGES_A_READ = 512
 IMAGES_A_WRITE = 100

@@ -13,9 +13,9 @@ from pathlib import Path
 import datasets
 import numpy as np
 
-from lmbench.data.listed import Listed, listed_splits, read_lines, require
 from lmbench.datasets import mtfl
 from lmbench.errors import DataError
+from lmbench.originals.listed import Listed, listed_splits, read_lines, require
 
 NAMED = ("image_file", "crop_file", "set")
 TRAINING_SET = 1

@@ -11,9 +11,9 @@ from pathlib import Path
 import datasets
 import numpy as np
 
-from lmbench.data.listed import Listed, listed_splits, read_lines, require
-from lmbench.data.matlab import read_mat
 from lmbench.errors import DataError
+from lmbench.originals.listed import Listed, listed_splits, read_lines, require
+from lmbench.originals.matlab import read_mat
 
 POINTS = 5
 RELEASE = "aflw_release-2"  # the folder inside the archive

@@ -14,10 +14,10 @@ import datasets
 import numpy as np
 
 from lmbench.data.images import read_header
-from lmbench.data.matlab import read_mat
-from lmbench.data.originals import complete
 from lmbench.data.schema import landmark_dataset
 from lmbench.errors import DataError
+from lmbench.originals.lists import complete
+from lmbench.originals.matlab import read_mat
 
 JOINTS = 7
 ONE_BASED = 1.0

@@ -11,10 +11,10 @@ from pathlib import Path
 import datasets
 import numpy as np
 
-from lmbench.data.originals import complete, hashed, read_names, read_text, require_disjoint, rows, square_boxes
 from lmbench.data.schema import landmark_dataset
-from lmbench.data.walking import without_hidden
+from lmbench.datasets.folders.walking import without_hidden
 from lmbench.errors import DataError
+from lmbench.originals.lists import complete, hashed, read_names, read_text, require_disjoint, rows, square_boxes
 
 POINTS = 9
 KEPT = [0, 1, 2, 3, 5, 6, 8]  # without the tips of the ears, as in the evaluation code of Zhang et al. 2018

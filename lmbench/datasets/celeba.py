@@ -15,8 +15,8 @@ from pathlib import Path
 import datasets
 import numpy as np
 
-from lmbench.data.listed import Listed, listed_splits, read_lines, require
 from lmbench.errors import DataError
+from lmbench.originals.listed import Listed, listed_splits, read_lines, require
 
 POINTS = 5  # left eye, right eye, nose, left and right mouth corner; x and y in turn
 TRAINING_PART = 0  # of list_eval_partition.txt; 1 validates, 2 tests

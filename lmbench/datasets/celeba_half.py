@@ -8,7 +8,7 @@ import datasets
 import numpy as np
 
 from lmbench.data.schema import landmark_dataset
-from lmbench.data.walking import without_hidden
+from lmbench.datasets.folders.walking import without_hidden
 from lmbench.errors import DataError
 
 BOX = (0, 15, 89, 89)  # the papers crop 178x178 from row 30 of the 178x218 image

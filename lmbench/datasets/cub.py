@@ -12,7 +12,9 @@ from pathlib import Path
 import datasets
 import numpy as np
 
-from lmbench.data.originals import (
+from lmbench.data.schema import landmark_dataset
+from lmbench.errors import DataError, UsageError, did_you_mean
+from lmbench.originals.lists import (
     complete,
     hashed,
     read_names,
@@ -22,8 +24,6 @@ from lmbench.data.originals import (
     require_visible,
     rows,
 )
-from lmbench.data.schema import landmark_dataset
-from lmbench.errors import DataError, UsageError, did_you_mean
 
 PARTS = 15
 GET = "Unpack CUB_200_2011.tgz so that images.txt lies in the folder CUB_200_2011 of the data root."

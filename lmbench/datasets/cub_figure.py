@@ -11,11 +11,11 @@ import datasets
 
 from lmbench import progress
 from lmbench.data.images import read_grey
-from lmbench.data.masks import encode_mask
-from lmbench.data.originals import complete
 from lmbench.data.schema import landmark_dataset
 from lmbench.datasets.cub import GET, benchmark_birds
 from lmbench.errors import DataError
+from lmbench.originals.lists import complete
+from lmbench.originals.masks import encode_mask
 
 FIGURE = 0.5 * 255
 GET_MASKS = (

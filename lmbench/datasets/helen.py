@@ -13,10 +13,10 @@ import numpy as np
 
 from lmbench import progress
 from lmbench.data.images import read_grey
-from lmbench.data.masks import encode_mask
-from lmbench.data.originals import complete
 from lmbench.data.schema import landmark_dataset
 from lmbench.errors import DataError
+from lmbench.originals.lists import complete
+from lmbench.originals.masks import encode_mask
 
 PARTS = 11  # files lbl00 (background) to lbl10 (hair)
 HAIR = 10

@@ -10,8 +10,8 @@ import numpy as np
 
 from lmbench.data.images import read_header, suffixes, summary, unread
 from lmbench.data.schema import landmark_dataset
-from lmbench.data.walking import walk
 from lmbench.datasets.folders.options import ORIENTATION, take_options
+from lmbench.datasets.folders.walking import walk
 from lmbench.errors import DataError
 
 EXAMPLE = "images:DIR:orientation=raw"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import datasets
 
-from lmbench.data.originals import complete, read_names
 from lmbench.data.schema import landmark_dataset
-from lmbench.data.walking import without_hidden
+from lmbench.datasets.folders.walking import without_hidden
 from lmbench.errors import DataError
+from lmbench.originals.lists import complete, read_names
 
 BIRDS = "Aves"
 PLACES = (f"train_val_images/{BIRDS}", BIRDS)

@@ -7,10 +7,10 @@ from pathlib import Path
 import datasets
 import numpy as np
 
-from lmbench.data.matlab import read_mat
-from lmbench.data.originals import complete, hashed, require_visible, square_boxes
 from lmbench.data.schema import landmark_dataset
 from lmbench.errors import DataError
+from lmbench.originals.lists import complete, hashed, require_visible, square_boxes
+from lmbench.originals.matlab import read_mat
 
 JOINTS = 14
 FRAME = 1.4  # side of the box in sides of the visible joints' rectangle: limbs reach beyond their joints

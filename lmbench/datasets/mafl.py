@@ -10,9 +10,9 @@ from typing import Any
 import datasets
 import numpy as np
 
-from lmbench.data.listed import Listed, listed_splits
 from lmbench.datasets.celeba import ADVICE, POINTS, WILD, Lists, aligned_splits
 from lmbench.errors import UsageError
+from lmbench.originals.listed import Listed, listed_splits
 from lmbench.specs import Framing
 
 WILD_FACTORS = (1.1, 1.2)  # LEAD, Supp. A: height and width of the box grow by 10 to 20 percent

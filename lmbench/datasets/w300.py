@@ -13,11 +13,11 @@ from pathlib import Path
 import datasets
 import numpy as np
 
-from lmbench.data.listed import Listed, listed_splits
-from lmbench.data.matlab import read_mat
 from lmbench.data.schema import Incomplete
-from lmbench.data.walking import without_hidden
+from lmbench.datasets.folders.walking import without_hidden
 from lmbench.errors import DataError
+from lmbench.originals.listed import Listed, listed_splits
+from lmbench.originals.matlab import read_mat
 
 POINTS = 68
 PARTS = {

@@ -11,8 +11,8 @@ from pathlib import Path
 import datasets
 import numpy as np
 
-from lmbench.data.listed import Listed, listed_splits
 from lmbench.errors import DataError
+from lmbench.originals.listed import Listed, listed_splits
 
 BOX = (0, 12, 168, 168)  # the central square; Thewlis et al. 2017 do not say theirs
 ADVICE = "Unpack CroppedYale.zip there, or pass --data-root."

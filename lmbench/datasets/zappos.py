@@ -8,10 +8,10 @@ import datasets
 import numpy as np
 
 from lmbench.data.images import read_header
-from lmbench.data.originals import hashed
 from lmbench.data.schema import landmark_dataset
-from lmbench.data.walking import walk
+from lmbench.datasets.folders.walking import walk
 from lmbench.errors import DataError
+from lmbench.originals.lists import hashed
 
 HELD_OUT = 500  # 50,025 images; Thewlis et al. 2017, sec. 4.1 train on 49,525 of them and keep the rest
 PADDED = 94 / 64  # supplement, sec. 2: 64x64 images padded with 15 white pixels on each side

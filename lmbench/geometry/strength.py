@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from lmbench.ranges import Degrees, Ge, Le
+from lmbench.config.ranges import Degrees, Ge, Le
 
 Deviation = Annotated[float, Ge(0), Le(10)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from lmbench.ranges import Cells, Count, Ge, Le, Natural, NotNegative, Positive, Rate
+from lmbench.config.ranges import Cells, Count, Ge, Le, Natural, NotNegative, Positive, Rate
 
 Points = Annotated[int, Ge(1), Le(1_000)]  # virtual points a landmark
 

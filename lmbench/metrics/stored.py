@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lmbench import manifests
 from lmbench.errors import DataError
-from lmbench.store import replacing, write_json
+from lmbench.store import manifests
+from lmbench.store.files import replacing, write_json
 
 DAMAGED = (
     OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, NotImplementedError, RecursionError,

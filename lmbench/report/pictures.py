@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import DataError
 from lmbench.metrics.base import Predictions
-from lmbench.store import write_atomically
+from lmbench.store.files import write_atomically
 
 ZOOM = 2
 TRUE, PREDICTED = (60, 220, 80), (255, 60, 60)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.store import write_atomically
+from lmbench.store.files import write_atomically
 
 SHOWN_APART = ("epoch", "lr")
 

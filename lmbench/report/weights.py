@@ -18,7 +18,7 @@ from lmbench.metrics.base import Predictions
 from lmbench.printable import cell
 from lmbench.report.pictures import PREDICTED, TRUE, draw_dot, save_png, tile_grid, zoomed_tile
 from lmbench.report.plots import save_figure
-from lmbench.store import write_atomically
+from lmbench.store.files import write_atomically
 
 COLUMNS = ("draw", "annotated", "discovered", "x_to_x", "y_to_x", "x_to_y", "y_to_y", "norm", "share")
 LARGEST = 8.0  # radius on a tile, pixels, of the landmark that has the largest weight

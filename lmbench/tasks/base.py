@@ -8,15 +8,15 @@ from pathlib import Path
 
 import torch
 
-from lmbench.config import RunConfig
-from lmbench.data.frozen import FrozenMaps
+from lmbench.config.model import RunConfig
 from lmbench.data.opening import OpenDataset
 from lmbench.data.pixels import PixelStore
 from lmbench.features import Extractor
 from lmbench.heads.base import FittedHeads
+from lmbench.heads.frozen import FrozenMaps
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.pixels import Confusions
-from lmbench.plugins import Plugins
+from lmbench.plugins.loading import Plugins
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lmbench import progress
-from lmbench.config import EquivarianceConfig
+from lmbench.config.model import EquivarianceConfig
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
 from lmbench.features import Extractor, FeatureMaps

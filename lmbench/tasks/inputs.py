@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lmbench.config import digest_of
+from lmbench.config.model import digest_of
 from lmbench.data.mapped import new_array_file
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError

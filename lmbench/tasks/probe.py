@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lmbench.config import ProbeConfig
-from lmbench.data.draws import draw_subsets
-from lmbench.data.frozen import FrozenMaps, freeze_maps
+from lmbench.config.model import ProbeConfig
 from lmbench.data.opening import OpenDataset
 from lmbench.data.pixels import PixelStore
 from lmbench.features import Extractor
 from lmbench.heads.base import Subset
 from lmbench.heads.conditioned import SoftargmaxConditioned
+from lmbench.heads.draws import draw_subsets
+from lmbench.heads.frozen import FrozenMaps, freeze_maps
 from lmbench.metrics.base import Metric, Predictions
 from lmbench.metrics.scoring import matching_error
-from lmbench.plugins import Plugins
+from lmbench.plugins.loading import Plugins
 from lmbench.seeds import generator_for
 from lmbench.specs import Preprocessing
 from lmbench.tasks.matching import match_pairs

@@ -11,19 +11,19 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from lmbench.config import RegressionConfig
-from lmbench.data.draws import draw_subsets
-from lmbench.data.frozen import freeze_maps
+from lmbench.config.model import RegressionConfig
+from lmbench.config.values import arguments
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
 from lmbench.geometry.strength import SINGLE, TPSStrength
 from lmbench.heads.base import FittedHeads, Head, HeadInputs, Subset
+from lmbench.heads.draws import draw_subsets
+from lmbench.heads.frozen import freeze_maps
 from lmbench.metrics.base import Predictions
-from lmbench.registry import Entry
+from lmbench.plugins.registry import Entry
 from lmbench.seeds import generator_for
-from lmbench.settings import arguments
 from lmbench.specs import DatasetSpec, HeadSpec, Preprocessing
-from lmbench.store import write_atomically
+from lmbench.store.files import write_atomically
 from lmbench.tasks.backward import judge_backward
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.inputs import ImageInputs, JoinedInputs, NoInputs, warped_store, with_copies

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lmbench.config import RunConfig
-from lmbench.data.frozen import freeze_maps
+from lmbench.config.model import RunConfig
 from lmbench.data.pixels import PixelStore
 from lmbench.data.zooming import zoomed_points
 from lmbench.heads.base import HeadInputs, Subset
+from lmbench.heads.frozen import freeze_maps
 from lmbench.metrics.base import Predictions
 from lmbench.specs import DatasetSpec, HeadSpec
 from lmbench.tasks.base import TaskContext

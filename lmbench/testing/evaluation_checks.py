@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lmbench.plugins import Plugins
+from lmbench.plugins.loading import Plugins
 from lmbench.specs import DatasetSpec, HeadSpec, MetricSpec, TaskSpec
 from lmbench.testing.plugin_checks import ANY, ensure
 
@@ -304,7 +304,7 @@ def _predictions(spec: MetricSpec, noise: float = 2.0) -> Any:
 
 def _protocol(task: str) -> dict[str, Any]:
     """The settings that the core's task of this name keeps with its predictions, at their defaults; else none."""
-    from lmbench.config import RunConfig
+    from lmbench.config.model import RunConfig
 
     known = RunConfig.model_fields.get(task)
     return dict(known.default.model_dump()) if known is not None else {}

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lmbench.plugins import Plugins
-from lmbench.registry import is_family
+from lmbench.plugins.loading import Plugins
+from lmbench.plugins.registry import is_family
 from lmbench.specs import PRESETS, BackboneSpec, MethodSpec, ObjectiveSpec
 from lmbench.testing.plugin_checks import ensure
 from lmbench.testing.trials import resolutions
 
 if TYPE_CHECKING:
-    from lmbench.config import RunConfig
+    from lmbench.config.model import RunConfig
 
 NO_NETWORK = "none"
 """The backbone of a method that looks at no image."""

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from lmbench.config import merge
-from lmbench.plugins import Plugins
+from lmbench.config.model import merge
+from lmbench.plugins.loading import Plugins
 from lmbench.specs import BackboneSpec, ObjectiveSpec
 from lmbench.testing.plugin_checks import ANY, ensure
 from lmbench.testing.trials import Trial, find_trial

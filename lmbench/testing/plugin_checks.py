@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lmbench.plugins import CORE, PluginInfo, Plugins
-from lmbench.registry import is_family
+from lmbench.plugins.loading import CORE, PluginInfo, Plugins
+from lmbench.plugins.registry import is_family
 from lmbench.specs import BackboneSpec, DatasetSpec, MetricSpec, ObjectiveSpec, Spec, TaskSpec
 
 HEAVY = ("torch", "torchvision", "datasets", "pandas", "sklearn", "timm", "matplotlib")

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lmbench.errors import UsageError
-from lmbench.plugins import Plugins
-from lmbench.registry import Entry, is_family
+from lmbench.plugins.loading import Plugins
+from lmbench.plugins.registry import Entry, is_family
 from lmbench.specs import BackboneSpec, MethodSpec, ObjectiveSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from lmbench.config import RunConfig
+    from lmbench.config.model import RunConfig
     from lmbench.features import Extractor
 
 EMBEDDED = "lmbench:synthfaces"
@@ -39,7 +39,7 @@ class Trial:
         """The objective and the backbone it trains, new, weights drawn under ``seed``, in training mode."""
         import torch
 
-        from lmbench.settings import arguments
+        from lmbench.config.values import arguments
 
         parent = self.read_parent() if self.parent or self.spec.needs_parent else None
         with torch.random.fork_rng(devices=[]):
@@ -104,7 +104,7 @@ def find_trial(spec: ObjectiveSpec, plugins: Plugins) -> Trial:
 
 def resolutions(entry: Entry[MethodSpec], plugins: Plugins, lightest_only: bool = False) -> Iterator[RunConfig]:
     """The configuration of every preset and variant on the embedded data, as ``lmbench run`` resolves it."""
-    from lmbench.resolve import resolve_run
+    from lmbench.config.resolving import resolve_run
     from lmbench.specs import PRESETS
 
     presets = [p for p in PRESETS if not entry.spec.presets or p in entry.spec.presets]

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lmbench.cuts import TRIES
-from lmbench.settings import complete
+from lmbench.config.values import complete
+from lmbench.training.cuts import TRIES
 from lmbench.training.views import ViewSettings
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as torchvision's greyscale

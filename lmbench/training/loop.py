@@ -15,12 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lmbench import manifests, progress
-from lmbench.config import OptimiserConfig, TrainingConfig
+from lmbench import progress
+from lmbench.config.model import OptimiserConfig, TrainingConfig
 from lmbench.data.pixels import DevicePixels, PixelStore
 from lmbench.errors import LmbenchError, StaleError
 from lmbench.seeds import generator_for
-from lmbench.store import write_atomically
+from lmbench.store import manifests
+from lmbench.store.files import write_atomically
 from lmbench.training.objective import Objective
 
 CHECK_EVERY = 25  # steps between two looks at the loss; looking makes a GPU wait

@@ -13,18 +13,19 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from lmbench import manifests, progress
+from lmbench import progress
 from lmbench.backbones import build_backbone
-from lmbench.config import StageConfig, digest_of
+from lmbench.config.model import StageConfig, digest_of
+from lmbench.config.values import arguments
 from lmbench.data.opening import OpenDataset
 from lmbench.errors import DataError, LmbenchError, UsageError
 from lmbench.features import Extractor
-from lmbench.plugins import Plugins
+from lmbench.plugins.loading import Plugins
 from lmbench.printable import csv_text
 from lmbench.seeds import initialising
-from lmbench.settings import arguments
 from lmbench.specs import ObjectiveSpec, Preprocessing
-from lmbench.store import building, read_json, write_json
+from lmbench.store import manifests
+from lmbench.store.files import building, read_json, write_json
 from lmbench.training.loop import Curve, is_probed, train, without_probe
 from lmbench.training.objective import Objective
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from lmbench.config.ranges import Degrees, Fraction, Ge, Gt, Le, Probability, Side
 from lmbench.errors import UsageError
-from lmbench.ranges import Degrees, Fraction, Ge, Gt, Le, Probability, Side
 
 Strength = Annotated[float, Ge(0), Le(10)]
 Aspect = Annotated[float, Gt(0), Le(100)]

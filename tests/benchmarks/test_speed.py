@@ -13,14 +13,14 @@ import torch
 from torch import nn
 
 from lmbench.backbones.resnet import build
-from lmbench.config import OptimiserConfig, TrainingConfig
-from lmbench.data.draws import draw_subsets
+from lmbench.config.model import OptimiserConfig, TrainingConfig
 from lmbench.data.pixels import PixelStore
 from lmbench.features import FeatureMaps
 from lmbench.geometry.strength import TRAIN_PAIR
 from lmbench.geometry.warps import draw_tps_weights, tps_grid, warp_images
 from lmbench.heads.base import Head, Subset, TensorInputs
 from lmbench.heads.conditioned import SoftargmaxConditioned
+from lmbench.heads.draws import draw_subsets
 from lmbench.heads.fitting import CPU_CELLS, accumulate_gradients
 from lmbench.heads.linear import LeastSquares
 from lmbench.heads.softargmax import POINTS, head_forward, regression_loss

@@ -23,7 +23,7 @@ from lmbench.data.opening import OpenDataset, load_splits
 from lmbench.data.preparing import fingerprint
 from lmbench.data.schema import Incomplete, column
 from lmbench.errors import LmbenchError
-from lmbench.plugins import get_plugins
+from lmbench.plugins.loading import get_plugins
 
 SECONDS = 120
 ABSURD = 100  # times the larger side of an image

@@ -23,14 +23,14 @@ from test_comparison import predicted
 from test_leaderboard import record
 
 from lmbench.backbones.resnet import FIRST, load_weights
-from lmbench.data.archives import unpack
-from lmbench.data.matlab import read_mat
-from lmbench.leaderboard import build
-from lmbench.measuring import measure
+from lmbench.config.overrides import read_toml
+from lmbench.config.resolving import resolve_run
 from lmbench.metrics.base import Predictions
-from lmbench.overrides import read_toml
-from lmbench.plugins import get_plugins
-from lmbench.resolve import resolve_run
+from lmbench.originals.archives import unpack
+from lmbench.originals.matlab import read_mat
+from lmbench.plugins.loading import get_plugins
+from lmbench.results.leaderboard import build
+from lmbench.results.measuring import measure
 
 PICTURES = {
     "png": "RGB",

@@ -20,8 +20,8 @@ from test_foreign_records import BAD, HOSTILE, METRIC, place
 from test_leaderboard import keep, record, rows_of
 
 from lmbench.cli.main import run_cli
-from lmbench.data.archives import unpack
 from lmbench.errors import DataError
+from lmbench.originals.archives import unpack
 
 FORMULAS = ["=1+1", "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x")', "\x1b[31m=1"]
 

@@ -30,7 +30,7 @@ from lmbench.cli.main import run_cli
 from lmbench.data.opening import open_prepared
 from lmbench.data.preparing import save_prepared
 from lmbench.errors import DataError
-from lmbench.plugins import get_plugins
+from lmbench.plugins.loading import get_plugins
 from lmbench.training import loop
 
 pytestmark = pytest.mark.slow

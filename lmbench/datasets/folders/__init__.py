@@ -13,7 +13,6 @@ import numpy as np
 
 from lmbench import progress
 from lmbench.data.images import unread
-from lmbench.data.plausibility import MEANT, Finding, Labels, implausible
 from lmbench.datasets.folders.finding import read_annotations
 from lmbench.datasets.folders.framing import frame_boxes, framing_of
 from lmbench.datasets.folders.leaking import identities, shared_contents, shared_photos, told_by_names
@@ -23,6 +22,7 @@ from lmbench.datasets.folders.photos import Photos, below
 from lmbench.datasets.folders.samples import Annotations, Sample, annotated_once, find_landmark, labelled_parts
 from lmbench.datasets.folders.splitting import split_samples
 from lmbench.errors import DataError
+from lmbench.originals.plausibility import MEANT, Finding, Labels, implausible
 from lmbench.specs import Framing
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from statistics import median
 
 import numpy as np
 
-from lmbench.data.leaks import copies
 from lmbench.datasets.folders.samples import Sample
+from lmbench.originals.leaks import copies
 
 Splits = Mapping[str, Sequence[Sample]]
 NAMED = 5

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lmbench.data.plausibility import MEANT
 from lmbench.errors import DataError, UsageError, did_you_mean
+from lmbench.originals.plausibility import MEANT
 
 FORMAT_NAMES = ("coco", "deeplabcut", "imglab", "pts", "csv")
 CROPS = ("box", "landmarks", "image")
 ACCEPTED = (*MEANT, "scores", "box_names", "sentinels", "leak")
-"""What is refused unless it is said to be meant: what `lmbench.data.plausibility` finds, and what the formats ask."""
+"""What is refused unless it is said to be meant: what `lmbench.originals.plausibility` finds, and what the formats ask."""
 EXAMPLE = "folder:DIR:format=coco:eyes=left_eye,right_eye:test=0.2"
 
 

@@ -12,8 +12,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 
 from lmbench.data.images import suffixes
-from lmbench.data.walking import walk
 from lmbench.datasets.folders.samples import Sample, composed
+from lmbench.datasets.folders.walking import walk
 from lmbench.errors import DataError
 
 FOLDERS_NAMED = 5

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from lmbench.api import Extractor, build_backbone, view_settings
-from lmbench.config import RunConfig
-from lmbench.plugins import get_plugins
-from lmbench.resolve import resolve_run
+from lmbench.config.model import RunConfig
+from lmbench.config.resolving import resolve_run
+from lmbench.plugins.loading import get_plugins
 from lmbench_lead.distillation import CorrespondenceDistillation, correspondence, views_of
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lmbench.api import Extractor, UsageError
-from lmbench.plugins import get_plugins
-from lmbench.resolve import resolve_run
+from lmbench.config.resolving import resolve_run
+from lmbench.plugins.loading import get_plugins
 from lmbench_twostep.contrast import PixelNTXent, PixelViews, contrastive_loss
 from lmbench_twostep.deformation import Deformation, deformed_pair, move_back, read_points, whole_grid
 from lmbench_twostep.detector import TwoStepDetector

@@ -1,0 +1,1 @@
+"""The run's configuration: its model, its types, and how it comes from names, presets and what a user sets."""

@@ -1,0 +1,74 @@
+"""What a user changes of a configuration: ``--set a.b=value`` and TOML files, as tables of plain values."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lmbench import progress
+from lmbench.config.model import merge
+from lmbench.config.values import DEEPEST, briefly, require_plain, shown
+from lmbench.errors import UsageError
+
+LARGEST_FILE = 1 << 20  # of a configuration, in bytes
+
+
+def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, Any]:
+    """``["a.b=1", "a.c=x"]`` as ``{"a": {"b": 1, "c": "x"}}``; values are Python literals, else text.
+
+    Of two values of one setting the last counts, and it is said. Raises UsageError for what is no assignment, for a value that
+    is none (a set, infinity), and for one where a table belongs.
+    """
+    tree: dict[str, Any] = {}
+    given: dict[tuple[str, ...], Any] = {}
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        keys = tuple(path.split("."))
+        if not equals or not all(keys) or len(keys) > DEEPEST:
+            raise UsageError(
+                f"--set {briefly(assignment)}: expected a.b=value, for instance --set stages.byol.training.epochs=3."
+            )
+        value = _literal(text)
+        require_plain(value, path)
+        if given.get(keys, value) != value:
+            progress.say(
+                f"--set {shown(path)} is given twice: {briefly(value)} counts, {briefly(given[keys])} does not."
+            )
+        given[keys] = value
+        for known, said in given.items():
+            if not isinstance(said, Mapping) and any(k[: len(known)] == known and k != known for k in given):
+                place = shown(".".join(known))
+                raise UsageError(
+                    f"{place} = {briefly(said)}: has settings of its own; set one of them, as {place}.NAME=value."
+                )
+        for key in reversed(keys):
+            value = {key: value}
+        tree = merge(tree, value)
+    return tree
+
+
+def _literal(text: str) -> Any:
+    """The Python literal that a text is, true, false and none in any case among them; else the text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return {"true": True, "false": False, "none": None}.get(text.lower(), text)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a configuration file. Raises UsageError with the line of a mistake."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:
+            raise UsageError(f"--config {path}: larger than {LARGEST_FILE >> 20} MiB; no configuration is.")
+        found = tomllib.loads(content.decode("utf-8-sig"))
+    except OSError as error:
+        raise UsageError(f"--config {path}: {error.strerror or error}.") from None
+    except (ValueError, RecursionError) as error:  # of tomllib, of the encoding, of a number of thousands of digits
+        raise UsageError(f"--config {path}: not valid TOML: {str(error) or 'too deep'}.") from None
+    require_plain(found, "")
+    return found

@@ -1,0 +1,261 @@
+"""From a plan to measured numbers: what is finished is taken, the rest is run, and one failure does not stop the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lmbench import job as jobs
+from lmbench import progress, runner
+from lmbench.config.model import RunConfig, validate
+from lmbench.data.opening import OpenDataset
+from lmbench.errors import DataError, LmbenchError
+from lmbench.papers.planning import FITTED, PlannedRun, TablePlan
+from lmbench.papers.targets import Gap
+from lmbench.plugins.loading import Plugins
+from lmbench.results.record import RECORD, find_records, read_record
+from lmbench.tasks.regression import make_head
+from lmbench.training.loop import resolve_device
+
+Enough = Callable[[Iterable[bool]], bool]
+
+UNRELATED = {"tasks", "probe", "encode_batch", "references"}
+"""Settings that say which numbers a run makes, or how fast, and change none of them."""
+
+
+@dataclass
+class Prospect:
+    """What stands before a planned run: a record that has its numbers, a job to do, or neither."""
+
+    run: PlannedRun
+    job: jobs.Job | None = None
+    record: dict[str, Any] | None = None
+    actions: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def action(self) -> str:
+        """In words: reuse of a record, or what its stages need; all of them where the data is not here."""
+        if self.record is not None:
+            return f"reuse {self.record['run']}"
+        words = {"reuse": "reuse", "continue": "go on with", "train": "train", "share": "share"}
+        done = [f"{words[a['action']]} {a['stage']}" for a in self.actions]
+        if self.job is None:
+            done = ["wait for data", *(f"stage {name}" for name in self.run.config.stages)]
+        return ", ".join([*done, f"judge by {' and '.join(self.run.config.tasks)}"])
+
+
+def look(
+    plan: TablePlan, plugins: Plugins, runs: Path, kept: Path, device: str = "auto", partly: bool = False
+) -> list[Prospect]:
+    """What each run of a plan needs, without doing it; cells that turn out impossible move to the plan's gaps.
+
+    Records are looked for below ``runs`` and in the folder ``kept`` (copies beside the leaderboards). ``partly``: one that
+    has some of a run's numbers is taken as well. ``plan`` is changed.
+    """
+    enough = any if partly else all
+    resolve_device(device)  # a mistake of the command line is told at once
+    opened: dict[str, OpenDataset] = {}
+    records = [*_records(find_records(runs)), *_records(sorted(kept.glob("*.json")))]
+    prospects = []
+    for run in plan.runs:
+        try:
+            run.head = head_of(run.config, plugins)
+            prospect = _prospect(run, plan, plugins, runs, records, opened, device, enough)
+        except DataError as error:  # the folder is there, and not whole
+            run.absent = Gap("missing", said(error))
+            prospect = _from_records_alone(run, plan, records, enough)
+        except Exception as error:  # one run that cannot be prepared does not take the other rows along
+            plan.gaps |= dict.fromkeys(run.targets, Gap("failed", said(error)))
+            continue
+        if run.targets:
+            prospects.append(prospect)
+    plan.runs = [p.run for p in prospects]
+    _mark_shared(prospects)
+    return prospects
+
+
+def carry_out(plan: TablePlan, prospects: list[Prospect]) -> None:
+    """Runs what has no record; the reason of each failure becomes that of its cells. ``plan`` and prospects are changed."""
+    waiting = [p for p in prospects if p.record is None and p.job is not None]
+    for number, prospect in enumerate(waiting, 1):
+        progress.say(f"run {number} of {len(waiting)}: {prospect.run.title}")
+        assert prospect.job is not None
+        try:
+            prospect.record, _ = runner.run(prospect.job)
+        except Exception as error:  # the other rows of the table go on
+            progress.say(f"failed: {prospect.run.title}: {said(error)}")
+            plan.gaps |= dict.fromkeys(prospect.run.targets, Gap("failed", said(error)))
+    for prospect in prospects:
+        if prospect.record is None:
+            continue
+        for cell, target in prospect.run.targets.items():
+            if target.find(prospect.record) is None:
+                made = sorted({r["metric"] for r in prospect.record["metrics"] if r["task"] == target.task})
+                reason = (
+                    f"{prospect.record['run']} measured {', '.join(made) or 'nothing'} here, not {target.metrics[0]}"
+                )
+                plan.gaps[cell] = Gap("failed", reason)
+
+
+def leave_undone(plan: TablePlan, prospects: list[Prospect]) -> None:
+    """Runs nothing: the cells that no record has get that as their reason. ``plan`` is changed."""
+    for prospect in prospects:
+        for cell, target in prospect.run.targets.items():
+            if prospect.record is None or target.find(prospect.record) is None:
+                plan.gaps[cell] = Gap("missing", "not measured yet (--no-run)")
+
+
+def records_of(plan: TablePlan, prospects: list[Prospect]) -> dict[int, dict[str, Any]]:
+    """The record behind each cell that was measured."""
+    return {
+        cell: prospect.record
+        for prospect in prospects
+        if prospect.record is not None
+        for cell in prospect.run.targets
+        if cell not in plan.gaps
+    }
+
+
+def said(error: BaseException) -> str:
+    """An error in one line; its type too where it is none of lmbench's own."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, LmbenchError) else f"{type(error).__name__}: {text}"
+
+
+def _prospect(
+    run: PlannedRun,
+    plan: TablePlan,
+    plugins: Plugins,
+    runs: Path,
+    records: list[dict[str, Any]],
+    opened: dict[str, OpenDataset],
+    device: str,
+    enough: Enough,
+) -> Prospect:
+    config = run.config
+    if run.absent is not None:
+        return _from_records_alone(run, plan, records, enough)
+    everything = _with_numbers(config, lambda n: False)
+    target_data = jobs.prepare(everything, plugins, plan.request.data_root, runs, device, opened).target
+    size = min(len(target_data.splits["train"]), config.train_images or 10**9)
+    too_many = {c: t for c, t in run.targets.items() if isinstance(t.n_annotations, int) and t.n_annotations > size}
+    for cell, target in too_many.items():
+        few = f"{config.dataset} has {size} training images in preset {config.preset}"
+        plan.gaps[cell] = Gap("missing", f"{target.n_annotations} annotations: {few}")
+        del run.targets[cell]
+    if not run.targets:
+        return Prospect(run)
+    run.config = config = _with_numbers(config, lambda n: n <= size)
+    job = jobs.prepare(config, plugins, plan.request.data_root, runs, device, opened)
+    what = jobs.plan(job)
+    record = _best(records, run, enough, job)
+    if what["finished"]:
+        finished = read_record(job.folder / RECORD)
+        # One of other data is left to the runner, which refuses to go on beside it and says what to do.
+        record = finished if finished["data"]["fingerprint"] == job.target.fingerprint else record
+    return Prospect(run, job, record, what["stages"])
+
+
+def _mark_shared(prospects: list[Prospect]) -> None:
+    """Calls a stage ``share`` where an earlier run of the table trains it."""
+    trained: set[str] = set()
+    for prospect in prospects:
+        if prospect.record is None:
+            for action in prospect.actions:
+                if action["key"] in trained and action["action"] != "reuse":
+                    action["action"] = "share"
+                trained.add(action["key"])
+
+
+def _from_records_alone(run: PlannedRun, plan: TablePlan, records: list[dict[str, Any]], enough: Enough) -> Prospect:
+    """A record of a run whose data is not here; without one, its cells get the reason."""
+    record = _best(records, run, enough)
+    if record is None:
+        assert run.absent is not None
+        plan.gaps |= dict.fromkeys(run.targets, run.absent)
+        plan.waiting.append(replace(run))  # with its cells, which this one loses
+        run.targets = {}
+    said_so = "from the record alone, the data is not here"
+    run.differs = {n: f"{told}; {said_so}".removeprefix("; ") for n, told in run.differs.items()}
+    return Prospect(run, None, record)
+
+
+def _best(
+    records: list[dict[str, Any]], run: PlannedRun, enough: Enough, job: jobs.Job | None = None
+) -> dict[str, Any] | None:
+    """The record with most of a run's numbers among those that have ``enough`` of them (all, or any), if there is one."""
+    serving = [r for r in records if _serves(r, run, enough, job)]
+    return max(serving, key=lambda r: sum(t.find(r) is not None for t in run.targets.values()), default=None)
+
+
+def _serves(record: Mapping[str, Any], run: PlannedRun, enough: Enough, job: jobs.Job | None = None) -> bool:
+    """Whether a record, of whatever selection of tasks and annotations, has this run's numbers, from the job's data."""
+    if job is not None:
+        keys = [s["key"] for s in record["stages"]]
+        if record["data"].get("fingerprint") != job.target.fingerprint or keys != list(job.keys.values()):
+            return False
+    return (
+        record["status"] == "ok"
+        and _comparable(record["config"], run) == _comparable(run.config.model_dump(mode="json"), run)
+        and all(_fitted_alike(target.find(record), run) for target in run.targets.values())
+        and enough(target.find(record) is not None for target in run.targets.values())
+    )
+
+
+def _comparable(config: Mapping[str, Any], run: PlannedRun) -> dict[str, Any] | None:
+    """What of a configuration decides the numbers of a run; None where it is none of this lmbench's."""
+    try:
+        whole = validate(config).model_dump(mode="json")
+    except LmbenchError:
+        return None
+    others = {"regression", "matching", "equivariance", "segmentation", "scale", "parts"} - set(run.config.tasks)
+    kept = {k: v for k, v in whole.items() if k not in UNRELATED | others}
+    unrelated = {"annotations", "layers_alone"}
+    unrelated |= set() if any(isinstance(t.n_annotations, int) for t in run.targets.values()) else {"draws"}
+    if "regression" in kept:  # older records state what the head's own settings were under each number alone
+        kept["regression"]["head_settings"] = run.config.regression.head_settings | kept["regression"]["head_settings"]
+    for stage in kept["stages"].values():  # sets of the papers have the steps of their epochs
+        stage["training"].pop("least_steps")
+    for task in FITTED & set(kept):
+        kept[task] = {k: v for k, v in kept[task].items() if k not in unrelated}
+    return kept
+
+
+def head_of(config: RunConfig, plugins: Plugins) -> dict[str, Any]:
+    """What the head of a configuration says of itself, as it stands behind a record's numbers."""
+    if "regression" not in config.tasks:
+        return {}
+    plugins = plugins.of_recipe(config.method, config.variant)
+    head = make_head(plugins.find("head", config.regression.head), dict(config.regression.head_settings))
+    described: dict[str, Any] = json.loads(json.dumps(head.description()))
+    return described
+
+
+def _fitted_alike(entry: Mapping[str, Any] | None, run: PlannedRun) -> bool:
+    """Whether the head behind a number, as its record describes it, is the head of a planned run."""
+    if entry is None or entry["task"] != "regression":
+        return True
+    few = isinstance(entry["n_annotations"], int)
+    return all(entry["settings"].get(k) == v for k, v in run.head.items() if few or k != "few_shot")
+
+
+def _with_numbers(config: RunConfig, wanted: Callable[[int], bool]) -> RunConfig:
+    """The configuration with those numbers of annotations alone that are wanted, and ``all`` where none is left."""
+    sections = {}
+    for task in FITTED & set(RunConfig.model_fields):
+        section = getattr(config, task)
+        numbers = tuple(n for n in section.annotations if n == "all" or wanted(int(n)))
+        sections[task] = section.model_copy(update={"annotations": numbers or ("all",)})
+    return config.model_copy(update=sections)
+
+
+def _records(paths: Iterator[Path] | list[Path]) -> Iterator[dict[str, Any]]:
+    """The records that can be read; a damaged one is no reason to measure nothing."""
+    for path in paths:
+        try:
+            yield read_record(path)
+        except LmbenchError as error:
+            progress.say(f"left out: {error}")

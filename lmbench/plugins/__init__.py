@@ -1,0 +1,1 @@
+"""Plugins: their hooks, finding and isolating them, the registries of what they bring."""

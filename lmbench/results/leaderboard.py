@@ -1,0 +1,249 @@
+"""Records + published numbers -> one CSV a dataset and task. Equal inputs give byte-equal files; no torch, no pandas.
+
+A row is *measured* (and links its record) or *published* (and names paper and table); the two are ranked apart, for a
+published number was made under another protocol.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from lmbench.config.model import digest_of
+from lmbench.errors import LmbenchError, StaleError
+from lmbench.printable import csv_text
+from lmbench.results.record import file_part, find_records, read_record
+from lmbench.store.files import write_atomically
+
+COLUMNS = (
+    "dataset", "task", "metric", "part", "n_annotations", "kind", "rank", "method", "variant", "supervision", "backbone",
+    "feature_dim", "pretrain_on", "preset", "seed", "value", "std", "draws", "ci95_low", "ci95_high", "unit",
+    "higher_is_better", "source", "version", "note",
+)  # fmt: skip
+
+# The 2017 paper calls AFLW_M's data aflw_mtfl; here that name is another benchmark (heads fitted on MTFL's faces).
+SAME_DATA = {"aflw_mtfl": "aflw_m"}
+# The captions of LEAD say "% IOD" over what are pixels; see published/NOTES.md, doubtful cells 1.
+METRIC_NAMES = {"matching_error_px": "matching_error"}
+# What is printed as PCK at 5 % on CUB comes from ContrastLandmarks' code, which cuts distances to whole pixels.
+METRIC_OF_DATASET = {("cub", "pck_5pct"): "pck_cub_truncated"}
+PART_NAMES = {"avg": ""}  # the mean over the seven joints is the whole
+
+
+@dataclass
+class Built:
+    """What a build gave: the content of each file by name, and what was left out with the reason."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+
+def build(runs: Path, out: Path) -> Built:
+    """The leaderboards of all records below ``runs`` and of those kept in ``out/records``; writes nothing.
+
+    A damaged or foreign record is left out and named. Raises StaleError where one run stands in both with other values.
+    """
+    built = Built()
+    records: dict[str, dict[str, Any]] = {}
+    for path in [*sorted((out / "records").glob("*.json")), *find_records(runs)]:
+        try:
+            record = read_record(path)
+        except LmbenchError as error:
+            built.left_out.append(str(error))
+            continue
+        if record["status"] != "ok" or record["preset"] == "smoke":  # a smoke run proves that code runs, nothing else
+            continue
+        known = records.setdefault(record["run"].casefold(), record)
+        if known["run"] != record["run"]:
+            built.left_out.append(f"{path}: its run {record['run']} differs from {known['run']} in case alone.")
+            continue
+        if _values(known) != _values(record):
+            raise StaleError(
+                f"{path}: the run {record['run']} stands in {out / 'records'} with other values; remove one of the two."
+            )
+    built.records = {record["run"]: record for record in records.values()}
+    measured = [row for record in built.records.values() for row in measured_rows(record)]
+    rows = measured + published_rows()
+    boards: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        boards.setdefault((row["dataset"], row["task"]), []).append(row)
+    for board, name in _file_names(sorted(boards)).items():
+        built.files[name] = render(ranked(boards[board]))
+    return built
+
+
+def _file_names(boards: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """The file of each dataset and task; names that a file system could take for each other get a digest of their own."""
+    plain = {board: f"{file_part(board[0])}_{file_part(board[1])}" for board in boards}
+    counts = Counter(name.casefold() for name in plain.values())
+    told_apart = {
+        board: name if counts[name.casefold()] == 1 else f"{name}_{digest_of(board)[:8]}"
+        for board, name in plain.items()
+    }
+    return {board: f"{name}.csv" for board, name in told_apart.items()}
+
+
+def write(built: Built, out: Path) -> list[Path]:
+    """Writes the files of a build and a copy of every record, so that each measured row's source is found beside it."""
+    written = []
+    for name, content in built.files.items():
+        write_atomically(out / name, content)
+        written.append(out / name)
+    for run, record in built.records.items():
+        path = out / "records" / f"{run}.json"
+        if not path.exists():
+            write_atomically(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    return written
+
+
+def stale_files(built: Built, out: Path) -> list[str]:
+    """What in ``out`` differs from a build: one line a file."""
+    complaints = []
+    present = {p.name for p in out.glob("*.csv")}
+    for name, content in built.files.items():
+        if name not in present:
+            complaints.append(f"{out / name} is missing")
+        elif (out / name).read_text(encoding="utf-8") != content:
+            complaints.append(f"{out / name} is not what its records and the published numbers give")
+    return complaints + [f"{out / name} has no source" for name in sorted(present - set(built.files))]
+
+
+def measured_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a record, one a metric entry."""
+    rows = []
+    seen = record["data"].get("test_images_pretrained_on")
+    leaked = f"pretrained on {seen['images']} of its test images" if seen else ""
+    for m in record["metrics"]:
+        rows.append(
+            {
+                "dataset": record["dataset"],
+                "task": m["task"],
+                "metric": m["metric"],
+                "part": m["subset"] or "",
+                "n_annotations": "" if m["n_annotations"] is None else str(m["n_annotations"]),
+                "kind": "measured",
+                "method": record["method"],
+                "variant": record["variant"],
+                "supervision": record.get("supervision", ""),
+                "backbone": "" if record["backbone"] == "none" else record["backbone"],
+                "feature_dim": record.get("feature_dim") or "",
+                "pretrain_on": record["pretrain_on"],
+                "preset": record["preset"],
+                "seed": record["seed"],
+                "value": f"{m['value']:.4f}",
+                "std": "" if m["std"] is None else f"{m['std']:.4f}",
+                "draws": m["draws"] or "",
+                **dict(zip(("ci95_low", "ci95_high"), interval_cells(m["ci95"]), strict=True)),
+                "unit": m["unit"],
+                "higher_is_better": _flag(m["higher_is_better"]),
+                "source": f"records/{record['run']}.json",
+                "version": record["code"].get("version", ""),
+                "note": "; ".join(
+                    filter(None, (leaked, _note(m["settings"], few_shot=m["n_annotations"] not in (None, "all"))))
+                ),
+            }
+        )
+    return rows
+
+
+def interval_cells(interval: Sequence[float | None] | None) -> tuple[str, str]:
+    """Both ends of an interval as cells, empty where there is none."""
+    low, high = interval or (None, None)
+    return ("", "") if low is None or high is None else (f"{low:.4f}", f"{high:.4f}")
+
+
+def published_rows() -> list[dict[str, Any]]:
+    """The published measurements of landmarks; values stay as printed ("21.8", "8.89")."""
+    rows = []
+    for p in read_published():
+        if p["task"] not in ("regression", "matching", "equivariance") or not p["dataset"]:
+            continue
+        cell = (p["dataset"], p["metric"])
+        reading = f"printed as {p['metric']}" if cell in METRIC_OF_DATASET else ""
+        rows.append(
+            {
+                "dataset": SAME_DATA.get(p["dataset"], p["dataset"]),
+                "task": p["task"],
+                "metric": METRIC_OF_DATASET.get(cell, METRIC_NAMES.get(p["metric"], p["metric"])),
+                "part": p["pairs"] or PART_NAMES.get(p["part"], p["part"]),
+                "n_annotations": p["n_annotations"],
+                "kind": "published",
+                "method": p["method"],
+                "variant": p["variant"] or (f"K={p['n_landmarks']}" if p["n_landmarks"] else ""),
+                "supervision": p["supervision"],
+                "backbone": p["backbone"],
+                "feature_dim": p["feature_dim"],
+                "pretrain_on": p["pretrain_dataset"],
+                "value": p["value"],
+                "std": p["std"],
+                "unit": p["unit"],
+                "higher_is_better": _flag(p["lower_is_better"] != "true"),
+                "source": f"{p['paper']}, {p['table']}",
+                "note": "; ".join(n for n in (reading, p["note"]) if n),
+            }
+        )
+    return rows
+
+
+def ranked(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows in order, each with its rank among rows of its kind that measure the same thing (equal values share one)."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        key = tuple(str(row[k]) for k in ("metric", "part", "n_annotations", "kind", "preset") if k in row)
+        groups.setdefault(key, []).append(row)
+    result = []
+    for key in sorted(groups, key=_group_order):
+        group = groups[key]
+        sign = -1 if group[0]["higher_is_better"] == "true" else 1
+        group.sort(
+            key=lambda r: (sign * float(r["value"]), r["method"], r["variant"], r["source"], str(r.get("seed", "")))
+        )
+        values = [float(r["value"]) for r in group]
+        result += [{**row, "rank": 1 + values.index(float(row["value"]))} for row in group]
+    return result
+
+
+def render(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows as CSV text with the columns of ``COLUMNS``."""
+    return csv_text(COLUMNS, rows)
+
+
+def read_published() -> list[dict[str, str]]:
+    """The rows of ``published.csv``, as text."""
+    text = resources.files("lmbench.published").joinpath("published.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def _group_order(key: tuple[str, ...]) -> tuple[Any, ...]:
+    metric, part, n, kind, *rest = key
+    number = (2, 0) if n == "all" else (0, 0) if n == "" else (1, int(n))
+    return (metric, part, number, kind, *rest)
+
+
+def _note(settings: dict[str, Any], few_shot: bool) -> str:
+    """The protocol of a measured row in a few words; all of it stands in the record."""
+    names = ("head", "recipe", "few_shot", "reading", "pairs", "grid", "normalise")
+    parts = []
+    for name in names:
+        value = settings.get(name) if few_shot or name != "few_shot" else None
+        if isinstance(value, list):
+            value = "x".join(map(str, value))
+        if value is not None and not isinstance(value, dict):
+            parts.append(f"{name.replace('_', ' ')} {value}")
+    return "; ".join(parts)
+
+
+def _values(record: dict[str, Any]) -> list[Any]:
+    return [(m["task"], m["metric"], m["subset"], m["n_annotations"], m["value"]) for m in record["metrics"]]
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
