@@ -18,12 +18,12 @@ from small_trees import embedded, mtfl_tree, write_image
 from lmbench.cli import data as data_module
 from lmbench.cli.main import run_cli
 from lmbench.data import preparing
-from lmbench.originals import downloads
 from lmbench.data.opening import open_dataset, open_prepared
 from lmbench.data.places import prepared_folder
 from lmbench.data.preparing import fingerprint, load_split, save_prepared
 from lmbench.datasets import mtfl
 from lmbench.errors import DataError, StaleError
+from lmbench.originals import downloads
 from lmbench.originals.archives import unpack
 from lmbench.plugins.loading import get_plugins
 from lmbench.plugins.registry import Entry

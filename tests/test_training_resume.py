@@ -121,7 +121,7 @@ except KeyboardInterrupt:
 def test_a_training_told_to_stop_saves_where_it_is_and_goes_on_from_there(tmp_path, uninterrupted):
     checkpoint = tmp_path / "c.pt"
     script = SCRIPT.format(
-        tests=str(Path(__file__).parent), checkpoint=str(checkpoint), threads=torch.get_num_threads()
+        tests=str(Path(__file__).parent / "support"), checkpoint=str(checkpoint), threads=torch.get_num_threads()
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -105,7 +105,7 @@ class Commands:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.context = multiprocessing.get_context("forkserver")
-        os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])  # else the server does not find it
+        os.environ["PYTHONPATH"] = str(Path(__file__).parents[1] / "support")  # else the server does not find it
         self.context.set_forkserver_preload(["warm_process"])
         self.count = 0
         warm = self.context.Process(target=nothing)  # the first one waits until everything is imported
