@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
-from lmbench.api import Extractor, FeatureMaps, Objective, UsageError, build_backbone, float32
+from lmbench.api import Extractor, FeatureMaps, Objective, UsageError, build_backbone, channels_of, float32
 from lmbench_contrastlandmarks.settings import CompactSettings
 
 
@@ -15,7 +17,7 @@ class HypercolumnNetwork(nn.Module):
         super().__init__()
         self.encoder = build_backbone(encoder, {"weights": settings.weights})
         self.layers, self.stride = settings.layers, settings.stride
-        self.channels = CHANNELS
+        self.channels = sum(channels_of(self.encoder, name) for name in settings.layers)
 
     @float32
     def hypercolumn(self, images: Tensor) -> FeatureMaps:
@@ -31,8 +33,8 @@ class HypercolumnNetwork(nn.Module):
 class OnFrozenEncoder(Objective):
     """What trains or fits a backbone with an ``encoder``: that gets the earlier stage's weights and stays frozen."""
 
-    def __init__(self, backbone: nn.Module, parent: Extractor | None, name: str) -> None:
-        super().__init__(backbone, parent)
+    def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: Any, name: str) -> None:
+        super().__init__(backbone, parent, settings)
         if parent is None or not isinstance(getattr(backbone, "encoder", None), nn.Module):
             raise UsageError(f"{name} needs a stage before it and a backbone with an encoder (resnet18_proj, ...).")
         try:

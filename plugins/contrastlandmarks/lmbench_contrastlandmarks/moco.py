@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import Extractor, Objective, UsageError, float32
+from lmbench.api import Extractor, Objective, channels_of, float32
 from lmbench_contrastlandmarks.settings import MoCoSettings
 from lmbench_contrastlandmarks.views import draw
 
@@ -51,13 +51,13 @@ def enqueue(queue: Tensor, index: Tensor, keys: Tensor) -> None:
 class MoCo(Objective):
     """Another view of the same image is told from a queue of other images, encoded by a slowly following key network."""
 
+    settings: MoCoSettings
     queue: Tensor
     index: Tensor
 
     def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: MoCoSettings) -> None:
-        super().__init__(backbone, parent)
-        self.settings = settings
-        self.head = nn.Linear(CHANNELS, settings.dim)
+        super().__init__(backbone, parent, settings)
+        self.head = nn.Linear(channels_of(backbone, settings.layer), settings.dim)
         self.key = copy.deepcopy(nn.ModuleList([self.backbone, self.head])).requires_grad_(False)
         bound = (3 / settings.dim) ** 0.5  # reference code: uniform, not of unit norm
         self.register_buffer("queue", torch.empty(settings.queue, settings.dim).uniform_(-bound, bound))

@@ -58,13 +58,13 @@ class FactorisedHypercolumn(HypercolumnNetwork):
 class NMF(OnFrozenEncoder):
     """Collects hypercolumn vectors of all batches and factorises them at the last step; nothing is trained."""
 
+    settings: NMFSettings
     vectors: Tensor
     collected: Tensor
     seed: Tensor
 
     def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: NMFSettings) -> None:
-        super().__init__(backbone, parent, "nmf")
-        self.settings = settings
+        super().__init__(backbone, parent, settings, "nmf")
         if not isinstance(backbone, FactorisedHypercolumn):
             raise UsageError(
                 "nmf needs a backbone with components (resnet18_nmf, resnet50_nmf); "

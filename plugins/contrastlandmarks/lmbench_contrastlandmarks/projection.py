@@ -113,9 +113,10 @@ class CLProjection(OnFrozenEncoder):
     That is the projection of a hypercolumn (``resnet*_proj``), or any other decoder that ends in ``dense`` (``resnet*_fpn``).
     """
 
+    settings: CLProjectionSettings
+
     def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: CLProjectionSettings) -> None:
-        super().__init__(backbone, parent, "cl_projection")
-        self.settings = settings
+        super().__init__(backbone, parent, settings, "cl_projection")
         if not self.trainable():
             raise UsageError(
                 "cl_projection needs a backbone with something to train on its frozen encoder (resnet18_proj, "

@@ -19,7 +19,9 @@ PROJECTION = Stage(  # sec. 3.2
     objective="cl_projection",
     backbone="{backbone}_proj",
     reads=HYPERCOLUMN,
-    training=Training(epochs=10, batch_size=32, frame=136, optimiser=ADAM, schedule="cosine", final_lr=8e-4),  # reference
+    training=Training(
+        epochs=10, batch_size=32, frame=136, optimiser=ADAM, schedule="cosine", final_lr=8e-4
+    ),  # reference
 )
 NMF = Stage(  # Table 4, Fig. 5; how it was solved is open
     name="nmf",

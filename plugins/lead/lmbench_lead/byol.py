@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import Extractor, Objective, draw_views, float32
+from lmbench.api import Extractor, Objective, channels_of, draw_views, float32
 from lmbench_lead.settings import BYOLSettings
 
 
@@ -42,10 +42,11 @@ def symmetric_loss(predicted1: Tensor, predicted2: Tensor, target1: Tensor, targ
 class BYOL(Objective):
     """An online network predicts what a slowly following target network makes of another view of the same image."""
 
+    settings: BYOLSettings
+
     def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: BYOLSettings) -> None:
-        super().__init__(backbone, parent)
-        self.settings = settings
-        self.projector = mlp(CHANNELS, settings.hidden, settings.dim)
+        super().__init__(backbone, parent, settings)
+        self.projector = mlp(channels_of(backbone, settings.layer), settings.hidden, settings.dim)
         self.predictor = mlp(settings.dim, settings.hidden, settings.dim)
         self.target = copy.deepcopy(nn.ModuleList([self.backbone, self.projector])).requires_grad_(False)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import Extractor, Objective, UsageError, draw_views, float32
+from lmbench.api import Extractor, Objective, UsageError, channels_of, draw_views, float32
 from lmbench_lead.settings import DistillationSettings
 
 
@@ -34,9 +34,10 @@ def distillation_loss(student: Tensor, teacher: Tensor) -> Tensor:
 class CorrespondenceDistillation(Objective):
     """The frozen stage-1 hypercolumn says which positions of two images correspond; the dense map learns to agree."""
 
+    settings: DistillationSettings
+
     def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: DistillationSettings) -> None:
-        super().__init__(backbone, parent)
-        self.settings = settings
+        super().__init__(backbone, parent, settings)
         if parent is None or not isinstance(getattr(backbone, "encoder", None), nn.Module):
             raise UsageError(
                 "correspondence_distillation needs a stage before it and a backbone with an encoder (resnet*_fpn)."
@@ -45,7 +46,7 @@ class CorrespondenceDistillation(Objective):
         if settings.encoder == "frozen":
             self.encoder.requires_grad_(False)
         width = settings.projection
-        self.projection = projection_head(CHANNELS, width) if width else nn.Identity()
+        self.projection = projection_head(channels_of(backbone, "dense"), width) if width else nn.Identity()
 
     @property
     def encoder(self) -> nn.Module:
