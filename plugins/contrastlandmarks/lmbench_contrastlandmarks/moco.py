@@ -78,7 +78,7 @@ class MoCo(Objective):
         return first, second, torch.randperm(len(images), generator=generator).to(images.device)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
-        """``total``: InfoNCE; ``accuracy``: how often the own key is the nearest. Raises UsageError: a batch that does not fit."""
+        """``total``: InfoNCE; ``accuracy``: how often the own key is nearest. Raises UsageError: a batch that does not fit."""
         query_views, key_views, order = views
         self.settings.require_batch(len(query_views))
         queries = self.encode(self.backbone, self.head, query_views)
