@@ -133,7 +133,7 @@ def test_moco_refuses_groups_that_leave_one_image_to_a_batchnorm():
 
 
 def test_moco_names_the_maps_there_are_where_its_own_is_missing():
-    with pytest.raises(UsageError, match=r"reads the map 'conv5_x'; the backbone has shallow, deep"):
+    with pytest.raises(UsageError, match=r"has no map 'conv5_x'; it has shallow, deep"):
         moco(layer="conv5_x")
 
 
