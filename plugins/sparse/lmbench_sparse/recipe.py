@@ -1,6 +1,6 @@
 """Thewlis, Bilen, Vedaldi, ICCV 2017: unsupervised learning of object landmarks by factorized spatial embeddings (sparse)."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from lmbench.api import MethodSpec, Optimiser, Stage, Training, VariantSpec
@@ -60,7 +60,7 @@ SPARSE = MethodSpec(
         landmarks(51, "51 landmarks in 3x3 blocks, fine-tuned without labels (Table 3)", ALIGNMENT, ADAPTATION, pool=3),
     ),
     default_variant="k50",
-    defaults={"regression": {**RIDGE, "warp": asdict(FACES_G2)}},
+    defaults={"regression": {**RIDGE, "warp": FACES_G2}},
     presets="lmbench_sparse:presets",
     paper_on={"cats": "paper_cats"},
     choices={

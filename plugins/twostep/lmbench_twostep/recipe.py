@@ -1,10 +1,9 @@
 """Two-step landmark discovery (Rahaman, Ghosh, Thiery 2021), and its ablation without the first step."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from lmbench.api import MethodSpec, Optimiser, Stage, Training, VariantSpec
+from lmbench_twostep.settings import Deformation
 
 PAPER = "Rahaman, Ghosh, Thiery 2021"
 
@@ -18,12 +17,12 @@ TRAINING = Training(
 )
 
 # Sec. 4.1: "random affine transformations, random crop and zoom operations", elastic; the strengths are ours.
-ELASTIC: Mapping[str, Any] = {"rotation": 20.0, "elastic": 0.02, "smoothness": 0.08}
+ELASTIC = Deformation(rotation=20.0, elastic=0.02, smoothness=0.08)
 
 CONTRAST = Stage(  # step 1: F
     name="contrast",
     objective="pixel_ntxent",
-    settings={"deformation": {**ELASTIC, "zoom": (0.8, 1.25), "shift": 0.1, "shear": 0.1}},
+    settings={"deformation": replace(ELASTIC, zoom=(0.8, 1.25), shift=0.1, shear=0.1)},
     training=TRAINING,
 )
 
