@@ -9,11 +9,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from lmbench.training.cuts import Cuts
 
-API_VERSION = 1
+API_VERSION = 2
 """The version of the plugin interface. A plugin states the one it was written for as ``LMBENCH_API``."""
 
 Settings = Mapping[str, Any]
@@ -22,6 +22,9 @@ Settings = Mapping[str, Any]
 @dataclass(frozen=True, kw_only=True)
 class Spec:
     """What every component has: a name, one line about it, where it comes from, and the code behind it."""
+
+    has_target: ClassVar[bool] = True
+    """Whether there is code behind a component of this kind; else it is data alone."""
 
     name: str
     summary: str
@@ -332,6 +335,8 @@ class MethodSpec(Spec):
 
     ``presets`` map a name to overrides of the run's configuration, merged deeply; ``defaults`` come before them.
     """
+
+    has_target: ClassVar[bool] = False
 
     variants: tuple[VariantSpec, ...]
     stages: tuple[StageSpec, ...] = ()

@@ -8,7 +8,7 @@ from typing import Any
 from lmbench.api import BackboneSpec, HeadSpec, MapSpec, MethodSpec, VariantSpec, hookimpl
 from lmbench_baselines.settings import PixelsSettings, SixConvSettings, SupervisedSettings, TimmSettings
 
-LMBENCH_API = 1
+LMBENCH_API = 2
 
 HYPERCOLUMN = ("conv5_x", "conv4_x", "conv3_x", "conv2_x")
 

@@ -8,7 +8,7 @@ from typing import Any
 from lmbench.api import BackboneSpec, MethodSpec, VariantSpec, hookimpl
 from lmbench_foundation.settings import ViTSettings
 
-LMBENCH_API = 1
+LMBENCH_API = 2
 
 TOKENS = ("tokens",)
 

@@ -8,7 +8,7 @@ from typing import Any
 from lmbench.api import BackboneSpec, MapSpec, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, Window, hookimpl
 from lmbench_imm.settings import DetectorSettings, IMMSettings
 
-LMBENCH_API = 1
+LMBENCH_API = 2
 
 PAPER = "Jakab et al. 2018 (IMM)"
 LANDMARKS = (10, 30, 50)  # the paper's three sizes on faces
