@@ -53,10 +53,10 @@ class IMM(Objective):
     """
 
     backbone: Detector
+    settings: IMMSettings
 
     def __init__(self, backbone: Detector, parent: Extractor | None, settings: IMMSettings) -> None:
-        super().__init__(backbone, parent)
-        self.settings = settings
+        super().__init__(backbone, parent, settings)
         detector = backbone.settings
         self.reconstruction: Callable[[Tensor, Tensor, Tensor], Tensor] = (
             PerceptualLoss(load_vgg(settings.perceptual_weights))

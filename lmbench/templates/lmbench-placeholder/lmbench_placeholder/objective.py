@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-from lmbench.api import Extractor, Objective, draw_views, float32
-from torch import Tensor, nn
+from lmbench.api import Objective, draw_views, float32
+from torch import Tensor
 from torch.nn import functional
 
 from lmbench_placeholder.settings import Settings
@@ -13,9 +13,7 @@ from lmbench_placeholder.settings import Settings
 class InstanceContrast(Objective):
     """InfoNCE: each first view finds its second view among those of the batch."""
 
-    def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: Settings) -> None:
-        super().__init__(backbone, parent)
-        self.settings = settings
+    settings: Settings
 
     def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Two random views of each image; chance comes from the generator alone."""
