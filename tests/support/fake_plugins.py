@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lmbench.plugins.loading import Candidate
+from lmbench.plugins.finding import Candidate
 
 PluginMaker = Callable[..., Candidate]
 COUNTER = itertools.count()
