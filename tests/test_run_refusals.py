@@ -54,7 +54,7 @@ USAGE = [
     (["--set", "stages.byol.training.batch_size=1"], "byol needs batches of at least 2, not 1"),
     (["--set", "stages=3"], "stages = 3: has settings of its own"),
     (["--set", "stages.byol=3"], "stages.byol = 3: has settings of its own"),
-    (["--set", "read=3"], "read = 3: has settings of its own"),
+    (["--set", "read=3"], "read = 3: expected a table of layers, normalise, size."),
     (["--set", "regression=3"], "regression = 3: has settings of its own"),
     (["--set", "seed=3"], "seed = 3: the command line says 0; give it by --seed"),
     (["--set", "nonsense"], "--set 'nonsense': expected a.b=value"),
