@@ -34,10 +34,9 @@ USAGE = [
     ),
     (
         ["--set", "network.backbone=resnet50"],
-        "network: what is judged is what the last stage trains; set stages.distillation.backbone_settings",
+        "network: what is judged is what the last stage trains; set stages.byol.backbone_settings",
     ),
     (["--set", "regresion.draws=3"], "regresion is no setting. Did you mean 'regression'"),
-    (["--tasks", "matching", "--draws", "3"], "--draws: no task of this run has such a setting (matching)."),
     (["--set", "segmentation.stepps=3"], "task 'segmentation' has no setting 'stepps'"),
     (
         ["--set", "stages.byol.name=x"],
@@ -54,7 +53,7 @@ USAGE = [
     (["--set", "stages.byol.training.batch_size=1"], "byol needs batches of at least 2, not 1"),
     (["--set", "stages=3"], "stages = 3: has settings of its own"),
     (["--set", "stages.byol=3"], "stages.byol = 3: has settings of its own"),
-    (["--set", "read=3"], "read = 3: expected a table of layers, normalise, size."),
+    (["--set", "read=3"], "read = 3: has settings of its own"),
     (["--set", "regression=3"], "regression = 3: has settings of its own"),
     (["--set", "seed=3"], "seed = 3: the command line says 0; give it by --seed"),
     (["--set", "nonsense"], "--set 'nonsense': expected a.b=value"),
