@@ -32,6 +32,7 @@ RANDOM = MethodSpec(
         ),
     ),
     presets="lmbench_baselines:presets/resnet",
+    published="lmbench_baselines:published.toml",
 )
 
 IMAGENET = MethodSpec(
@@ -51,6 +52,7 @@ IMAGENET = MethodSpec(
     ),
     presets="lmbench_baselines:presets/resnet",
     choices={"which ImageNet weights": "torchvision's IMAGENET1K_V1, those of 2021, whatever its default is today"},
+    published="lmbench_baselines:published.toml",
 )
 
 TIMM = MethodSpec(
@@ -101,6 +103,7 @@ MEAN_SHAPE = MethodSpec(
     variants=(VariantSpec(name="none", summary="no features", backbone="none"),),
     defaults={"regression": {"head": "mean_shape"}},
     tasks=("regression",),
+    published="lmbench_baselines:published.toml",
 )
 
 SUPERVISED = MethodSpec(
@@ -134,4 +137,5 @@ SUPERVISED = MethodSpec(
         "connected: kernels and the sixth layer's filters": "5 x 5 with padding, 50 filters",
         "loss": "smooth L1 of 10 x the normalised error, as the field's regressors",
     },
+    published="lmbench_baselines:published.toml",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lmbench.api import BackboneSpec, Crops, MapSpec, MethodSpec, ObjectiveSpec, hookimpl
+from lmbench_contrastlandmarks.paper import lmbench_papers as lmbench_papers
 from lmbench_contrastlandmarks.recipe import CONTRASTLANDMARKS
 from lmbench_contrastlandmarks.settings import (
     CLProjectionSettings,

@@ -75,6 +75,7 @@ CONTRASTLANDMARKS = MethodSpec(
     ),
     default_variant="hypercolumn",
     presets="lmbench_contrastlandmarks:presets",
+    published="lmbench_contrastlandmarks:published.toml",
     paper_on={"cub*": "paper_birds"},
     choices={
         "projection: linear (text) or a softmax over each channel's cells (reference code)": "the softmax, as the code",

@@ -72,6 +72,7 @@ DVE = MethodSpec(
     ),
     default_variant="smallnet",
     presets="lmbench_dve:presets/dve",
+    published="lmbench_dve:published.toml",
     paper_on={"cub*": "paper_birds"},
     choices=CHOICES,
 )

@@ -76,6 +76,7 @@ LEAD = MethodSpec(
     ),
     default_variant="dense64",
     presets="lmbench_lead:presets",
+    published="lmbench_lead:published.toml",
     paper_on={"cub*": "paper_birds"},
     choices={
         "eq. 1 prints no normalisation": "both vectors L2-normalised, symmetric: the text follows BYOL",

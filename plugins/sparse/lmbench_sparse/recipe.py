@@ -62,6 +62,7 @@ SPARSE = MethodSpec(
     default_variant="k50",
     defaults={"regression": {**RIDGE, "warp": FACES_G2}},
     presets="lmbench_sparse:presets",
+    published="lmbench_sparse:published.toml",
     paper_on={"cats": "paper_cats"},
     choices={
         "unit of u in eq. 6 (gamma = 500 is relative to it)": "cells of the score map, as both public ports count",

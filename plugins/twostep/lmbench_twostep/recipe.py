@@ -92,6 +92,7 @@ TWOSTEP = MethodSpec(
     variants=(*discovering(CONTRAST, LANDMARKS), DENSE64),
     default_variant="k30",
     presets="lmbench_twostep:presets/twostep",
+    published="lmbench_twostep:published.toml",
     paper_on={"cats": "paper_cats"},
     tasks=("regression",),  # matching of F's map is dense64's, whatever K
     choices=CHOICES,
