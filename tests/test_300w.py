@@ -19,7 +19,7 @@ from small_face_trees import (
 )
 
 from lmbench.data.schema import Incomplete, column
-from lmbench.datasets import w300
+from lmbench.datasets.w300 import loader as w300
 from lmbench.errors import DataError
 from lmbench.plugins.loading import get_plugins
 

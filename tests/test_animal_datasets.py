@@ -21,7 +21,8 @@ from PIL import Image
 from lmbench.data.opening import open_dataset
 from lmbench.data.pixels import transform_points
 from lmbench.data.schema import Incomplete, column
-from lmbench.datasets import cats, cub
+from lmbench.datasets.cats import loader as cats
+from lmbench.datasets.cub import loader as cub
 from lmbench.errors import DataError, UsageError
 from lmbench.originals.verification import verify_dataset
 from lmbench.specs import Preprocessing

@@ -16,8 +16,9 @@ from lmbench.data.opening import fingerprint, open_dataset, open_prepared, save_
 from lmbench.data.pixels import open_pixels, transform_points
 from lmbench.data.places import prepared_folder
 from lmbench.data.schema import Incomplete, column, landmark_dataset
-from lmbench.datasets import celeba_half, mtfl
-from lmbench.datasets.specs.faces import PAPERS_FACES
+from lmbench.datasets.celeba_half import loader as celeba_half
+from lmbench.datasets.conventions import PAPERS_FACES
+from lmbench.datasets.mtfl import loader as mtfl
 from lmbench.errors import DataError, UsageError
 from lmbench.plugins.loading import get_plugins
 

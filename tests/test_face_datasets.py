@@ -25,8 +25,13 @@ from small_trees import mtfl_tree, write_image
 
 from lmbench.data.opening import open_prepared, save_prepared
 from lmbench.data.schema import Incomplete, column
-from lmbench.datasets import aflw_m, aflw_r, celeba, mafl, w300, yaleb
-from lmbench.datasets.celeba import Lists
+from lmbench.datasets.aflw_m import loader as aflw_m
+from lmbench.datasets.aflw_r import loader as aflw_r
+from lmbench.datasets.celeba import loader as celeba
+from lmbench.datasets.celeba.loader import Lists
+from lmbench.datasets.mafl import loader as mafl
+from lmbench.datasets.w300 import loader as w300
+from lmbench.datasets.yaleb import loader as yaleb
 from lmbench.errors import DataError, UsageError
 from lmbench.plugins.loading import get_plugins
 

@@ -25,8 +25,13 @@ from small_trees import write_image
 from lmbench.data.opening import open_dataset
 from lmbench.data.pixels import preprocess_image
 from lmbench.data.schema import Incomplete, column
-from lmbench.datasets import bbcpose, cats, inat_aves, lspet, mnist, zappos
-from lmbench.datasets.specs import DATASETS
+from lmbench.datasets import DATASETS
+from lmbench.datasets.bbcpose import loader as bbcpose
+from lmbench.datasets.cats import loader as cats
+from lmbench.datasets.inat_aves import loader as inat_aves
+from lmbench.datasets.lspet import loader as lspet
+from lmbench.datasets.mnist import loader as mnist
+from lmbench.datasets.zappos import loader as zappos
 from lmbench.errors import DataError, UsageError
 from lmbench.specs import Preprocessing
 

@@ -12,9 +12,9 @@ from small_trees import write_image
 
 from lmbench.data import overlap
 from lmbench.data.opening import open_dataset
-from lmbench.data.overlap import shared_test_images
 from lmbench.data.schema import column
 from lmbench.results.leaderboard import measured_rows
+from lmbench.training.held_out import shared_test_images
 
 
 @pytest.fixture

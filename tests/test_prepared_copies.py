@@ -12,7 +12,7 @@ from small_trees import embedded
 
 from lmbench.data import preparing
 from lmbench.data.opening import open_prepared
-from lmbench.data.preparing import load_split, save_prepared
+from lmbench.data.prepared import load_split, save_prepared
 from lmbench.errors import DataError
 from lmbench.plugins.loading import get_plugins
 from lmbench.plugins.registry import Entry

@@ -20,8 +20,8 @@ from lmbench.cli.main import run_cli
 from lmbench.data import preparing
 from lmbench.data.opening import open_dataset, open_prepared
 from lmbench.data.places import prepared_folder
-from lmbench.data.preparing import fingerprint, load_split, save_prepared
-from lmbench.datasets import mtfl
+from lmbench.data.prepared import fingerprint, load_split, save_prepared
+from lmbench.datasets.mtfl import loader as mtfl
 from lmbench.errors import DataError, StaleError
 from lmbench.originals import downloads
 from lmbench.originals.archives import unpack

@@ -18,15 +18,16 @@ from small_trees import write_image
 from lmbench.cli.main import run_cli
 from lmbench.config.model import SegmentationConfig
 from lmbench.config.resolving import resolve_run
+from lmbench.data.masks import read_masks
 from lmbench.data.opening import open_dataset
 from lmbench.data.schema import landmark_dataset
-from lmbench.datasets import cub, cub_figure
-from lmbench.datasets.helen import load, read_ids, read_mask
+from lmbench.datasets.cub import figure as cub_figure
+from lmbench.datasets.cub import loader as cub
+from lmbench.datasets.helen.loader import load, read_ids, read_mask
 from lmbench.errors import DataError, UsageError
 from lmbench.features import FeatureMaps
 from lmbench.heads.base import TensorInputs
 from lmbench.metrics.pixels import Confusions, figure_iou, pixel_accuracy
-from lmbench.originals.masks import read_masks
 from lmbench.plugins.loading import get_plugins
 from lmbench.specs import Preprocessing
 from lmbench.tasks.segmentation import confusion_counts, fit_classifier

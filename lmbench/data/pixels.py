@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,9 @@ from torch import Tensor
 
 from lmbench import progress
 from lmbench.config.model import digest_of
-from lmbench.data.images import read_image, summary
+from lmbench.data.images import summary
 from lmbench.data.mapped import new_array_file
-from lmbench.data.schema import column, reading_columns
+from lmbench.data.schema import column, decode, reading_columns
 from lmbench.errors import DataError
 from lmbench.specs import Preprocessing
 from lmbench.store.files import building
@@ -160,14 +160,6 @@ def _cut(image: Image.Image, box: tuple[int, int, int, int], fill: int) -> Image
     part = Image.new("RGB", (box[2] - box[0], box[3] - box[1]), (fill, fill, fill))
     part.paste(image, (-box[0], -box[1]))
     return part
-
-
-def decode(sample: Mapping[str, Any], where: str) -> tuple[Image.Image, tuple[str, ...]]:
-    """The image of a sample and what was done to it; see `read_image`. Raises DataError naming the file."""
-    record = sample["image"]
-    name = record["path"] or sample["source_id"]
-    source = record["bytes"] if record["bytes"] is not None else Path(record["path"])
-    return read_image(source, name, where, raw=bool(sample.get("raw")))
 
 
 def open_pixels(

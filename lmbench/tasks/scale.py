@@ -12,7 +12,6 @@ import torch
 
 from lmbench.config.model import RunConfig
 from lmbench.data.pixels import PixelStore
-from lmbench.data.zooming import zoomed_points
 from lmbench.heads.base import HeadInputs, Subset
 from lmbench.heads.frozen import freeze_maps
 from lmbench.metrics.base import Predictions
@@ -20,6 +19,7 @@ from lmbench.specs import DatasetSpec, HeadSpec
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.regression import fitted_heads, head_inputs, head_protocol, inputs_without_network, judged_by
 from lmbench.tasks.settings import ScaleSettings
+from lmbench.tasks.zooming import zoomed_pixels, zoomed_points
 
 
 def run(context: TaskContext, settings: ScaleSettings) -> None:
@@ -77,7 +77,7 @@ def _zoomed_inputs(context: TaskContext, head: HeadSpec, factor: float, scratch:
     """What a head of this kind is given for the zoomed test images; the frozen maps of the regression at factor 1."""
     if factor == 1:
         return head_inputs(context, head, "test")
-    pixels = context.dataset.pixels("test", zoom=factor).first(len(context.test))
+    pixels = zoomed_pixels(context.dataset, "test", factor).first(len(context.test))
     if context.extractor is None:
         return inputs_without_network(head, pixels, context.device)
     config, label = context.config, f"encoding x {factor:g}"
