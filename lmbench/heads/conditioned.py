@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -71,6 +71,10 @@ class SoftargmaxConditioned:
             if self.few_shot
             else "as the full set",
         }
+
+    def restored(self, state: Mapping[str, Tensor]) -> FittedSoftargmax:
+        """The fitted heads again, from their tensors."""
+        return FittedSoftargmax.from_state(state)
 
     def fit(
         self,

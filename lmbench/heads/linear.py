@@ -6,7 +6,7 @@ These three change the number: on the very same MAFL predictions a bias moves th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,11 @@ class Ridge:
         weight = torch.from_numpy(np.stack([w for w, _ in solved]))
         bias = torch.from_numpy(np.stack([b for _, b in solved]))
         return FittedLinear(weight, bias, scale, shift)
+
+    def restored(self, state: Mapping[str, Tensor]) -> FittedLinear:
+        """The fitted maps again, from their tensors."""
+        scale = UNITS[self.unit]
+        return FittedLinear(state["weight"], state["bias"], scale, scale / 2 if self.origin == "centre" else 0.0)
 
     def _solve(self, x: np.ndarray, y: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if seen.all():
