@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import numpy as np
 import torch
 
 from lmbench import progress
-from lmbench.config.model import RunConfig, StageConfig, digest_of
+from lmbench.config.fitting import named_in
+from lmbench.config.model import RunConfig, digest_of, plain
+from lmbench.config.resolving import left_untrained
 from lmbench.errors import LmbenchError
 from lmbench.heads.draws import draw_subsets
 from lmbench.heads.linear import MeanShape
@@ -23,6 +26,7 @@ from lmbench.plugins.loading import Plugins
 from lmbench.results.measuring import results
 from lmbench.results.record import Reference
 from lmbench.seeds import generator_for
+from lmbench.specs import NoSettings
 from lmbench.store.files import building, read_json, write_json
 from lmbench.tasks.inputs import NoInputs
 from lmbench.tasks.regression import judged_by
@@ -54,7 +58,7 @@ def references(job: Job, judge: Judge, judging: float, total: float) -> list[Ref
         control = control_of(config, job.plugins, task)
         if control is None:
             continue
-        cost = judging / len(config.regression.annotations)
+        cost = judging / len(_numbers(config))
         few = min(len(job.target.splits["train"]), config.train_images or FEW_IMAGES) <= FEW_IMAGES
         if task == "regression" and not few and cost > SHARE * total and _kept(*_place(job, control)) is None:
             progress.say(
@@ -75,42 +79,45 @@ def control_of(config: RunConfig, plugins: Plugins, task: str) -> RunConfig | No
     None for a task that the run does not have, and where nothing is trained. Stages that are solved in closed form are
     solved all the same, as by ``--untrained``.
     """
-    stages = {name: _left_untrained(stage, plugins) for name, stage in config.stages.items()}
+    stages = {name: left_untrained(plugins, stage) for name, stage in config.stages.items()}
     if task not in config.tasks or stages == config.stages:
         return None
-    numbers = config.regression.annotations
-    most = "all" if "all" in numbers else max(n for n in numbers if n != "all")
-    changes = {
-        "untrained": True,
-        "references": False,
-        "stages": stages,
-        "tasks": (task,),
-        "regression": config.regression.model_copy(update={"annotations": (most,), "layers_alone": ()}),
-        "probe": config.probe.model_copy(update={"every": 0}),
-    }
-    return config.model_copy(update=changes)
+    settings = {task: config.settings_of(task)}
+    if task == "regression":
+        numbers = _numbers(config)
+        most = "all" if "all" in numbers else max(n for n in numbers if n != "all")
+        settings = {task: replace(settings[task], annotations=(most,), layers_alone=())}
+    return replace(
+        config,
+        untrained=True,
+        references=False,
+        stages=stages,
+        tasks=(task,),
+        settings=settings,
+        probe=replace(config.probe, every=0),
+    )
 
 
-def _left_untrained(stage: StageConfig, plugins: Plugins) -> StageConfig:
-    if plugins.find("objective", stage.objective).spec.closed_form:
-        return stage
-    return stage.model_copy(update={"training": stage.training.model_copy(update={"epochs": 0})})
+def _numbers(config: RunConfig) -> tuple[int | str, ...]:
+    """The numbers of annotated images that the run's regression is asked for."""
+    return config.settings["regression"].annotations if "regression" in config.settings else ("all",)
 
 
 def _mean_shapes(job: Job) -> Iterator[Reference]:
     """The error of the mean of the annotated landmarks, by the same draws; nothing for a run that is judged by just that."""
     config, spec = job.config, job.target.spec
-    if job.plugins.find("head", config.regression.head).spec.inputs == "nothing":
+    settings = config.settings_of("regression")
+    if job.plugins.find("head", config.settings_of("regression").head).spec.inputs == "nothing":
         return
     train = job.target.pixels("train").first(config.train_images)
     test = job.target.pixels("test").first(config.test_images)
     landmarks, visible = torch.from_numpy(np.array(train.landmarks)), torch.from_numpy(np.array(train.visible))
     inputs = NoInputs(len(test), test.size, torch.device("cpu"))
-    subsets = draw_subsets(len(train), config.regression.annotations, config.regression.draws, config.seed)
-    for n in config.regression.annotations:
+    subsets = draw_subsets(len(train), settings.annotations, settings.draws, config.seed)
+    for n in settings.annotations:
         own = [s for s in subsets if s.n == n]
-        fitted = MeanShape().fit(inputs, landmarks, visible, own, generator_for(config.seed, "mean shape"))
-        predictions = judged_by(spec, test, fitted.predict(inputs).numpy(), config.regression.score)
+        fitted = MeanShape(NoSettings()).fit(inputs, landmarks, visible, own, generator_for(config.seed, "mean shape"))
+        predictions = judged_by(spec, test, fitted.predict(inputs).numpy(), settings.score)
         yield from _rows(MEAN_SHAPE, predictions, job.plugins, n)
 
 
@@ -128,7 +135,7 @@ def _untrained(job: Job, control: RunConfig, judge: Judge) -> list[Reference]:
             rows = [vars(row) for p in judged if p.task != "regression" or p.subset is None for row in _rows_of(p, job)]
             for scratch in ("frozen", "heads"):
                 shutil.rmtree(draft / scratch, ignore_errors=True)
-            note = {"key": key, "rows": rows, "rows_sha256": digest_of(rows), "config": control.model_dump(mode="json")}
+            note = {"key": key, "rows": rows, "rows_sha256": digest_of(rows), "config": control.dump()}
             write_json(draft / NOTE, {**note, "seconds": round(time.monotonic() - started, 1)})
     return _kept(place, key) or []
 
@@ -163,22 +170,22 @@ def _place(job: Job, control: RunConfig) -> tuple[Path, str]:
 
 def _key(job: Job, control: RunConfig) -> str:
     """The address of a control: all that its numbers depend on, and nothing of how the trained run was trained."""
-    stages, files, solved = [], [files_named(control.read.backbone_settings)], False
+    stages, files, solved = [], [files_named(control.network.backbone_settings)], False
     for stage in control.stages.values():
         closed = stage.training.epochs > 0
         solved |= closed
-        stages.append(stage.model_dump(mode="json", exclude=None if closed else {"training"}))
+        stages.append({k: v for k, v in stage.dump().items() if closed or k != "training"})
         files += [files_named(stage.settings), files_named(stage.backbone_settings)]
     metrics = [*job.target.spec.metrics, *(m for t in control.tasks for m in job.plugins.find("task", t).spec.metrics)]
     named = [("dataset", control.dataset), *(("metric", m) for m in metrics)]
-    named += [("backbone", control.read.backbone), *(("task", t) for t in control.tasks)]
-    named += [("head", control.regression.head)] if "regression" in control.tasks else []
+    named += [("backbone", control.network.backbone), *(("task", t) for t in control.tasks)]
+    named += [(part.kind, part.name) for section in control.settings.values() for part in named_in(section)]
     named += [(kind, getattr(s, kind)) for s in control.stages.values() for kind in ("objective", "backbone")]
-    parts = {"read", "tasks", "seed", "train_images", "test_images", *control.tasks}
+    parts = ("network", "read", "tasks", "settings", "seed", "train_images", "test_images")
     return digest_of(
         [
             stages,
-            control.model_dump(mode="json", include=parts),
+            {part: plain(getattr(control, part)) for part in parts},
             [job.plugins.find(kind, name).identity() for kind, name in named],
             files,
             job.target.fingerprint,

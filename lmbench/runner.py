@@ -15,7 +15,7 @@ import torch
 
 from lmbench import progress
 from lmbench.backbones import build_backbone
-from lmbench.config.model import RunConfig, StageConfig, digest_of
+from lmbench.config.model import RunConfig, Stage, digest_of, plain
 from lmbench.config.object_scale import object_scales, unequal_scales
 from lmbench.data.places import cache_root
 from lmbench.errors import ChangedError, DataError, StaleError
@@ -77,7 +77,7 @@ def _measured(job: Job, folder: Path, relied_on: set[Path]) -> Record:
     for place in (job.stages_folder, job.runs / REFERENCES, cache_root() / "pixels"):
         clear_drafts(place)
     identity.begin(folder, dict(job.identity))
-    write_json(folder / "config.json", job.config.model_dump(mode="json"))
+    write_json(folder / "config.json", job.config.dump())
     for said in unequal_scales(job.config, job.plugins):
         progress.say(f"warning: {said}")
     complaints = job.plugins.observe("lmbench_run_started", run=job.config)
@@ -126,14 +126,14 @@ def train_stages(job: Job, folder: Path, complaints: list[str]) -> list[Artifact
 
 def freeze(job: Job, artifacts: list[Artifact]) -> Extractor | None:
     """The FREEZE line: the network of the last stage, or an untrained one, read by its layers; nothing trains after it."""
-    read = job.config.read
-    if read.backbone == "none":
+    judged, layers = job.config.network, job.config.read.layers
+    if not judged:
         return None
     if artifacts:
-        return _frozen_network(job, artifacts[-1], read.layers)
-    with initialising(job.config.seed, "weights", read.backbone):
-        network = build_backbone(read.backbone, read.backbone_settings, job.plugins)
-    return _extractor(job, network, read.layers)
+        return _frozen_network(job, artifacts[-1], layers)
+    with initialising(job.config.seed, "weights", judged.backbone):
+        network = build_backbone(judged.backbone, judged.backbone_settings, job.plugins)
+    return _extractor(job, network, layers)
 
 
 def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predictions | Confusions]:
@@ -169,7 +169,7 @@ def evaluate(job: Job, extractor: Extractor | None, folder: Path) -> list[Predic
         folder / HEADS, folder / identity.FROZEN,
     )  # fmt: skip
     for task in job.config.tasks:
-        job.plugins.find("task", task).spec.load()(context)
+        job.plugins.find("task", task).spec.make(context, job.config.settings_of(task))
     return list(done.values())
 
 
@@ -186,7 +186,9 @@ def check_judgeable(job: Job) -> None:
     if not {"regression", "scale"} & set(config.tasks):
         return
     test = job.target.pixels("test").first(config.test_images)
-    check_measurable(judged_by(spec, test, np.array(test.landmarks)[None], config.regression.score), job.plugins)
+    check_measurable(
+        judged_by(spec, test, np.array(test.landmarks)[None], config.settings_of("regression").score), job.plugins
+    )
     for perfect in perfect_at_every_factor(spec, config, test) if "scale" in config.tasks else ():
         check_measurable(perfect, job.plugins)
 
@@ -194,9 +196,9 @@ def check_judgeable(job: Job) -> None:
 def check_stages(job: Job) -> None:
     """Raises UsageError, before anything is trained, where a later stage could not be built on what an earlier one leaves."""
 
-    def read(network: torch.nn.Module, stage: StageConfig, reads: tuple[str, ...]) -> Extractor:
+    def read(network: torch.nn.Module, stage: Stage, reads: tuple[str, ...]) -> Extractor:
         layers = reads or _all_maps(job, stage.backbone)
-        return Extractor(network.eval(), layers, job.config.regression.size, job.config.read.normalise)
+        return Extractor(network.eval(), layers, job.config.read.size, job.config.read.normalise)
 
     stages = job.config.stages
     if len(stages) > 1 and any(planned(job.stages_folder, key) == "train" for key in job.keys.values()):
@@ -223,7 +225,7 @@ def describe(
         pretrain_on=job.source.name if job.source else "",
         preset=config.preset,
         seed=config.seed,
-        backbone=config.read.backbone,
+        backbone=config.network.backbone,
         supervision="none" if config.untrained else method.spec.supervision,
         feature_dim=next((row.settings.get("dimension") for row in whole), None),
         rows=tuple(rows),
@@ -237,7 +239,7 @@ def describe(
         environment=environment(job.device, job.precision),
         finished=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         seconds=round(seconds, 1),
-        config=config.model_dump(mode="json"),
+        config=config.dump(),
         config_sha256=config.digest(),
         identity=dict(job.identity),
     )
@@ -292,26 +294,24 @@ def _all_maps(job: Job, backbone: str) -> tuple[str, ...]:
 
 
 def _extractor(job: Job, network: torch.nn.Module, layers: tuple[str, ...]) -> Extractor:
-    return Extractor.of(network, layers, job.config.regression.size, job.config.read.normalise).to(job.device)
+    return Extractor.of(network, layers, job.config.read.size, job.config.read.normalise).to(job.device)
 
 
-def _probed(job: Job, stage: StageConfig) -> str:
+def _probed(job: Job, stage: Stage) -> str:
     """What the figures of a stage's probe depend on besides the stage itself; nothing where it is off."""
     if job.config.probe.every == 0:
         return ""
-    config, steps = job.config.probe.model_dump(mode="json"), asdict(job.target.spec.preprocessing)
-    read = [_probe_layers(job, stage), job.config.regression.size, job.config.read.normalise]
+    config, steps = plain(job.config.probe), asdict(job.target.spec.preprocessing)
+    read = [_probe_layers(job, stage), job.config.read.size, job.config.read.normalise]
     return digest_of([config, read, job.target.fingerprint, steps])
 
 
-def _probe_layers(job: Job, stage: StageConfig) -> tuple[str, ...]:
+def _probe_layers(job: Job, stage: Stage) -> tuple[str, ...]:
     maps = _all_maps(job, stage.backbone)
     return job.config.read.layers if set(job.config.read.layers) <= set(maps) else maps
 
 
-def _probe(
-    job: Job, stage: StageConfig, scratch: Path, times: int
-) -> Callable[[Objective, int], dict[str, float]] | None:
+def _probe(job: Job, stage: Stage, scratch: Path, times: int) -> Callable[[Objective, int], dict[str, float]] | None:
     """The learning curve's probe of a stage, or None where it is off; of images repeated so many ``times`` not more often."""
     settings = job.config.probe
     if settings.every == 0:

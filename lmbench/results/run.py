@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmbench.config.model import RunConfig, validate
+from lmbench.config.earlier import upgraded
+from lmbench.config.model import RunConfig, plain
 from lmbench.errors import DataError, LmbenchError, StaleError, UsageError
 from lmbench.plugins.loading import Plugins, get_plugins
 from lmbench.results.reading import read_record
@@ -56,7 +57,9 @@ class Run:
     @cached_property
     def config(self) -> RunConfig:
         """The configuration, of whatever version it was written by. Raises UsageError where it is none."""
-        return validate(self.record.config)
+        from lmbench.config.resolving import config_of
+
+        return config_of(get_plugins(), upgraded(self.record.config, self.record.schema))
 
     @cached_property
     def plugins(self) -> Plugins:
@@ -97,16 +100,16 @@ class Run:
         from lmbench.training.loop import resolve_device
 
         config = self.config
-        if config.read.backbone == "none":
+        if not config.network:
             raise UsageError(f"{self.name} has no network: its head looks at no image.")
         place = resolve_device(device) if isinstance(device, str) else device
         network = self._trained() if self.record.stages else self._untrained()
-        return Extractor.of(network, config.read.layers, config.regression.size, config.read.normalise).to(place)
+        return Extractor.of(network, config.read.layers, config.read.size, config.read.normalise).to(place)
 
     @property
     def head(self) -> HeadSpec:
         """The kind of its landmark heads."""
-        spec: HeadSpec = self.plugins.find("head", self.config.regression.head).spec
+        spec: HeadSpec = self.plugins.find("head", self.config.settings_of("regression").head).spec
         return spec
 
     def heads(self, n_annotations: Annotations = None, device: Any = "cpu", first: bool = False) -> FittedHeads:
@@ -117,12 +120,10 @@ class Run:
         """
         import safetensors.torch
 
-        from lmbench.tasks.regression import make_head
-
-        entry = self.plugins.find("head", self.config.regression.head)
-        head = make_head(entry, dict(self.config.regression.head_settings))
+        spec = self.head
+        head = spec.make(self.config.settings_of("regression").head_settings)
         if not hasattr(head, "restored"):
-            raise UsageError(f"{self.name}: the head {entry.spec.name} cannot be read back from its tensors.")
+            raise UsageError(f"{self.name}: the head {spec.name} cannot be read back from its tensors.")
         path = self._head_file(n_annotations)
         manifests.require(path.parent, path.name, way_out=f"{ANEW[0].upper()}{ANEW[1:]}.")
         if self.record.heads and self.record.heads.get(path.name) != manifests.digest_of_file(path):
@@ -142,9 +143,7 @@ class Run:
         try:
             fitted: FittedHeads = head.restored(kept)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise LmbenchError(
-                f"{path} is a head of another run: a {entry.spec.name} is not made of it ({error})."
-            ) from None
+            raise LmbenchError(f"{path} is a head of another run: a {spec.name} is not made of it ({error}).") from None
         return fitted
 
     def _head_file(self, n_annotations: Annotations) -> Path:
@@ -199,11 +198,11 @@ class Run:
         from lmbench.seeds import initialising
         from lmbench.training.stages import files_named
 
-        read, then = self.config.read, (self.record.identity or {}).get("files")
-        if then is not None and files_named(read.backbone_settings) != then:
+        network, then = self.config.network, (self.record.identity or {}).get("files")
+        if then is not None and files_named(network.backbone_settings) != then:
             raise StaleError(
                 f"the file of weights that {self.folder.name} was measured with is another one now, or gone "
-                f"({', '.join(map(str, read.backbone_settings.values()))}). Put it back, or measure anew."
+                f"({', '.join(map(str, plain(network.backbone_settings).values()))}). Put it back, or measure anew."
             )
-        with initialising(self.config.seed, "weights", read.backbone):
-            return build_backbone(read.backbone, read.backbone_settings, self.plugins)
+        with initialising(self.config.seed, "weights", network.backbone):
+            return build_backbone(network.backbone, network.backbone_settings, self.plugins)

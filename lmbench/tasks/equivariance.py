@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from lmbench import progress
-from lmbench.config.model import EquivarianceConfig
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
 from lmbench.features import Extractor, FeatureMaps
@@ -26,13 +25,14 @@ from lmbench.metrics.base import Predictions
 from lmbench.seeds import generator_for
 from lmbench.specs import Preprocessing
 from lmbench.tasks.base import TaskContext
+from lmbench.tasks.settings import EquivarianceSettings
 
 IMAGES_AT_ONCE = 16
 CHANCE = "chance"
 FOUND_WITHIN = 0.1  # pixels; where the grid does not come so near to a point, the point has left the image
 
 
-def run(context: TaskContext) -> None:
+def run(context: TaskContext, settings: EquivarianceSettings) -> None:
     """Keeps the points found by each layer, by all layers joined where there are several, and by chance.
 
     Raises UsageError for a method without a network.
@@ -46,9 +46,9 @@ def run(context: TaskContext) -> None:
     whole = context.dataset.pixels("test", Preprocessing(spec.preprocessing.resize)).first(config.test_images)
     for predictions in judge_layers(
         context.extractor,
-        whole.first(config.equivariance.images),
+        whole.first(settings.images),
         spec.preprocessing.crop,
-        config.equivariance,
+        settings,
         generator_for(config.seed, "equivariance"),
         context.device,
     ):
@@ -59,7 +59,7 @@ def judge_layers(
     extractor: Extractor,
     pixels: PixelStore,
     crop: int,
-    settings: EquivarianceConfig,
+    settings: EquivarianceSettings,
     generator: torch.Generator,
     device: torch.device,
 ) -> list[Predictions]:
@@ -136,7 +136,7 @@ def find_points(source: FeatureMaps, target: FeatureMaps, points: Tensor) -> Ten
     return torch.stack([best % width, best // width], -1).double()
 
 
-def draw_grid(count: int, size: int, side: int, settings: EquivarianceConfig, generator: torch.Generator) -> Tensor:
+def draw_grid(count: int, size: int, side: int, settings: EquivarianceSettings, generator: torch.Generator) -> Tensor:
     """(count, size, size, 2): sampling grids of random rotations about the centre after elastic displacements.
 
     The displacement is measured in ``side``, the part of the ``size`` pixels that the network sees.

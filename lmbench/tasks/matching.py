@@ -24,6 +24,7 @@ from lmbench.metrics.base import Predictions
 from lmbench.seeds import generator_for
 from lmbench.specs import Preprocessing
 from lmbench.tasks.base import TaskContext
+from lmbench.tasks.settings import MatchingSettings
 
 PAIRS_AT_ONCE = 16
 
@@ -53,13 +54,12 @@ READINGS = {
 }
 
 
-def run(context: TaskContext) -> None:
+def run(context: TaskContext, settings: MatchingSettings) -> None:
     """Keeps the matches of ``same`` and of ``different`` pairs. Raises UsageError for fewer than two test images."""
     if context.extractor is None:
         raise UsageError("matching needs a network; this method has none (use --tasks regression).")
     if context.kept("matching-same") and context.kept("matching-different"):
         return
-    settings = context.config.matching
     spec = context.dataset.spec
     steps = Preprocessing(spec.preprocessing.resize, 0)
     pixels = context.dataset.pixels("test", steps).first(context.config.test_images)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lmbench.config.model import ProbeConfig
+from lmbench.config.model import Probe
 from lmbench.data.opening import OpenDataset
 from lmbench.data.pixels import PixelStore
 from lmbench.features import Extractor
@@ -17,6 +17,7 @@ from lmbench.heads.base import Subset
 from lmbench.heads.conditioned import SoftargmaxConditioned
 from lmbench.heads.draws import draw_subsets
 from lmbench.heads.frozen import FrozenMaps, freeze_maps
+from lmbench.heads.settings import SoftargmaxConditionedSettings
 from lmbench.metrics.base import Metric, Predictions
 from lmbench.metrics.scoring import matching_error
 from lmbench.plugins.loading import Plugins
@@ -31,7 +32,7 @@ PAIRS = 100
 def probe_network(
     extractor: Extractor,
     dataset: OpenDataset,
-    settings: ProbeConfig,
+    settings: Probe,
     seed: int,
     device: torch.device,
     alone: str | None,
@@ -68,7 +69,7 @@ def probe_network(
     return figures
 
 
-def _halves(dataset: OpenDataset, settings: ProbeConfig, seed: int) -> tuple[PixelStore, tuple[PixelStore, PixelStore]]:
+def _halves(dataset: OpenDataset, settings: Probe, seed: int) -> tuple[PixelStore, tuple[PixelStore, PixelStore]]:
     """(fit, (judge without centre crop, judge)): two halves of the chosen images, whole identities where known."""
     steps = dataset.spec.preprocessing
     cropped, whole = dataset.pixels("train"), dataset.pixels("train", Preprocessing(steps.resize))
@@ -94,11 +95,11 @@ def _regression(
     judge: PixelStore,
     dataset: OpenDataset,
     subsets: Sequence[Subset],
-    settings: ProbeConfig,
+    settings: Probe,
     seed: int,
     metric: Metric,
 ) -> float:
-    head = SoftargmaxConditioned(steps=settings.steps)
+    head = SoftargmaxConditioned(SoftargmaxConditionedSettings(steps=settings.steps))
     landmarks, visible = torch.from_numpy(np.array(fit.landmarks)), torch.from_numpy(np.array(fit.visible))
     fitted = head.fit(frozen[0], landmarks, visible, subsets, generator_for(seed, "probe", "head"))
     predictions = Predictions(

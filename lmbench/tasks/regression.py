@@ -11,11 +11,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from lmbench.config.model import RegressionConfig
-from lmbench.config.values import arguments
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
-from lmbench.geometry.strength import SINGLE, TPSStrength
 from lmbench.heads.base import FittedHeads, Head, HeadInputs, Subset
 from lmbench.heads.draws import draw_subsets
 from lmbench.heads.frozen import freeze_maps
@@ -27,32 +24,26 @@ from lmbench.store.files import write_atomically
 from lmbench.tasks.backward import judge_backward
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.inputs import ImageInputs, JoinedInputs, NoInputs, warped_store, with_copies
+from lmbench.tasks.settings import RegressionSettings
 
 
-def run(context: TaskContext) -> None:
+def run(context: TaskContext, settings: RegressionSettings) -> None:
     """Keeps predictions for every number of annotations (all draws together) and for each layer judged alone; for a head
     on discovered landmarks, also those of the backward error.
 
     What an interrupted run has kept already is not fitted again. Raises UsageError for a head that does not suit the
     method, or more annotations than images.
     """
-    settings = context.config.regression
     subsets = draw_subsets(len(context.train), settings.annotations, settings.draws, context.config.seed)
     entry = context.plugins.find("head", settings.head)
     for n in settings.annotations:
         _judge(context, entry, [s for s in subsets if s.n == n], layer=None)
     if entry.spec.inputs == "landmarks" and "all" in settings.annotations:
-        head = make_head(entry, dict(settings.head_settings))
+        head = entry.spec.make(settings.head_settings)
         judge_backward(context, head, {"head": f"{entry.qualified} {entry.version}", **head.description()})
     for layer in settings.layers_alone:
         if context.extractor is not None and layer in context.extractor.layers and len(context.extractor.layers) > 1:
             _judge(context, entry, [Subset("all", 0, torch.arange(len(context.train)))], layer)
-
-
-def make_head(entry: Entry[HeadSpec], settings: dict[str, Any]) -> Head:
-    """A head with its settings. Raises UsageError for a setting that it does not have, or whose value cannot be."""
-    head: Head = entry.spec.load()(**arguments(entry.spec, settings, "regression.head_settings"))
-    return head
 
 
 def _judge(context: TaskContext, entry: Entry[HeadSpec], subsets: Sequence[Subset], layer: str | None) -> None:
@@ -62,9 +53,7 @@ def _judge(context: TaskContext, entry: Entry[HeadSpec], subsets: Sequence[Subse
     inputs = head_inputs(context, entry.spec, "test", layer)
     context.keep(
         replace(
-            judged_by(
-                context.dataset.spec, context.test, fitted.predict(inputs).numpy(), context.config.regression.score
-            ),
+            judged_by(context.dataset.spec, context.test, fitted.predict(inputs).numpy(), _settings(context).score),
             n_annotations=subsets[0].n,
             subset=layer,
             settings=head_protocol(context, entry, subsets, inputs),
@@ -84,13 +73,14 @@ def fitted_heads(
     config, n, name = context.config, subsets[0].n, head_name(subsets, layer)
     if name in context.fitted:
         return context.fitted[name]
-    head = make_head(entry, dict(config.regression.head_settings))
+    settings = _settings(context)
+    head: Head = entry.spec.make(settings.head_settings)
     generator = generator_for(config.seed, "head", entry.spec.name, layer or "", str(n))
     landmarks = torch.from_numpy(np.array(context.train.landmarks))
     visible = torch.from_numpy(np.array(context.train.visible))
     inputs = head_inputs(context, entry.spec, "train", layer)
     members = subsets
-    if config.regression.warped_copies:
+    if settings.warped_copies:
         inputs, landmarks, visible, members = _with_warps(context, inputs, landmarks, visible, subsets, layer)
     fitted = head.fit(inputs, landmarks, visible, members, generator)
     state = {k: v.detach().cpu().contiguous() for k, v in fitted.state().items()}
@@ -104,7 +94,7 @@ def head_protocol(
     context: TaskContext, entry: Entry[HeadSpec], subsets: Sequence[Subset], inputs: HeadInputs
 ) -> dict[str, Any]:
     """All that a number depends on besides the images: the head, what it reads, and the annotated images of each draw."""
-    config, n = context.config.regression, subsets[0].n
+    settings, n = _settings(context), subsets[0].n
     read: dict[str, Any] = {}
     if context.extractor is not None:
         maps = inputs.batch(torch.zeros(1, dtype=torch.long))
@@ -117,17 +107,17 @@ def head_protocol(
         }
     return {
         "head": f"{entry.qualified} {entry.version}",
-        **make_head(entry, dict(config.head_settings)).description(),
+        **entry.spec.make(settings.head_settings).description(),
         **read,
-        "warped_copies": config.warped_copies,
-        "warp": vars(warp_of(config)) if config.warped_copies else None,
+        "warped_copies": settings.warped_copies,
+        "warp": vars(settings.warp) if settings.warped_copies else None,
         "draw_indices": None if n == "all" else [s.indices.tolist() for s in subsets],
     }
 
 
-def warp_of(config: RegressionConfig) -> TPSStrength:
-    """How copies are warped: as in the few-shot regressions of DVE and Cheng, but for what is set."""
-    return replace(SINGLE, **config.warp)
+def _settings(context: TaskContext) -> RegressionSettings:
+    found: RegressionSettings = context.config.settings_of("regression")
+    return found
 
 
 def judged_by(spec: DatasetSpec, test: PixelStore, predicted: np.ndarray, score: str) -> Predictions:
@@ -152,7 +142,7 @@ def head_inputs(context: TaskContext, head: HeadSpec, split: str, layer: str | N
     """What a head of this kind is given for the images of a split, read by all layers or one alone."""
     if context.extractor is None:
         return inputs_without_network(head, context.train if split == "train" else context.test, context.device)
-    frozen = context.frozen(split).read(context.config.regression.size, context.config.read.normalise)
+    frozen = context.frozen(split).read(context.config.read.size, context.config.read.normalise)
     return frozen.only(layer) if layer else frozen
 
 
@@ -172,16 +162,16 @@ def _with_warps(
     """Inputs, landmarks, visibility and subsets with the warped copies of every annotated image behind the images."""
     if context.extractor is None:
         raise UsageError("regression.warped_copies needs a frozen network; this method has none. Set it to 0.")
-    copies, steps = context.config.regression.warped_copies, context.dataset.spec.preprocessing
+    copies, steps = _settings(context).warped_copies, context.dataset.spec.preprocessing
     originals, members = with_copies(subsets, len(context.train), copies)
     name = f"warped-n{subsets[0].n}"
     whole = context.dataset.pixels("train", Preprocessing(steps.resize)).first(len(context.train))
     generator = generator_for(context.config.seed, "warped copies", str(subsets[0].n))
-    warp = warp_of(context.config.regression)
+    warp = _settings(context).warp
     store = warped_store(whole, steps.crop, originals, copies, context.scratch / f"{name}-pixels", generator, warp)
     maps = freeze_maps(
         context.extractor, store, context.scratch / name, context.device, context.config.encode_batch, "encoding warps"
-    ).read(context.config.regression.size, context.config.read.normalise)
+    ).read(context.config.read.size, context.config.read.normalise)
     joined = JoinedInputs(inputs, maps.only(layer) if layer else maps)
     all_landmarks = torch.cat([landmarks, torch.from_numpy(store.landmarks)])
     return joined, all_landmarks, torch.cat([visible, torch.from_numpy(store.visible)]), members

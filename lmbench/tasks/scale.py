@@ -19,17 +19,18 @@ from lmbench.metrics.base import Predictions
 from lmbench.specs import DatasetSpec, HeadSpec
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.regression import fitted_heads, head_inputs, head_protocol, inputs_without_network, judged_by
+from lmbench.tasks.settings import ScaleSettings
 
 
-def run(context: TaskContext) -> None:
+def run(context: TaskContext, settings: ScaleSettings) -> None:
     """Keeps the predictions of the head of all annotations for every factor; ``subset`` is the factor, as in ``0.8``.
 
     At factor 1 they are those of the regression. A landmark that leaves the image is not scored, and is counted.
     """
-    wanted = [f for f in context.config.scale.factors if not context.kept(f"scale-{f:g}-nall")]
+    wanted = [f for f in settings.factors if not context.kept(f"scale-{f:g}-nall")]
     if not wanted:
         return
-    entry = context.plugins.find("head", context.config.regression.head)
+    entry = context.plugins.find("head", context.config.settings_of("regression").head)
     subsets = [Subset("all", 0, torch.arange(len(context.train)))]
     fitted = fitted_heads(context, entry, subsets)
     for factor in wanted:
@@ -52,7 +53,7 @@ def judged_at(
     assert test.source_scale is not None  # the images of a dataset are cut from files
     places = zoomed_points(test.landmarks, factor, spec.preprocessing, test.source_scale)
     zoomed = replace(test, landmarks=places, source_scale=test.source_scale * factor)
-    judged = judged_by(spec, zoomed, predicted, config.regression.score)
+    judged = judged_by(spec, zoomed, predicted, config.settings_of("regression").score)
     left = judged.visible & _inside(test.landmarks, test.size) & ~_inside(places, test.size)
     return replace(
         judged,
@@ -67,7 +68,7 @@ def judged_at(
 
 def perfect_at_every_factor(spec: DatasetSpec, config: RunConfig, test: PixelStore) -> Iterator[Predictions]:
     """The predictions of a head that is always right, known before any image is zoomed: can they be judged?"""
-    for factor in config.scale.factors:
+    for factor in config.settings_of("scale").factors:
         wrong_nowhere = judged_at(spec, config, test, factor, test.landmarks[None])
         yield replace(wrong_nowhere, predicted=wrong_nowhere.target[None])
 
@@ -81,7 +82,7 @@ def _zoomed_inputs(context: TaskContext, head: HeadSpec, factor: float, scratch:
         return inputs_without_network(head, pixels, context.device)
     config, label = context.config, f"encoding x {factor:g}"
     frozen = freeze_maps(context.extractor, pixels, scratch, context.device, config.encode_batch, label)
-    return frozen.read(config.regression.size, config.read.normalise)
+    return frozen.read(config.read.size, config.read.normalise)
 
 
 def _inside(points: np.ndarray, side: int) -> np.ndarray:
