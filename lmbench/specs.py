@@ -67,10 +67,18 @@ class MapSpec:
     channels: int | str
     stride: int | str
 
-    def of(self, settings: Any) -> MapSpec:
+    def of(self, settings: Any) -> Map:
         """The map with both as numbers."""
-        held = {k: v if isinstance(v, int) else getattr(settings, v) for k, v in vars(self).items() if k != "name"}
-        return replace(self, **held)
+        channels, stride = (v if isinstance(v, int) else getattr(settings, v) for v in (self.channels, self.stride))
+        return Map(self.name, channels, stride)
+
+
+@dataclass(frozen=True)
+class Map(MapSpec):
+    """A map of one network: its channels and stride are numbers."""
+
+    channels: int
+    stride: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +140,7 @@ class Surroundings:
     images as there are at most). Of a task or a head: how the network is ``read``, and the ``dataset`` it is judged on.
     """
 
-    maps_of: Callable[[str], Mapping[str, MapSpec]]
+    maps_of: Callable[[str], Mapping[str, Map]]
     fixed: Mapping[str, Any] = field(default_factory=dict)
     backbone: BackboneSpec | None = None
     backbone_settings: Any = None

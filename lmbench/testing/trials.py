@@ -97,8 +97,8 @@ def find_trial(spec: ObjectiveSpec, plugins: Plugins) -> Trial:
     for candidate in plugins.backbones:
         backbone: BackboneSpec = candidate.spec
         if not is_family(backbone.name) and set(spec.needs_maps) <= {m.name for m in backbone.maps}:
-            place = (candidate.qualified, backbone.settings(), spec.settings(), max(FRAME, backbone.min_size))
-            return Trial(spec, plugins, *place)
+            settings, frame = (backbone.settings(), spec.settings()), max(FRAME, backbone.min_size)
+            return Trial(spec, plugins, candidate.qualified, *settings, frame)
     raise AssertionError(f"no method uses it and no backbone has the maps it needs: {', '.join(spec.needs_maps)}")
 
 

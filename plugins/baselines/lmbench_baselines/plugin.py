@@ -21,7 +21,8 @@ def lmbench_heads() -> list[HeadSpec]:
             name="supervised_network",
             summary="a network and its regressor trained from scratch on the annotated images alone",
             target="lmbench_baselines.supervised:SupervisedNetwork",
-            **THEWLIS,
+            paper=THEWLIS,
+            year=2017,
             settings=SupervisedSettings,
             inputs="images",
         )

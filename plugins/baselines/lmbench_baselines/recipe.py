@@ -5,7 +5,7 @@ from lmbench.api import MethodSpec, VariantSpec
 HYPERCOLUMN = ("conv5_x", "conv4_x", "conv3_x", "conv2_x")
 DEEPEST = ("map-1", "map-2", "map-3", "map-4")
 ALONE = {"regression": {"layers_alone": ("conv4_x",)}}
-THEWLIS = {"paper": "Thewlis et al. 2017, supplement, sec. 3; Cheng et al. 2021, Fig. 4", "year": 2017}
+THEWLIS = "Thewlis et al. 2017, supplement, sec. 3; Cheng et al. 2021, Fig. 4"
 
 RANDOM = MethodSpec(
     name="random",
@@ -109,7 +109,8 @@ MEAN_SHAPE = MethodSpec(
 SUPERVISED = MethodSpec(
     name="supervised",
     summary="the same architecture trained from scratch on the n annotated images: what the labels give by themselves",
-    **THEWLIS,
+    paper=THEWLIS,
+    year=2017,
     supervision="supervised",
     variants=(
         VariantSpec(

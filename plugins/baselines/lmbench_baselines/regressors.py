@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -86,7 +87,8 @@ def build_regressor(settings: SupervisedSettings, backbone: nn.Module, side: int
 
     Raises UsageError for a map that is not there, and for images that do not make whole cells.
     """
-    strides = {m.name: m.stride for m in backbone.maps}
+    stated: Any = backbone.maps
+    strides = {m.name: m.stride for m in stated}
     layers = settings.layers or tuple(reversed(strides))
     channels = [channels_of(backbone, layer) for layer in layers]
     settings.require_cells(side, [strides[layer] for layer in layers])

@@ -86,7 +86,7 @@ class SupervisedSettings:
     def fits(self, around: Surroundings) -> None:
         """Raises UsageError for images that the maps have no whole cells of; of a family the network itself tells later."""
         known = around.maps_of(self.backbone)
-        strides = [known[layer].stride for layer in self.layers or tuple(reversed(known)) if layer in known]
+        strides = [known[layer].stride for layer in self.layers or reversed(list(known)) if layer in known]
         side = self.side or (around.dataset.preprocessing.size if around.dataset else 0)
         if side and strides:
             self.require_cells(side, strides)
