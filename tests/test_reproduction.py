@@ -13,7 +13,8 @@ from lmbench.papers.planning import Request, parse_dataset_map, plan_table, reso
 from lmbench.papers.published import find_table, tables
 from lmbench.papers.rules import Rules
 from lmbench.papers.targets import Gap, Target, is_ours, target_of
-from lmbench.plugins.loading import Plugins, get_plugins, installed, load_plugins
+from lmbench.plugins.finding import installed
+from lmbench.plugins.loading import Plugins, get_plugins, load_plugins
 from lmbench.specs import PRESETS, MethodSpec, PublishedRows
 
 FIRST = "sparse2017/text"

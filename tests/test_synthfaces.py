@@ -146,9 +146,7 @@ def test_a_cached_rendering_does_not_outlive_a_change_of_the_renderer(
     (package / "inner.py").write_text("VERSION = '1'\ndef load(root): ...\n", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     drawn = constants.SPECS[0]
-    spec = type(drawn)(
-        name="drawn", summary="", target="drawn_set:load", splits={}, preprocessing=drawn.preprocessing
-    )
+    spec = type(drawn)(name="drawn", summary="", target="drawn_set:load", splits={}, preprocessing=drawn.preprocessing)
     before = places.loader_version(spec)
     assert places.loader_version(spec) == before
     (package / "inner.py").write_text("VERSION = '2'\ndef load(root): ...\n", encoding="utf-8")

@@ -51,8 +51,8 @@ IMAGENET = MethodSpec(
         ),
     ),
     presets="lmbench_baselines:presets/resnet",
-    choices={"which ImageNet weights": "torchvision's IMAGENET1K_V1, those of 2021, whatever its default is today"},
     published="lmbench_baselines:published.toml",
+    choices={"which ImageNet weights": "torchvision's IMAGENET1K_V1, those of 2021, whatever its default is today"},
 )
 
 TIMM = MethodSpec(
@@ -130,6 +130,7 @@ SUPERVISED = MethodSpec(
     defaults={"regression": {"head": "supervised_network"}},
     presets="lmbench_baselines:presets/supervised",
     tasks=("regression",),
+    published="lmbench_baselines:published.toml",
     choices={
         "steps, batch, learning rate": "15000 steps of 32 in paper, AdamW 1e-3, cosine: Thewlis has 'until convergence'",
         "augmentation": "thin-plate-spline warps of Supp. Table 1 (g2 of faces), drawn on kernel weights as DVE's code does",
@@ -138,5 +139,4 @@ SUPERVISED = MethodSpec(
         "connected: kernels and the sixth layer's filters": "5 x 5 with padding, 50 filters",
         "loss": "smooth L1 of 10 x the normalised error, as the field's regressors",
     },
-    published="lmbench_baselines:published.toml",
 )

@@ -75,8 +75,8 @@ CONTRASTLANDMARKS = MethodSpec(
     ),
     default_variant="hypercolumn",
     presets="lmbench_contrastlandmarks:presets",
-    published="lmbench_contrastlandmarks:published.toml",
     paper_on={"cub*": "paper_birds"},
+    published="lmbench_contrastlandmarks:published.toml",
     choices={
         "projection: linear (text) or a softmax over each channel's cells (reference code)": "the softmax, as the code",
         "projection's resolution": "stride 4 in training and after it; the code trains at 24x24 and evaluates at 96x96",

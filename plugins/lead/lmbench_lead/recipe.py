@@ -76,8 +76,8 @@ LEAD = MethodSpec(
     ),
     default_variant="dense64",
     presets="lmbench_lead:presets",
-    published="lmbench_lead:published.toml",
     paper_on={"cub*": "paper_birds"},
+    published="lmbench_lead:published.toml",
     choices={
         "eq. 1 prints no normalisation": "both vectors L2-normalised, symmetric: the text follows BYOL",
         "eq. 2 prints a plain dot product": "cosine over channels, the hypercolumn as one block: the text says cosine",
