@@ -95,8 +95,8 @@ def test_a_table_ends_as_a_csv_with_published_and_measured_side_by_side(lab):
 
 
 def test_the_real_runner_gives_the_number_that_lmbench_run_gives(tmp_path, monkeypatch, capsys):
-    cells = [c for c in find_table(FIRST) if c["method"] == "mean_landmarks"]
-    monkeypatch.setattr("lmbench.papers.published.find_table", lambda name: cells)
+    cells = [c for c in find_table(FIRST, get_plugins()) if c["method"] == "mean_landmarks"]
+    monkeypatch.setattr("lmbench.papers.published.find_table", lambda name, plugins: cells)
     places = ["--preset", "smoke", "--device", "cpu", f"--runs={tmp_path / 'runs'}"]
     assert run_cli(["reproduce", FIRST, "--dataset-map", FACES, "--json", f"--out={tmp_path / 'out'}", *places]) == 0
     (row,) = json.loads(capsys.readouterr().out)["cells"]
@@ -210,7 +210,7 @@ def test_a_kept_record_serves_where_the_data_is_not_here(lab):
     request = Request("smoke", dataset_map=maps, data_root=lab.folder)
     kept = lab.folder / "out" / "records"
     kept.mkdir(parents=True)
-    for number, run in enumerate(plan_table(find_table(FIRST), get_plugins(), request).runs):
+    for number, run in enumerate(plan_table(find_table(FIRST, get_plugins()), get_plugins(), request).runs):
         assert run.absent is not None
         made = record_of(run.config, f"run{number}", 20.0, "another lmbench's data")
         (kept / f"run{number}.json").write_text(json.dumps(made))
@@ -290,7 +290,7 @@ def test_a_device_that_is_not_there_is_told_once_and_not_in_every_cell(lab):
 def test_without_a_name_the_tables_are_listed_and_coverage_has_the_reasons(capsys):
     assert run_cli(["reproduce"]) == 0
     listed = capsys.readouterr().out
-    assert listed.count("\n") == len(tables()) + 1 and "lead2022/supp_table7" in listed
+    assert listed.count("\n") == len(tables(get_plugins())) + 1 and "lead2022/supp_table7" in listed
     assert run_cli(["reproduce", "--coverage"]) == 0
     told = capsys.readouterr().out
     assert "555" in told and "a supervised system: out of scope" in told

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from lmbench.results.leaderboard import Built
 
 PARTLY_DONE, STALE = 4, 3
 
@@ -21,7 +25,7 @@ def build(runs: Path, out: Path) -> int:
     """Write one CSV per dataset and task: measured rows (with their records) beside published ones."""
     from lmbench.results import leaderboard as boards
 
-    built = boards.build(runs, out)
+    built = _built(runs, out)
     for path in boards.write(built, out):
         rows = built.files[path.name].count("\n") - 1
         measured = built.files[path.name].count(",measured,")
@@ -39,7 +43,7 @@ def check(runs: Path, out: Path) -> int:
     from lmbench.results import documents
     from lmbench.results import leaderboard as boards
 
-    built = boards.build(runs, out)
+    built = _built(runs, out)
     stale = [(complaint, "build") for complaint in boards.stale_files(built, out)]
     stale += [(complaint, "markdown") for complaint in documents.stale_documents(out)]
     for complaint, command in stale:
@@ -76,6 +80,18 @@ def markdown(
     for path in documents.write_documents(out):
         click.echo(f"{path}: written")
     return 0
+
+
+def _built(runs: Path, out: Path) -> Built:
+    """The leaderboards of records and of the papers that plugins bring; what cannot be read is left out and named."""
+    from lmbench.papers.boards import published_rows
+    from lmbench.plugins.loading import get_plugins
+    from lmbench.results.leaderboard import build
+
+    published, unread = published_rows(get_plugins())
+    built = build(runs, out, published)
+    built.left_out += unread
+    return built
 
 
 def _say_left_out(left_out: list[str]) -> int:

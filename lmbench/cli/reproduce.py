@@ -76,8 +76,8 @@ def reproduce(
     from lmbench.papers.published import find_table
     from lmbench.plugins.loading import get_plugins
 
-    cells = find_table(name)
     plugins = get_plugins()
+    cells = find_table(name, plugins)
     request = Request(preset, seed, parse_dataset_map(dataset_map, plugins), backbones, data_root)
     plan = plan_table(cells, plugins, request)
     file = table.place(cells[0].table, request, out)
@@ -109,10 +109,13 @@ def reproduce(
 
 def show_coverage(as_json: bool, in_full: bool) -> None:
     """The tables with how many of their numbers have a run behind them; ``in_full`` with the reasons of the others."""
-    from lmbench.papers.coverage import coverage
+    from lmbench.papers.coverage import coverage, damage
     from lmbench.plugins.loading import get_plugins
 
-    found = coverage(get_plugins())
+    plugins = get_plugins()
+    found = coverage(plugins)
+    for said in damage(plugins):
+        click.echo(f"warning: {said}", err=True)
     if as_json:
         click.echo(json.dumps([{**vars(t)} for t in found], indent=2, ensure_ascii=False))
         return

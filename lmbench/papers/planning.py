@@ -12,8 +12,8 @@ from lmbench.config.model import RunConfig, merge
 from lmbench.config.resolving import resolve_run
 from lmbench.data.places import default_data_root, prepared_folder
 from lmbench.errors import DataError, LmbenchError, UsageError, did_you_mean
-from lmbench.papers.mapping import SELECTION_OF
-from lmbench.papers.published import Cell, read_cells
+from lmbench.papers.published import Cell, tables
+from lmbench.papers.rules import Rules
 from lmbench.papers.targets import Gap, Target, target_of
 from lmbench.plugins.loading import Plugins
 from lmbench.plugins.registry import is_family
@@ -38,9 +38,12 @@ class Request:
     def paper_backbones(self) -> bool:
         return self.backbones == "paper" or self.preset == "paper"
 
-    def dataset(self, name: str) -> str:
+    def dataset(self, name: str, plugins: Plugins) -> str:
         """What is taken for a dataset of the paper; what stands for CelebA stands for its selections too."""
-        return self.dataset_map.get(name, self.dataset_map.get(SELECTION_OF.get(name, name), name))
+        if name in self.dataset_map:
+            return self.dataset_map[name]
+        whole = next((e.spec.selection_of for e in plugins.registry("dataset") if e.spec.name == name), "")
+        return self.dataset_map.get(whole, name)
 
 
 @dataclass
@@ -80,8 +83,9 @@ def parse_dataset_map(pairs: Sequence[str], plugins: Plugins) -> dict[str, str]:
 
     Raises UsageError: no pair, a name that no table has on the left, or that no plugin brings on the right.
     """
-    named = {name for cell in read_cells() for name in (cell.dataset, cell["pretrain_dataset"]) if name}
-    known = sorted(named | set(SELECTION_OF))
+    cells = [cell for table in tables(plugins).values() for cell in table]
+    named = {name for cell in cells for name in (cell.dataset, cell.here("pretrain_dataset")) if name}
+    known = sorted(named | {e.spec.name for e in plugins.registry("dataset") if e.spec.selection_of in named})
     found: dict[str, str] = {}
     for pair in (part.strip() for text in pairs for part in text.split(",")):
         printed, equals, ours = (part.strip() for part in pair.partition("="))
@@ -109,8 +113,9 @@ def plan_table(cells: Sequence[Cell], plugins: Plugins, request: Request) -> Tab
         )
     plan = TablePlan(request, list(cells))
     groups: dict[str, dict[int, Target]] = {}
+    rules = Rules(plugins)
     for number, cell in enumerate(plan.cells):
-        target = target_of(cell, plugins)
+        target = target_of(cell, rules)
         if isinstance(target, Target):
             plan.notes[number] = target.note
             target = lacking(target, plugins, request) or target
@@ -147,10 +152,10 @@ def resolve(targets: Sequence[Target], plugins: Plugins, request: Request) -> Ru
     return resolve_run(
         plugins,
         first.method,
-        request.dataset(first.dataset),
+        request.dataset(first.dataset, plugins),
         preset=request.preset,
         variant=first.variant,
-        pretrain_on=request.dataset(first.pretrain_on),
+        pretrain_on=request.dataset(first.pretrain_on, plugins),
         seed=request.seed,
         overrides=[wanted, _settings(first, request)],
     )
@@ -167,16 +172,16 @@ def lacking(target: Target, plugins: Plugins, request: Request) -> Gap | None:
         gap = unknown(name, plugins, request)
         if gap:
             return gap
-    judged_by = plugins.find("dataset", request.dataset(target.dataset)).spec.metrics
+    judged_by = plugins.find("dataset", request.dataset(target.dataset, plugins)).spec.metrics
     if target.task == "regression" and not metrics & set(judged_by):
-        said = f"{request.dataset(target.dataset)} is judged by {', '.join(judged_by)}, not by {target.metrics[0]}"
+        said = f"{request.dataset(target.dataset, plugins)} is judged by {', '.join(judged_by)}, not by {target.metrics[0]}"
         return Gap("missing", said)
     return None
 
 
 def unknown(printed: str, plugins: Plugins, request: Request) -> Gap | None:
     """Why no dataset here is the paper's, or what stands for it; None where one is."""
-    name = request.dataset(printed)
+    name = request.dataset(printed, plugins)
     try:
         plugins.find("dataset", name)
     except UsageError as error:
@@ -187,7 +192,7 @@ def unknown(printed: str, plugins: Plugins, request: Request) -> Gap | None:
 
 def absent(printed: str, plugins: Plugins, request: Request) -> Gap | None:
     """Where the files of a known dataset were looked for and how to get them; None where its folder is there."""
-    entry = plugins.find("dataset", request.dataset(printed))
+    entry = plugins.find("dataset", request.dataset(printed, plugins))
     root, name = request.data_root or default_data_root(), entry.spec.name
     folder = root / entry.spec.folder
     if is_family(name) or not entry.spec.folder or folder.is_dir() or prepared_folder(entry, root).is_dir():

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     import click
 
     from lmbench.config.model import RunConfig
-    from lmbench.specs import BackboneSpec, DatasetSpec, HeadSpec, MethodSpec, MetricSpec, ObjectiveSpec, TaskSpec
+    from lmbench.specs import (
+        BackboneSpec,
+        DatasetSpec,
+        HeadSpec,
+        MethodSpec,
+        MetricSpec,
+        ObjectiveSpec,
+        PaperSpec,
+        TaskSpec,
+    )
 
 PROJECT = "lmbench"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -55,6 +64,11 @@ def lmbench_tasks() -> Sequence[TaskSpec]:  # type: ignore[empty-body]
 @hookspec
 def lmbench_methods() -> Sequence[MethodSpec]:  # type: ignore[empty-body]
     """The methods this plugin brings."""
+
+
+@hookspec
+def lmbench_papers() -> Sequence[PaperSpec]:  # type: ignore[empty-body]
+    """The papers whose printed numbers this plugin brings."""
 
 
 @hookspec

@@ -39,6 +39,7 @@ from lmbench.specs import (
     MethodSpec,
     MetricSpec,
     ObjectiveSpec,
+    PaperSpec,
     Spec,
     TaskSpec,
 )
@@ -95,6 +96,7 @@ class Plugins:
         self.metrics: Registry[MetricSpec] = Registry("metric")
         self.tasks: Registry[TaskSpec] = Registry("task")
         self.methods: Registry[MethodSpec] = Registry("method")
+        self.papers: Registry[PaperSpec] = Registry("paper")
 
     def registry(self, kind: str) -> Registry[Any]:
         """The registry of a kind, named in the singular or plural."""
@@ -336,7 +338,7 @@ def _collect(module: Any) -> dict[str, list[Spec]]:
             wrong = complaints(spec)
             if wrong:
                 raise PluginError(f"{where}: {spec_type.__name__} {spec.name!r:.80}: {'; '.join(wrong)}.")
-            if not isinstance(spec, MethodSpec) and not _TARGET.fullmatch(spec.target):
+            if not isinstance(spec, MethodSpec | PaperSpec) and not _TARGET.fullmatch(spec.target):
                 raise PluginError(
                     f"{where}: {spec.name!r} needs a target 'package.module:Name', found {spec.target!r}."
                 )

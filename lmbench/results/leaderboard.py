@@ -6,12 +6,9 @@ published number was made under another protocol.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +28,8 @@ ALIKE = ("metric", "part", "n_annotations", "kind", "preset", "data")
 """What the rows have in common that are ranked as one."""
 DIGITS = 8  # of a data's fingerprint
 
-# The 2017 paper calls AFLW_M's data aflw_mtfl; here that name is another benchmark (heads fitted on MTFL's faces).
-SAME_DATA = {"aflw_mtfl": "aflw_m"}
-# The captions of LEAD say "% IOD" over what are pixels; see published/NOTES.md, doubtful cells 1.
-METRIC_NAMES = {"matching_error_px": "matching_error"}
-# What is printed as PCK at 5 % on CUB comes from ContrastLandmarks' code, which cuts distances to whole pixels.
-METRIC_OF_DATASET = {("cub", "pck_5pct"): "pck_cub_truncated"}
-PART_NAMES = {"avg": ""}  # the mean over the seven joints is the whole
+Line = dict[str, Any]
+"""A line of a board: the columns it has, by name."""
 
 
 @dataclass
@@ -49,8 +41,8 @@ class Built:
     left_out: list[str] = field(default_factory=list)
 
 
-def build(runs: Path, out: Path) -> Built:
-    """The leaderboards of all records below ``runs`` and of those kept in ``out/records``; writes nothing.
+def build(runs: Path, out: Path, published: Sequence[Line] = ()) -> Built:
+    """The leaderboards of all records below ``runs`` and of those kept in ``out/records``, and of published rows; writes nothing.
 
     A damaged or foreign record is left out and named. Raises StaleError where one run stands in both with other values.
     """
@@ -74,8 +66,8 @@ def build(runs: Path, out: Path) -> Built:
             )
     built.records = {record.run: record for record in records.values()}
     measured = [row for record in built.records.values() for row in measured_rows(record)]
-    rows = measured + published_rows()
-    boards: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    rows = [*measured, *published]
+    boards: dict[tuple[str, str], list[Line]] = {}
     for row in rows:
         boards.setdefault((row["dataset"], row["task"]), []).append(row)
     for board, name in _file_names(sorted(boards)).items():
@@ -117,7 +109,7 @@ def stale_files(built: Built, out: Path) -> list[str]:
     return complaints + [f"{out / name} has no source" for name in sorted(present - set(built.files))]
 
 
-def measured_rows(record: Record) -> list[dict[str, Any]]:
+def measured_rows(record: Record) -> list[Line]:
     """The rows of a record, one a number."""
     seen = record.data.test_images_pretrained_on
     leaked = f"pretrained on {seen['images']} of its test images" if seen else ""
@@ -165,42 +157,9 @@ def interval_cells(interval: Sequence[float | None] | None) -> tuple[str, str]:
     return ("", "") if low is None or high is None else (f"{low:.4f}", f"{high:.4f}")
 
 
-def published_rows() -> list[dict[str, Any]]:
-    """The published measurements of landmarks; values stay as printed ("21.8", "8.89")."""
-    rows = []
-    for p in read_published():
-        if p["task"] not in ("regression", "matching", "equivariance") or not p["dataset"]:
-            continue
-        cell = (p["dataset"], p["metric"])
-        reading = f"printed as {p['metric']}" if cell in METRIC_OF_DATASET else ""
-        rows.append(
-            {
-                "dataset": SAME_DATA.get(p["dataset"], p["dataset"]),
-                "task": p["task"],
-                "metric": METRIC_OF_DATASET.get(cell, METRIC_NAMES.get(p["metric"], p["metric"])),
-                "part": p["pairs"] or PART_NAMES.get(p["part"], p["part"]),
-                "n_annotations": p["n_annotations"],
-                "kind": "published",
-                "method": p["method"],
-                "variant": p["variant"] or (f"K={p['n_landmarks']}" if p["n_landmarks"] else ""),
-                "supervision": p["supervision"],
-                "backbone": p["backbone"],
-                "feature_dim": p["feature_dim"],
-                "pretrain_on": p["pretrain_dataset"],
-                "value": p["value"],
-                "std": p["std"],
-                "unit": p["unit"],
-                "higher_is_better": _flag(p["lower_is_better"] != "true"),
-                "source": f"{p['paper']}, {p['table']}",
-                "note": "; ".join(n for n in (reading, p["note"]) if n),
-            }
-        )
-    return rows
-
-
-def ranked(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def ranked(rows: Iterable[Line]) -> list[Line]:
     """The rows in order, each with its rank among rows of its kind that measure the same thing (equal values share one)."""
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, ...], list[Line]] = {}
     for row in rows:
         key = tuple(str(row[k]) for k in ALIKE if k in row)
         groups.setdefault(key, []).append(row)
@@ -216,15 +175,9 @@ def ranked(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return result
 
 
-def render(rows: Sequence[dict[str, Any]]) -> str:
+def render(rows: Sequence[Line]) -> str:
     """Rows as CSV text with the columns of ``COLUMNS``."""
     return csv_text(COLUMNS, rows)
-
-
-def read_published() -> list[dict[str, str]]:
-    """The rows of ``published.csv``, as text."""
-    text = resources.files("lmbench.published").joinpath("published.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(io.StringIO(text)))
 
 
 def _group_order(key: tuple[str, ...]) -> tuple[Any, ...]:

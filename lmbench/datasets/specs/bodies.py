@@ -45,6 +45,7 @@ BODIES = [
         name="bbcpose_train",
         summary="BBC Pose: the frames of its ten training videos, unlabelled",
         target="lmbench.datasets.bbcpose:load_train",
+        selection_of="bbcpose",
         paper="Charles et al. 2013",
         year=2013,
         splits={"train": None},

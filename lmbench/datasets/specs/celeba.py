@@ -77,6 +77,7 @@ CELEBA = [
         name="celeba_minus_mafl_test",
         summary="aligned CelebA as Sparse, IMM and lmdis-rep pretrain on: its training part without MAFL's test list",
         target="lmbench.datasets.celeba:load_minus_mafl_test",
+        selection_of="celeba",
         paper="Liu et al. 2015",
         year=2015,
         splits={"train": 161962, "test": 1000},

@@ -49,6 +49,7 @@ RANDOM = MethodSpec(
         ),
     ),
     presets=PRESETS,
+    published="lmbench_baselines:published.toml",
 )
 
 PIXELS = MethodSpec(
@@ -83,6 +84,7 @@ MEAN_SHAPE = MethodSpec(
     backbone="none",
     presets={p: {"regression": {"head": "mean_shape"}} for p in PRESETS},
     tasks=("regression",),
+    published="lmbench_baselines:published.toml",
 )
 
 IMAGENET = MethodSpec(
@@ -101,6 +103,7 @@ IMAGENET = MethodSpec(
         ),
     ),
     presets=PRESETS,
+    published="lmbench_baselines:published.toml",
     choices={"which ImageNet weights": "torchvision's IMAGENET1K_V1, those of 2021, whatever its default is today"},
 )
 
@@ -171,6 +174,7 @@ SUPERVISED = MethodSpec(
         "paper": _supervised("resnet50", steps=15000, batch_size=32, grid=48),
     },
     tasks=("regression",),
+    published="lmbench_baselines:published.toml",
     choices={
         "steps, batch, learning rate": "15000 steps of 32 in paper, AdamW 1e-3, cosine: Thewlis has 'until convergence'",
         "augmentation": "thin-plate-spline warps of Supp. Table 1 (g2 of faces), drawn on kernel weights as DVE's code does",

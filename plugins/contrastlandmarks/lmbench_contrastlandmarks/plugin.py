@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lmbench.api import BackboneSpec, Crops, MapSpec, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
+from lmbench_contrastlandmarks.paper import lmbench_papers as lmbench_papers
 from lmbench_contrastlandmarks.presets import (
     NMF_VIEW,
     PAPER_BIRDS,
@@ -104,6 +105,7 @@ CONTRASTLANDMARKS = MethodSpec(
     default_variant="hypercolumn",
     presets=PRESETS,
     paper_on={"cub*": PAPER_BIRDS},
+    published="lmbench_contrastlandmarks:published.toml",
     choices={
         "projection: linear (text) or a softmax over each channel's cells (reference code)": "the softmax, as the code",
         "projection's resolution": "stride 4 in training and after it; the code trains at 24x24 and evaluates at 96x96",

@@ -173,6 +173,7 @@ DVE = MethodSpec(
     default_variant="smallnet",
     paper_on={"cub*": _paper_birds("smallnet", "hourglass")},
     presets=_presets({p: {**SMALLNET_IMAGES[p], **HOURGLASS_IMAGES[p]} for p in ("quick", "small")}),
+    published="lmbench_dve:published.toml",
     choices=CHOICES,
 )
 
@@ -187,6 +188,7 @@ DENSE3D = MethodSpec(
     default_variant="smallnet",
     paper_on={"cub*": _paper_birds("smallnet")},
     presets=_presets(SMALLNET_IMAGES),
+    published="lmbench_dve:published.toml",
     choices={**CHOICES, "training": "DVE's reference code for SmallNet in 3 dimensions, of whose runs the numbers are"},
 )
 

@@ -84,6 +84,7 @@ IMM = MethodSpec(
     default_variant="k50",
     defaults={"regression": REGRESSION},
     presets=PRESETS,
+    published="lmbench_imm:published.toml",
     choices={
         "VGG-16 of the perceptual loss": "torchvision's, trained on ImageNet's classes, on RGB, after each ReLU; the paper's was "
         "trained to colour grey images",

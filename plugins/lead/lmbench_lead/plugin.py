@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lmbench.api import Crops, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
+from lmbench_lead.paper import lmbench_papers as lmbench_papers
 from lmbench_lead.presets import (
     BYOL_SECOND,
     BYOL_VIEW,
@@ -98,6 +99,7 @@ LEAD = MethodSpec(
     default_variant="dense64",
     presets=PRESETS,
     paper_on={"cub*": PAPER_BIRDS},
+    published="lmbench_lead:published.toml",
     choices={
         "eq. 1 prints no normalisation": "both vectors L2-normalised, symmetric: the text follows BYOL",
         "eq. 2 prints a plain dot product": "cosine over channels, the hypercolumn as one block: the text says cosine",

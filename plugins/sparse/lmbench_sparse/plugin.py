@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from lmbench.api import BackboneSpec, MapSpec, Margin, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, hookimpl
+from lmbench_sparse.paper import lmbench_papers as lmbench_papers
 from lmbench_sparse.settings import FACES_G2, SparseAlignmentSettings, SparseNetSettings
 
 LMBENCH_API = 1
@@ -163,6 +164,7 @@ SPARSE = MethodSpec(
     defaults={"regression": REGRESSION},
     presets=PRESETS,
     paper_on={"cats": PAPER_CATS},
+    published="lmbench_sparse:published.toml",
     choices={
         "unit of u in eq. 6 (gamma = 500 is relative to it)": "cells of the score map, as both public ports count",
         "kernel sizes and padding": "5x5 (ports) in paper, padded: maps are said to be half the image",

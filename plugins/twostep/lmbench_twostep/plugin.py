@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmbench.api import BackboneSpec, MapSpec, MethodSpec, ObjectiveSpec, StageSpec, VariantSpec, Window, hookimpl
+from lmbench_twostep.paper import lmbench_papers as lmbench_papers
 from lmbench_twostep.presets import (
     PAPER_CATS,
     PAPER_TRAINING,
@@ -111,6 +112,7 @@ TWOSTEP = MethodSpec(
     presets=PRESETS,
     paper_on={"cats": PAPER_CATS},
     tasks=("regression",),  # matching of F's map is dense64's, whatever K
+    published="lmbench_twostep:published.toml",
     choices=CHOICES,
 )
 
@@ -133,6 +135,7 @@ END_TO_END = MethodSpec(
     default_variant="k30",
     presets=ablation(PRESETS),
     paper_on={"cats": without_step1(PAPER_CATS)},
+    published="lmbench_twostep:published.toml",
     choices=CHOICES,
 )
 
