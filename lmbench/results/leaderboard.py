@@ -16,7 +16,7 @@ from lmbench.config.model import digest_of
 from lmbench.errors import LmbenchError, StaleError
 from lmbench.printable import csv_text
 from lmbench.results.reading import read_record
-from lmbench.results.record import Record, file_part, find_records, keep_copy
+from lmbench.results.record import Record, Row, file_part, find_records, keep_copy
 from lmbench.store.files import write_atomically
 
 COLUMNS = (
@@ -28,7 +28,8 @@ ALIKE = ("metric", "part", "n_annotations", "kind", "preset", "data")
 """What the rows have in common that are ranked as one."""
 DIGITS = 8  # of a data's fingerprint
 
-BoardRow = dict[str, Any]
+Line = dict[str, Any]
+"""A line of a board: the columns it has, by name."""
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Built:
     left_out: list[str] = field(default_factory=list)
 
 
-def build(runs: Path, out: Path, published: Sequence[BoardRow] = ()) -> Built:
+def build(runs: Path, out: Path, published: Sequence[Line] = ()) -> Built:
     """The leaderboards of all records below ``runs`` and of those kept in ``out/records``, and of published rows; writes nothing.
 
     A damaged or foreign record is left out and named. Raises StaleError where one run stands in both with other values.
@@ -66,7 +67,7 @@ def build(runs: Path, out: Path, published: Sequence[BoardRow] = ()) -> Built:
     built.records = {record.run: record for record in records.values()}
     measured = [row for record in built.records.values() for row in measured_rows(record)]
     rows = [*measured, *published]
-    boards: dict[tuple[str, str], list[BoardRow]] = {}
+    boards: dict[tuple[str, str], list[Line]] = {}
     for row in rows:
         boards.setdefault((row["dataset"], row["task"]), []).append(row)
     for board, name in _file_names(sorted(boards)).items():
@@ -108,7 +109,7 @@ def stale_files(built: Built, out: Path) -> list[str]:
     return complaints + [f"{out / name} has no source" for name in sorted(present - set(built.files))]
 
 
-def measured_rows(record: Record) -> list[dict[str, Any]]:
+def measured_rows(record: Record) -> list[Line]:
     """The rows of a record, one a number."""
     seen = record.data.test_images_pretrained_on
     leaked = f"pretrained on {seen['images']} of its test images" if seen else ""
@@ -156,9 +157,9 @@ def interval_cells(interval: Sequence[float | None] | None) -> tuple[str, str]:
     return ("", "") if low is None or high is None else (f"{low:.4f}", f"{high:.4f}")
 
 
-def ranked(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def ranked(rows: Iterable[Line]) -> list[Line]:
     """The rows in order, each with its rank among rows of its kind that measure the same thing (equal values share one)."""
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, ...], list[Line]] = {}
     for row in rows:
         key = tuple(str(row[k]) for k in ALIKE if k in row)
         groups.setdefault(key, []).append(row)
@@ -174,7 +175,7 @@ def ranked(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return result
 
 
-def render(rows: Sequence[dict[str, Any]]) -> str:
+def render(rows: Sequence[Line]) -> str:
     """Rows as CSV text with the columns of ``COLUMNS``."""
     return csv_text(COLUMNS, rows)
 
