@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from lmbench.config.model import Read, Stage
 from lmbench.training.cuts import Cuts
@@ -28,6 +28,9 @@ class NoSettings:
 @dataclass(frozen=True, kw_only=True)
 class Spec:
     """What every component has: a name, one line about it, where it comes from, and the code behind it."""
+
+    has_target: ClassVar[bool] = True
+    """Whether there is code behind a component of this kind; else it is data alone."""
 
     name: str
     summary: str
@@ -57,17 +60,25 @@ class Spec:
 class MapSpec:
     """One output map of a backbone: its name, channels, and how many input pixels lie between two of its cells.
 
-    ``channels``: a number, or the setting of the backbone (or a property of its settings) that holds it.
+    ``channels`` and ``stride``: numbers, or the setting of the backbone (or the property of its settings) that holds one.
     """
 
     name: str
     channels: int | str
-    stride: int
+    stride: int | str
 
-    def of(self, settings: Any) -> MapSpec:
-        """The map with its channels as a number."""
-        found = getattr(settings, self.channels) if isinstance(self.channels, str) else self.channels
-        return replace(self, channels=found)
+    def of(self, settings: Any) -> Map:
+        """The map with both as numbers."""
+        channels, stride = (v if isinstance(v, int) else getattr(settings, v) for v in (self.channels, self.stride))
+        return Map(self.name, channels, stride)
+
+
+@dataclass(frozen=True)
+class Map(MapSpec):
+    """A map of one network: its channels and stride are numbers."""
+
+    channels: int
+    stride: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +140,7 @@ class Surroundings:
     images as there are at most). Of a task or a head: how the network is ``read``, and the ``dataset`` it is judged on.
     """
 
-    maps_of: Callable[[str], Mapping[str, MapSpec]]
+    maps_of: Callable[[str], Mapping[str, Map]]
     fixed: Mapping[str, Any] = field(default_factory=dict)
     backbone: BackboneSpec | None = None
     backbone_settings: Any = None
@@ -364,6 +375,8 @@ class PaperSpec(Spec):
     ``brought_by``: method as printed -> the distribution whose methods alone it is a number of.
     """
 
+    has_target: ClassVar[bool] = False
+
     rows: str
     notes: str = ""
     names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -381,6 +394,8 @@ class MethodSpec(Spec):
     besides on a dataset that the paper treats otherwise, by the dataset's name (shell wildcards): the name of another file in
     that folder, or a mapping.
     """
+
+    has_target: ClassVar[bool] = False
 
     variants: tuple[VariantSpec, ...]
     stages: tuple[Stage, ...] = ()

@@ -15,6 +15,7 @@ from lmbench.cli.table import show_table
 from lmbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from lmbench.config.model import RunConfig
     from lmbench.papers.planning import TablePlan
     from lmbench.papers.running import Prospect
 
@@ -153,9 +154,7 @@ def show_plan(plan: TablePlan, prospects: list[Prospect], as_json: bool) -> None
                 "pretrain_on": config.pretrain_on,
                 "dataset": config.dataset,
                 "tasks": list(config.tasks),
-                "annotations": list(config.settings_of("regression").annotations)
-                if "regression" in config.tasks
-                else [],
+                "annotations": annotations_of(config),
                 "cells": len(prospect.run.targets),
                 "differs": sorted({said for said in prospect.run.differs.values() if said}),
                 "action": prospect.action,
@@ -179,6 +178,12 @@ def show_plan(plan: TablePlan, prospects: list[Prospect], as_json: bool) -> None
     if told:
         click.echo("\n".join(["", "otherwise than in the paper:", *told]))
     show_gaps(plan)
+
+
+def annotations_of(config: RunConfig) -> list[int | str]:
+    """The numbers of annotations to which the tasks of a run fit something."""
+    numbers = [n for task in config.tasks for n in getattr(config.settings_of(task), "annotations", ())]
+    return list(dict.fromkeys(numbers))
 
 
 def show_rows(rows: list[dict[str, Any]], plan: TablePlan, as_json: bool, file: Path | None) -> None:

@@ -12,7 +12,7 @@ from lmbench.config.setting_types import hints, marks
 from lmbench.config.values import require_files, settings_of
 from lmbench.errors import UsageError, did_you_mean
 from lmbench.plugins.loading import Plugins
-from lmbench.specs import BackboneSpec, MapSpec, Spec, Surroundings, TaskSpec
+from lmbench.specs import BackboneSpec, Map, MapSpec, Spec, Surroundings, TaskSpec
 from lmbench.training.views import ViewSettings
 
 BACKBONE = "{backbone}"
@@ -77,7 +77,7 @@ def named_in(settings: Any) -> Iterator[Named]:
                 yield Named(kind, setting, getattr(settings, setting), mark.settings)
 
 
-def maps_of(plugins: Plugins, name: str, settings: Any = None) -> Mapping[str, MapSpec]:
+def maps_of(plugins: Plugins, name: str, settings: Any = None) -> Mapping[str, Map]:
     """The maps of a backbone by name, their channels as numbers; none where only the network itself knows them."""
     spec = plugins.find("backbone", name).spec
     return {m.name: m.of(spec.settings() if settings is None else settings) for m in spec.maps}

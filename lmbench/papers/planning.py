@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from lmbench.config.model import RunConfig, merge
 from lmbench.config.resolving import resolve_run
+from lmbench.config.setting_types import hints
 from lmbench.data.places import default_data_root, prepared_folder
 from lmbench.errors import DataError, LmbenchError, UsageError, did_you_mean
 from lmbench.papers.published import Cell, tables
@@ -20,8 +21,6 @@ from lmbench.plugins.registry import is_family
 from lmbench.specs import PRESETS
 
 Backbones = Literal["preset", "paper"]
-FITTED = {"regression", "segmentation"}
-"""The tasks that fit something, to numbers of annotations."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,8 @@ class PlannedRun:
     """What each cell's run does otherwise than the paper."""
     absent: Gap | None = None
     """Data that is not here: the run cannot be done, but a record of it may be."""
-    head: dict[str, Any] = field(default_factory=dict)
-    """What its regression's head says of itself, as a record has it."""
+    heads: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What the head of each task that has one says of itself, as a record has it."""
 
     @property
     def title(self) -> str:
@@ -143,10 +142,7 @@ def resolve(targets: Sequence[Target], plugins: Plugins, request: Request) -> Ru
     """The configuration of the one run that measures all of some targets. Raises LmbenchError where there is none."""
     first = targets[0]
     tasks = tuple(dict.fromkeys(t.task for t in targets))
-    wanted: dict[str, Any] = {"tasks": tasks, "regression": {"layers_alone": ()}}
-    for task in sorted(FITTED & set(tasks)):
-        numbers = {t.n_annotations for t in targets if t.task == task}
-        wanted = merge(wanted, {task: {"annotations": tuple(sorted(numbers, key=_order))}})
+    wanted: dict[str, Any] = {"tasks": tasks, **{task: _numbers(task, targets, plugins) for task in tasks}}
     if request.paper_backbones and first.backbone:
         wanted["backbone"] = first.backbone
     return resolve_run(
@@ -161,6 +157,14 @@ def resolve(targets: Sequence[Target], plugins: Plugins, request: Request) -> Ru
     )
 
 
+def _numbers(task: str, targets: Sequence[Target], plugins: Plugins) -> dict[str, Any]:
+    """The settings of a task that say which numbers it makes: those of the targets, and none besides."""
+    known = hints(plugins.find("task", task).spec.settings)
+    annotations = sorted({t.n_annotations for t in targets if t.task == task}, key=_order)
+    wanted = {"annotations": tuple(annotations), "layers_alone": ()}
+    return {name: value for name, value in wanted.items() if name in known}
+
+
 def lacking(target: Target, plugins: Plugins, request: Request) -> Gap | None:
     """What a target needs and no plugin brings: its task, a metric of it, its datasets. None where all is known."""
     if target.task not in plugins.registry("task").names():
@@ -173,10 +177,15 @@ def lacking(target: Target, plugins: Plugins, request: Request) -> Gap | None:
         if gap:
             return gap
     judged_by = plugins.find("dataset", request.dataset(target.dataset, plugins)).spec.metrics
-    if target.task == "regression" and not metrics & set(judged_by):
+    if target.task in _tasks_of(judged_by, plugins) and not metrics & set(judged_by):
         said = f"{request.dataset(target.dataset, plugins)} is judged by {', '.join(judged_by)}, not by {target.metrics[0]}"
         return Gap("missing", said)
     return None
+
+
+def _tasks_of(metrics: Sequence[str], plugins: Plugins) -> set[str]:
+    """The tasks of some metrics: a dataset's judge these."""
+    return {e.spec.task for e in plugins.registry("metric") if e.spec.name in metrics}
 
 
 def unknown(printed: str, plugins: Plugins, request: Request) -> Gap | None:
@@ -248,13 +257,12 @@ def _differences(target: Target, config: RunConfig, plugins: Plugins, request: R
             paper = resolve([target], plugins, Request(preset="paper", dataset_map=request.dataset_map))
         except (UsageError, DataError):
             return "; ".join(told)
-        if target.task in config.settings and target.task in paper.settings:
-            ours, theirs = config.settings_of(target.task), paper.settings_of(target.task)
-            if target.task == "regression" and theirs.head != ours.head:
-                told.append(f"head {ours.head}, not {theirs.head}")
-            if target.task == "matching" and theirs.reading != ours.reading:
-                told.append(f"reading {ours.reading}, not {theirs.reading}")
-    copies = config.settings_of("regression").warped_copies if target.task == "regression" else 0
-    if copies:
-        told.append(f"{copies} warped copies of each annotated image, not a fresh warp at every look")
+        told += _words_apart(config.settings_of(target.task), paper.settings_of(target.task))
+    told += otherwise() if (otherwise := getattr(config.settings_of(target.task), "otherwise", None)) else []
     return "; ".join(told)
+
+
+def _words_apart(ours: Any, papers: Any) -> list[str]:
+    """Where a task is done in another way than in the paper: its settings that are words."""
+    apart = {name: (getattr(ours, name), getattr(papers, name)) for name in hints(type(ours))}
+    return [f"{name} {a}, not {b}" for name, (a, b) in apart.items() if isinstance(a, str) and a != b]
