@@ -18,7 +18,7 @@ from lmbench.job import Job
 from lmbench.papers import table
 from lmbench.papers.planning import Request, plan_table
 from lmbench.papers.published import find_table, tables
-from lmbench.papers.running import head_of
+from lmbench.papers.running import heads_of
 from lmbench.plugins.loading import get_plugins
 
 FIRST = "sparse2017/text"
@@ -30,14 +30,14 @@ def record_of(config: RunConfig, name: str, value: float, fingerprint: str, keys
     rows = [
         {"task": "regression", "metric": "iod", "subset": None, "n_annotations": n, "value": value,
          "std": None if n == "all" else 0.5, "draws": None if n == "all" else 5, "ci95": [19.0, 21.0],
-         "unit": "percent", "higher_is_better": False, "settings": head_of(config, get_plugins())}
-        for n in config.regression.annotations
+         "unit": "percent", "higher_is_better": False, "settings": heads_of(config, get_plugins())["regression"]}
+        for n in config.settings_of("regression").annotations
     ]  # fmt: skip
     empty = ("method", "variant", "dataset", "pretrain_on", "preset", "backbone", "config_sha256")
     return {
-        **dict.fromkeys(empty, ""), "components": [], "code": {}, "environment": {}, "schema": 1, "status": "ok", "seed": 0,
+        **dict.fromkeys(empty, ""), "components": [], "code": {}, "environment": {}, "schema": 2, "status": "ok", "seed": 0,
         "run": name, "metrics": rows, "stages": [{"key": k} for k in keys], "data": {"fingerprint": fingerprint},
-        "config": config.model_dump(mode="json"),
+        "config": config.dump(),
     }  # fmt: skip
 
 
@@ -284,7 +284,7 @@ def test_a_mistake_on_the_command_line_is_exit_2_without_a_traceback(arguments, 
 
 def test_a_device_that_is_not_there_is_told_once_and_not_in_every_cell(lab):
     code, out, err = lab(FIRST, "--device", "abacus")
-    assert code == 1 and "--device abacus" in err and not out and not lab.ran
+    assert code == 2 and "--device abacus" in err and not out and not lab.ran
 
 
 def test_without_a_name_the_tables_are_listed_and_coverage_has_the_reasons(capsys):

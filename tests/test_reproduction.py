@@ -204,11 +204,11 @@ def test_one_run_serves_every_number_of_annotations_of_a_method(plugins):
     request = Request("small", dataset_map={"aflw_m": "synthfaces", "celeba": "synthfaces"})
     plan = plan_table(find_table("lead2022/table5", plugins), plugins, request)
     assert len(plan.runs) == 9 and not plan.gaps
-    assert all(run.config.regression.annotations == (1, 5, 10, 20, 50, 100) for run in plan.runs)
+    assert all(run.config.settings_of("regression").annotations == (1, 5, 10, 20, 50, 100) for run in plan.runs)
     assert all(run.config.tasks == ("regression",) for run in plan.runs)
     assert [len(run.targets) for run in plan.runs] == [6] * 9
     supplement = plan_table(find_table("sparse2017/supp_table2", plugins), plugins, request)
-    assert (1, 5, 10, 20, "all") in [run.config.regression.annotations for run in supplement.runs]
+    assert (1, 5, 10, 20, "all") in [run.config.settings_of("regression").annotations for run in supplement.runs]
 
 
 def test_a_row_says_what_is_otherwise_than_in_the_paper(plugins):
@@ -247,7 +247,7 @@ def test_dense3ds_own_run_of_2017_is_not_measured_by_dves_code(plugins):
 def test_dves_birds_are_regressed_as_cls_code_does_it_with_dves_features(plugins):
     birds = target(plugins, "contrastlandmarks2021/table2", method="dve", dataset="cub")
     config = resolve([birds], plugins, Request("paper"))
-    recipe = SoftargmaxLinear(**config.regression.head_settings).description()["recipe"]
+    recipe = SoftargmaxLinear(config.settings_of("regression").head_settings).description()["recipe"]
     # CL's README for DVE's features on CUB: Adam (0.5, 0.999), 1e-2, weight decay 5e-4, cosine over 2000 epochs
     assert (recipe["lr"], recipe["betas"], recipe["weight_decay"]) == (1e-2, (0.5, 0.999), 5e-4)
     assert (recipe["schedule"], recipe["epochs"], recipe["amsgrad"]) == ("cl_cosine", 2000, False)
@@ -267,9 +267,10 @@ def test_preset_paper_takes_the_papers_networks_and_its_settings_for_a_dataset(p
     plan = plan_table(find_table("lead2022/table4", plugins), plugins, Request("paper"))
     runs = {(r.config.method, plan.cells[n].dataset): r.config for r in plan.runs for n in r.targets}
     assert runs["lead", "mafl"].backbone == "resnet50"
-    epochs = [runs["lead", d].regression.head_settings.get("epochs") for d in ("mafl", "aflw_m", "300w")]
+    heads = {of: config.settings_of("regression").head_settings for of, config in runs.items()}
+    epochs = [heads["lead", d].epochs for d in ("mafl", "aflw_m", "300w")]
     assert epochs == [120, None, 80]  # CL README
-    assert runs["dve", "mafl"].regression.head_settings["recipe"] == "dve_faces"
+    assert heads["dve", "mafl"].recipe == "dve_faces"
 
 
 def test_copies_that_are_warped_once_are_told_beside_the_papers_fresh_warps(plugins):
