@@ -24,6 +24,7 @@ from lmbench.metrics.base import Predictions
 from lmbench.metrics.pixels import Confusions
 from lmbench.plugins.loading import Plugins
 from lmbench.results.measuring import results
+from lmbench.results.record import Reference
 from lmbench.seeds import generator_for
 from lmbench.specs import NoSettings
 from lmbench.store.files import building, read_json, write_json
@@ -42,7 +43,7 @@ Judge = Callable[[RunConfig, Path], list[Predictions | Confusions]]
 """The predictions of a configuration on the job's own data, its files below a folder."""
 
 
-def references(job: Job, judge: Judge, judging: float, total: float) -> list[dict[str, Any]]:
+def references(job: Job, judge: Judge, judging: float, total: float) -> list[Reference]:
     """The numbers to read a run's own beside, one a row, as far as its tasks have any; none where they are turned off.
 
     ``judging`` and ``total``: the seconds that the run's own evaluation, and all of it, took: a control by regression is
@@ -102,7 +103,7 @@ def _numbers(config: RunConfig) -> tuple[int | str, ...]:
     return config.settings["regression"].annotations if "regression" in config.settings else ("all",)
 
 
-def _mean_shapes(job: Job) -> Iterator[dict[str, Any]]:
+def _mean_shapes(job: Job) -> Iterator[Reference]:
     """The error of the mean of the annotated landmarks, by the same draws; nothing for a run that is judged by just that."""
     config, spec = job.config, job.target.spec
     settings = config.settings_of("regression")
@@ -120,7 +121,7 @@ def _mean_shapes(job: Job) -> Iterator[dict[str, Any]]:
         yield from _rows(MEAN_SHAPE, predictions, job.plugins, n)
 
 
-def _untrained(job: Job, control: RunConfig, judge: Judge) -> list[dict[str, Any]]:
+def _untrained(job: Job, control: RunConfig, judge: Judge) -> list[Reference]:
     """The control's rows: made once, and shared by all runs that it is the control of."""
     place, key = _place(job, control)
     kept = _kept(place, key)
@@ -131,7 +132,7 @@ def _untrained(job: Job, control: RunConfig, judge: Judge) -> list[dict[str, Any
             progress.say("beside the result: the same recipe untrained")
             started = time.monotonic()
             judged = judge(control, draft)
-            rows = [row for p in judged if p.task != "regression" or p.subset is None for row in _rows_of(p, job)]
+            rows = [vars(row) for p in judged if p.task != "regression" or p.subset is None for row in _rows_of(p, job)]
             for scratch in ("frozen", "heads"):
                 shutil.rmtree(draft / scratch, ignore_errors=True)
             note = {"key": key, "rows": rows, "rows_sha256": digest_of(rows), "config": control.dump()}
@@ -139,27 +140,27 @@ def _untrained(job: Job, control: RunConfig, judge: Judge) -> list[dict[str, Any
     return _kept(place, key) or []
 
 
-def _rows_of(predictions: Predictions | Confusions, job: Job) -> list[dict[str, Any]]:
+def _rows_of(predictions: Predictions | Confusions, job: Job) -> list[Reference]:
     return list(_rows(UNTRAINED, predictions, job.plugins, predictions.n_annotations))
 
 
 def _rows(
     name: str, predictions: Predictions | Confusions, plugins: Plugins, n: int | str | None
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Reference]:
     for metric, result in results(predictions, plugins):
         draws = len(result.aggregate)
-        yield {
-            "reference": name,
-            "task": predictions.task,
-            "metric": metric.name,
-            "subset": predictions.subset,
-            "n_annotations": n,
-            "value": float(result.aggregate.mean()),
-            "std": float(result.aggregate.std(ddof=1)) if draws > 1 else None,
-            "draws": draws if n not in (None, "all") else None,
-            "unit": metric.unit,
-            "higher_is_better": metric.higher_is_better,
-        }
+        yield Reference(
+            reference=name,
+            task=predictions.task,
+            metric=metric.name,
+            subset=predictions.subset,
+            n_annotations=n,
+            value=float(result.aggregate.mean()),
+            std=float(result.aggregate.std(ddof=1)) if draws > 1 else None,
+            draws=draws if n not in (None, "all") else None,
+            unit=metric.unit,
+            higher_is_better=metric.higher_is_better,
+        )
 
 
 def _place(job: Job, control: RunConfig) -> tuple[Path, str]:
@@ -195,14 +196,14 @@ def _key(job: Job, control: RunConfig) -> str:
     )
 
 
-def _kept(place: Path, key: str) -> list[dict[str, Any]] | None:
+def _kept(place: Path, key: str) -> list[Reference] | None:
     """The rows of a control that is there and whole; a damaged one is put away, to be made again."""
     if not place.is_dir():
         return None
     try:
         note: Mapping[str, Any] = read_json(place / NOTE)
         if note["key"] == key and digest_of(note["rows"]) == note["rows_sha256"]:
-            return list(note["rows"])
+            return [Reference(**row) for row in note["rows"]]
     except (OSError, LmbenchError, KeyError, TypeError):
         pass
     progress.say(f"{place} is damaged; it is made again")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import functools
-import io
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from made_records import keep, record, rows_of
 
 from lmbench.cli.leaderboard import leaderboard
 from lmbench.cli.main import run_cli
@@ -19,40 +16,6 @@ from lmbench.papers.boards import published_rows
 from lmbench.papers.published import tables
 from lmbench.plugins.loading import get_plugins
 from lmbench.results.leaderboard import build, ranked, render, stale_files, write
-
-
-def record(run: str, method: str, value: float, **changes):
-    metric = {
-        "task": "regression",
-        "metric": "iod",
-        "subset": None,
-        "n_annotations": "all",
-        "value": value,
-        "std": None,
-        "draws": None,
-        "ci95": [value - 1, value + 1],
-        "unit": "percent",
-        "higher_is_better": False,
-        "settings": {"head": "ols", "grid": [48, 48]},
-    }
-    made = {
-        "schema": 1, "run": run, "status": "ok", "method": method, "variant": "v", "dataset": "mafl", "pretrain_on": "",
-        "preset": "small", "seed": 0, "backbone": "resnet18", "metrics": [metric], "stages": [], "components": [],
-        "data": {}, "code": {"version": "0"}, "environment": {}, "config": {}, "config_sha256": "",
-    }  # fmt: skip
-    return {**made, **changes}
-
-
-def keep(runs: Path, *records) -> Path:
-    for r in records:
-        folder = runs / r["run"]
-        folder.mkdir(parents=True)
-        (folder / "record.json").write_text(json.dumps(r))
-    return runs
-
-
-def rows_of(text: str):
-    return list(csv.DictReader(io.StringIO(text)))
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from lmbench.data.opening import open_dataset
 from lmbench.data.overlap import shared_test_images
 from lmbench.data.schema import column
 from lmbench.results.leaderboard import measured_rows
+from lmbench.results.record import Record
 
 
 @pytest.fixture
@@ -104,4 +105,4 @@ def test_a_run_that_was_allowed_to_says_so_in_record_and_leaderboard(folder: Pat
     record = recorded(arguments)
     assert record["data"]["test_images_pretrained_on"] == {"images": 2, "first": ids_of(folder)[0]}
     assert record["config"]["allow_test_images"] is True
-    assert measured_rows(record)[0]["note"].startswith("pretrained on 2 of its test images; ")
+    assert measured_rows(Record.of(record))[0]["note"].startswith("pretrained on 2 of its test images; ")

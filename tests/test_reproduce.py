@@ -284,7 +284,7 @@ def test_a_mistake_on_the_command_line_is_exit_2_without_a_traceback(arguments, 
 
 def test_a_device_that_is_not_there_is_told_once_and_not_in_every_cell(lab):
     code, out, err = lab(FIRST, "--device", "abacus")
-    assert code == 1 and "--device abacus" in err and not out and not lab.ran
+    assert code == 2 and "--device abacus" in err and not out and not lab.ran
 
 
 def test_without_a_name_the_tables_are_listed_and_coverage_has_the_reasons(capsys):

@@ -197,10 +197,10 @@ def test_landmarks_that_leave_the_image_are_counted_and_not_scored_and_their_eye
     np.testing.assert_array_equal(judged.visible, expected)
     assert judged.settings["landmarks_that_left_the_image"] == 1
     (row,) = measure(replace(judged, predicted=judged.target[None] + [[[[2.0, 0.0]]]]), get_plugins())
-    assert (row["task"], row["subset"], row["points"]) == ("scale", "0.5", 23)
+    assert (row.task, row.subset, row.points) == ("scale", "0.5", 23)
     eyes = np.array([40.0, 56.0, *[20.0] * 6])
     counts = np.array([2, *[3] * 7])
-    assert row["value"] == pytest.approx(float((100 * 2 / eyes * counts).sum() / counts.sum()), rel=1e-5)
+    assert row.value == pytest.approx(float((100 * 2 / eyes * counts).sum() / counts.sum()), rel=1e-5)
 
 
 def test_an_eye_without_a_place_is_refused_before_anything_is_zoomed(context_of):

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from lmbench.cli.table import plain_table, show_table
+from lmbench.cli.table import show_table
 from lmbench.config import presets, setting_types
 from lmbench.errors import UsageError, did_you_mean
 from lmbench.plugins.loading import PluginInfo, Plugins, get_plugins
 from lmbench.plugins.registry import Entry, is_family
-from lmbench.printable import printable
+from lmbench.printable import plain_table, printable
 from lmbench.specs import (
     KIND_OF,
     BackboneSpec,

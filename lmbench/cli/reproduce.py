@@ -158,7 +158,7 @@ def show_plan(plan: TablePlan, prospects: list[Prospect], as_json: bool) -> None
                 "cells": len(prospect.run.targets),
                 "differs": sorted({said for said in prospect.run.differs.values() if said}),
                 "action": prospect.action,
-                "record": prospect.record["run"] if prospect.record else None,
+                "record": prospect.record.run if prospect.record else None,
                 "stages": prospect.actions,
                 "config_sha256": config.digest(),
             }

@@ -20,7 +20,8 @@ from lmbench.errors import DataError, LmbenchError
 from lmbench.papers.planning import PlannedRun, TablePlan
 from lmbench.papers.targets import Gap
 from lmbench.plugins.loading import Plugins
-from lmbench.results.record import RECORD, find_records, read_record
+from lmbench.results.reading import read_record
+from lmbench.results.record import RECORD, Record, Row, find_records
 from lmbench.training.loop import resolve_device
 
 Enough = Callable[[Iterable[bool]], bool]
@@ -35,14 +36,14 @@ class Prospect:
 
     run: PlannedRun
     job: jobs.Job | None = None
-    record: dict[str, Any] | None = None
+    record: Record | None = None
     actions: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def action(self) -> str:
         """In words: reuse of a record, or what its stages need; all of them where the data is not here."""
         if self.record is not None:
-            return f"reuse {self.record['run']}"
+            return f"reuse {self.record.run}"
         words = {"reuse": "reuse", "continue": "go on with", "train": "train", "share": "share"}
         done = [f"{words[a['action']]} {a['stage']}" for a in self.actions]
         if self.job is None:
@@ -96,10 +97,8 @@ def carry_out(plan: TablePlan, prospects: list[Prospect]) -> None:
             continue
         for cell, target in prospect.run.targets.items():
             if target.find(prospect.record) is None:
-                made = sorted({r["metric"] for r in prospect.record["metrics"] if r["task"] == target.task})
-                reason = (
-                    f"{prospect.record['run']} measured {', '.join(made) or 'nothing'} here, not {target.metrics[0]}"
-                )
+                made = sorted({r.metric for r in prospect.record.rows if r.task == target.task})
+                reason = f"{prospect.record.run} measured {', '.join(made) or 'nothing'} here, not {target.metrics[0]}"
                 plan.gaps[cell] = Gap("failed", reason)
 
 
@@ -111,7 +110,7 @@ def leave_undone(plan: TablePlan, prospects: list[Prospect]) -> None:
                 plan.gaps[cell] = Gap("missing", "not measured yet (--no-run)")
 
 
-def records_of(plan: TablePlan, prospects: list[Prospect]) -> dict[int, dict[str, Any]]:
+def records_of(plan: TablePlan, prospects: list[Prospect]) -> dict[int, Record]:
     """The record behind each cell that was measured."""
     return {
         cell: prospect.record
@@ -133,7 +132,7 @@ def _prospect(
     plan: TablePlan,
     plugins: Plugins,
     runs: Path,
-    records: list[dict[str, Any]],
+    records: list[Record],
     opened: dict[str, OpenDataset],
     device: str,
     enough: Enough,
@@ -158,7 +157,7 @@ def _prospect(
     if what["finished"]:
         finished = read_record(job.folder / RECORD)
         # One of other data is left to the runner, which refuses to go on beside it and says what to do.
-        record = finished if finished["data"]["fingerprint"] == job.target.fingerprint else record
+        record = finished if finished.data.fingerprint == job.target.fingerprint else record
     return Prospect(run, job, record, what["stages"])
 
 
@@ -174,7 +173,7 @@ def _mark_shared(prospects: list[Prospect]) -> None:
 
 
 def _from_records_alone(
-    run: PlannedRun, plan: TablePlan, plugins: Plugins, records: list[dict[str, Any]], enough: Enough
+    run: PlannedRun, plan: TablePlan, plugins: Plugins, records: list[Record], enough: Enough
 ) -> Prospect:
     """A record of a run whose data is not here; without one, its cells get the reason."""
     record = _best(records, run, plugins, enough)
@@ -189,24 +188,22 @@ def _from_records_alone(
 
 
 def _best(
-    records: list[dict[str, Any]], run: PlannedRun, plugins: Plugins, enough: Enough, job: jobs.Job | None = None
-) -> dict[str, Any] | None:
+    records: list[Record], run: PlannedRun, plugins: Plugins, enough: Enough, job: jobs.Job | None = None
+) -> Record | None:
     """The record with most of a run's numbers among those that have ``enough`` of them (all, or any), if there is one."""
     serving = [r for r in records if _serves(r, run, plugins, enough, job)]
     return max(serving, key=lambda r: sum(t.find(r) is not None for t in run.targets.values()), default=None)
 
 
-def _serves(
-    record: Mapping[str, Any], run: PlannedRun, plugins: Plugins, enough: Enough, job: jobs.Job | None = None
-) -> bool:
+def _serves(record: Record, run: PlannedRun, plugins: Plugins, enough: Enough, job: jobs.Job | None = None) -> bool:
     """Whether a record, of whatever selection of tasks and annotations, has this run's numbers, from the job's data."""
     if job is not None:
-        keys = [s["key"] for s in record["stages"]]
-        if record["data"].get("fingerprint") != job.target.fingerprint or keys != list(job.keys.values()):
+        keys = [s.key for s in record.stages]
+        if record.data.fingerprint != job.target.fingerprint or keys != list(job.keys.values()):
             return False
-    recorded = upgraded(record["config"], record["schema"])
+    recorded = upgraded(record.config, record.schema)
     return (
-        record["status"] == "ok"
+        record.status == "ok"
         and _comparable(recorded, run, plugins) == _comparable(run.config.dump(), run, plugins)
         and all(_fitted_alike(target.find(record), run) for target in run.targets.values())
         and enough(target.find(record) is not None for target in run.targets.values())
@@ -252,13 +249,13 @@ def _heads_in(section: Any) -> list[tuple[str, str]]:
     return [(name, found[0].settings) for name, found in marked.items() if found]
 
 
-def _fitted_alike(entry: Mapping[str, Any] | None, run: PlannedRun) -> bool:
+def _fitted_alike(entry: Row | None, run: PlannedRun) -> bool:
     """Whether the head behind a number, as its record describes it, is the head of a planned run."""
     if entry is None:
         return True
-    few = isinstance(entry["n_annotations"], int)
-    head = run.heads.get(entry["task"], {})
-    return all(entry["settings"].get(k) == v for k, v in head.items() if few or k != "few_shot")
+    few = isinstance(entry.n_annotations, int)
+    head = run.heads.get(entry.task, {})
+    return all(entry.settings.get(k) == v for k, v in head.items() if few or k != "few_shot")
 
 
 def _with_numbers(config: RunConfig, wanted: Callable[[int], bool]) -> RunConfig:
@@ -271,7 +268,7 @@ def _with_numbers(config: RunConfig, wanted: Callable[[int], bool]) -> RunConfig
     return replace(config, settings=sections)
 
 
-def _records(paths: Iterator[Path] | list[Path]) -> Iterator[dict[str, Any]]:
+def _records(paths: Iterator[Path] | list[Path]) -> Iterator[Record]:
     """The records that can be read; a damaged one is no reason to measure nothing."""
     for path in paths:
         try:

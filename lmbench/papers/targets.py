@@ -10,6 +10,7 @@ from lmbench.config.model import merge
 from lmbench.errors import did_you_mean
 from lmbench.papers.published import Cell
 from lmbench.papers.rules import Rules
+from lmbench.results.record import Record, Row
 from lmbench.specs import Reading
 
 
@@ -45,14 +46,10 @@ class Target:
     note: str = ""
     differs: str = ""
 
-    def find(self, record: Mapping[str, Any]) -> dict[str, Any] | None:
+    def find(self, record: Record) -> Row | None:
         """The entry of a record that measured this, or None."""
-        rows = [
-            r
-            for r in record["metrics"]
-            if (r["task"], r["subset"], r["n_annotations"]) == (self.task, self.part, self.n_annotations)
-        ]
-        return next((r for metric in self.metrics for r in rows if r["metric"] == metric), None)
+        keys = ((self.task, metric, self.part, self.n_annotations) for metric in self.metrics)
+        return next((row for key in keys if (row := record.find(key)) is not None), None)
 
 
 def target_of(cell: Cell, rules: Rules) -> Target | Gap:

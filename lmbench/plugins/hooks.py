@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import click
 
     from lmbench.config.model import RunConfig
+    from lmbench.results.record import Record
     from lmbench.specs import (
         BackboneSpec,
         DatasetSpec,
@@ -82,7 +83,7 @@ def lmbench_stage_finished(run: RunConfig, stage: dict[str, Any]) -> None:
 
 
 @hookspec
-def lmbench_run_finished(run: RunConfig, record: dict[str, Any]) -> None:
+def lmbench_run_finished(run: RunConfig, record: Record) -> None:
     """Called with the finished record, before it is written. What an observer raises is logged into the record."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from lmbench.metrics.aggregates import interval
 from lmbench.metrics.base import Metric, MetricResult, Predictions
 from lmbench.metrics.pixels import Confusions
 from lmbench.plugins.loading import Plugins
+from lmbench.results.record import Row
 from lmbench.specs import MetricSpec
 
 LANDMARKS_APART = 20
@@ -66,7 +66,7 @@ def parts_of(predictions: Predictions | Confusions, result: MetricResult) -> Map
     return {name: (i,) for i, name in enumerate(predictions.landmark_names)}
 
 
-def measure(predictions: Predictions | Confusions, plugins: Plugins) -> list[dict[str, Any]]:
+def measure(predictions: Predictions | Confusions, plugins: Plugins) -> list[Row]:
     """The rows of a record for some predictions, one a number."""
     return [_row(found, predictions) for found in measured(predictions, plugins)]
 
@@ -93,24 +93,23 @@ def interval_of(
     return interval(samples)
 
 
-def _row(found: Measured, predictions: Predictions | Confusions) -> dict[str, Any]:
+def _row(found: Measured, predictions: Predictions | Confusions) -> Row:
     values, aggregate = found.result.values, found.result.aggregate
     draws = len(aggregate) if predictions.n_annotations not in (None, "all") else None
-    bounds = interval_of(found, found.samples, predictions)
-    return {
-        "task": predictions.task,
-        "metric": found.metric.name,
-        "subset": found.subset,
-        "n_annotations": predictions.n_annotations,
-        "value": float(aggregate.mean()),
-        "std": float(aggregate.std(ddof=1)) if draws and draws > 1 else None,
-        "draws": draws,
-        "ci95": list(bounds) if bounds else None,
-        "images": found.images,
-        "points": int((~np.isnan(values[0])).sum()),
-        "unit": found.metric.unit,
-        "higher_is_better": found.metric.higher_is_better,
-        "normaliser": found.metric.normaliser or None,
-        "settings": dict(predictions.settings),
-        **({"curve": [list(point) for point in found.result.curve]} if found.result.curve else {}),
-    }
+    return Row(
+        task=predictions.task,
+        metric=found.metric.name,
+        subset=found.subset,
+        n_annotations=predictions.n_annotations,
+        value=float(aggregate.mean()),
+        std=float(aggregate.std(ddof=1)) if draws and draws > 1 else None,
+        draws=draws,
+        ci95=interval_of(found, found.samples, predictions),
+        images=found.images,
+        points=int((~np.isnan(values[0])).sum()),
+        unit=found.metric.unit,
+        higher_is_better=found.metric.higher_is_better,
+        normaliser=found.metric.normaliser or None,
+        settings=dict(predictions.settings),
+        curve=found.result.curve,
+    )
