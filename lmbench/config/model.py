@@ -176,6 +176,11 @@ class RegressionConfig(Model):
     warp: dict[WarpField, NotNegative] = {}
     score: Literal["visible", "all"] = "visible"
 
+    def of_control(self) -> RegressionConfig:
+        """How the untrained control is judged: with all annotations, else with the most there are, by no layer alone."""
+        most = "all" if "all" in self.annotations else max(n for n in self.annotations if n != "all")
+        return self.model_copy(update={"annotations": (most,), "layers_alone": ()})
+
 
 class MatchingConfig(Model):
     """``reading``: ``cl`` (grid of 96 cells, layer-wise L2, 69/95 px) or ``dve`` (48 cells, plain dot product, 70/96 px).

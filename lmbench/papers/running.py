@@ -17,7 +17,7 @@ from lmbench.papers.planning import FITTED, PlannedRun, TablePlan
 from lmbench.papers.targets import Gap
 from lmbench.plugins.loading import Plugins
 from lmbench.results.record import RECORD, find_records, read_record
-from lmbench.tasks.regression import make_head
+from lmbench.tasks.heads import make_head
 from lmbench.training.loop import resolve_device
 
 Enough = Callable[[Iterable[bool]], bool]

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from lmbench.errors import DataError, StaleError
-from lmbench.metrics.base import Predictions
-from lmbench.metrics.pixels import Confusions, read_stored
+from lmbench.metrics.stored import StoredResult
 from lmbench.plugins.loading import CORE, Plugins
-from lmbench.results.measuring import Measured, interval_of, measured
+from lmbench.results.measuring import Measured, interval_of, measured, read_stored
 from lmbench.results.record import PREDICTIONS, RECORD, read_record
 
 FREE = ("layers", "dimension")
@@ -59,10 +58,10 @@ class Run:
     def name(self) -> str:
         return str(self.record["run"])
 
-    def predictions(self) -> Iterator[Predictions | Confusions]:
+    def predictions(self, plugins: Plugins) -> Iterator[StoredResult]:
         """All that its tasks stored. Raises DataError where one is gone."""
         for entry in self.record["predictions"]:
-            found = read_stored(self.folder / PREDICTIONS, Path(entry).stem)
+            found = read_stored(self.folder / PREDICTIONS, Path(entry).stem, plugins)
             if found is None:
                 raise DataError(
                     f"{self.folder / entry} is not there: a comparison resamples the stored predictions. "
@@ -94,9 +93,9 @@ def compare(
     """
     _same_data(a, b)
     plugins = plugins.preferring(CORE, *(str(c.get("distribution")) for r in (a, b) for c in r.record["components"]))
-    others = {_name(p): p for p in b.predictions()}
+    others = {_name(p): p for p in b.predictions(plugins)}
     found = []
-    for mine in a.predictions():
+    for mine in a.predictions(plugins):
         other = others.get(_name(mine))
         if other is None or (tasks and mine.task not in tasks):
             continue
@@ -113,15 +112,15 @@ def compare(
     return found
 
 
-def _name(predictions: Predictions | Confusions) -> tuple[Any, ...]:
+def _name(predictions: StoredResult) -> tuple[Any, ...]:
     return predictions.task, predictions.subset, predictions.n_annotations
 
 
-def _key(number: Measured, predictions: Predictions | Confusions) -> Key:
+def _key(number: Measured, predictions: StoredResult) -> Key:
     return predictions.task, number.metric.name, number.subset, predictions.n_annotations
 
 
-def _compared(key: Key, a: Measured, b: Measured, predictions: Predictions | Confusions) -> Comparison:
+def _compared(key: Key, a: Measured, b: Measured, predictions: StoredResult) -> Comparison:
     differences = a.samples - b.samples
     gains = differences if a.metric.higher_is_better else -differences
     gains = gains[~np.isnan(gains)]
@@ -156,7 +155,7 @@ def _same_data(a: Run, b: Run) -> None:
             )
 
 
-def _same_protocol(a: Predictions | Confusions, b: Predictions | Confusions, across_heads: bool) -> None:
+def _same_protocol(a: StoredResult, b: StoredResult, across_heads: bool) -> None:
     """Raises StaleError naming the first setting in which two predictions differ that should be judged alike."""
     row = " ".join(str(part) for part in _name(a) if part is not None)
     one_head = a.settings.get("head") == b.settings.get("head")
@@ -173,16 +172,11 @@ def _same_protocol(a: Predictions | Confusions, b: Predictions | Confusions, acr
                 f"{row}: the setting {name} differs ({_short(first)} and {_short(second)}). "
                 "Measure one of them anew with the settings of the other, or compare the other task alone (--tasks)."
             )
-    # Landmarks that a method discovered are judged at its own places; everything else has one truth.
-    arrays = ["image_ids"]
-    if isinstance(a, Predictions):
-        arrays += ["visible"] if a.subset == "backward" else ["visible", "target"]
-    for name in arrays:
-        first, second = getattr(a, name), getattr(b, name)
-        if name == "visible" and a.subset == "backward":
-            first, second = first.any(1), second.any(1)
-        if first.shape != second.shape or not _equal(first, second):
-            raise StaleError(f"{row}: the {name.replace('_', ' ')} of the two runs differ, so they cannot be paired.")
+    theirs = b.truth()
+    for name, first in a.truth().items():
+        second = theirs.get(name)
+        if second is None or first.shape != second.shape or not _equal(first, second):
+            raise StaleError(f"{row}: the {name} of the two runs differ, so they cannot be paired.")
 
 
 def _equal(first: np.ndarray, second: np.ndarray) -> bool:

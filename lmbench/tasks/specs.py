@@ -11,6 +11,10 @@ TASKS = [
         target="lmbench.tasks.regression:run",
         metrics=("iod",),
         needs=("landmarks",),
+        rehearse="lmbench.tasks.regression:rehearse",
+        pictures="lmbench.tasks.regression:draw",
+        floors={"mean_shape": "lmbench.tasks.regression:mean_shape"},
+        control="affordable",
     ),
     TaskSpec(
         name="matching",
@@ -19,6 +23,7 @@ TASKS = [
         paper="Thewlis et al. 2019 (DVE); Cheng et al. 2021",
         metrics=("matching_error",),
         needs=("network", "landmarks"),
+        control="always",
     ),
     TaskSpec(
         name="equivariance",
@@ -27,6 +32,7 @@ TASKS = [
         paper="Rahaman et al. 2021, sec. 3",
         metrics=("acc_20px", "acc_curve"),
         needs=("network", "landmarks"),
+        pictures="lmbench.tasks.equivariance:draw",
     ),
     TaskSpec(
         name="segmentation",
@@ -35,6 +41,7 @@ TASKS = [
         paper="Thewlis et al. 2017, supplement, sec. 5",
         metrics=("pixel_accuracy", "figure_iou"),
         needs=("network", "masks"),
+        predictions="lmbench.metrics.pixels:Confusions",
     ),
     TaskSpec(
         name="scale",
@@ -44,13 +51,16 @@ TASKS = [
         metrics=("iod",),
         measured_as="regression",
         needs=("landmarks",),
+        uses=("regression",),
+        rehearse="lmbench.tasks.scale:rehearse",
+        pictures="lmbench.tasks.scale:draw",
     ),
     TaskSpec(
         name="parts",
         summary="pictures of the parts into which NMF and k-means divide frozen maps of test images; no number",
         target="lmbench.tasks.parts:run",
         paper="Cheng et al. 2021, Fig. 5; Karmali et al. 2022 (LEAD), supplement, sec. C",
-        pictures=True,
+        leaves="pictures",
         needs=("network",),
     ),
 ]
