@@ -11,12 +11,12 @@ import torch
 
 from lmbench import progress
 from lmbench.backbones import build_backbone
-from lmbench.config.model import StageConfig, digest_of
+from lmbench.config.model import Stage, digest_of, plain
 from lmbench.features import Extractor
 from lmbench.job import Job
 from lmbench.results.identity import FROZEN
 from lmbench.seeds import initialising
-from lmbench.tasks.probe import Probe
+from lmbench.tasks.probe import NetworkProbe
 from lmbench.training.objective import Objective
 from lmbench.training.stages import Artifact, ensure_stage, load_network, planned, require_buildable
 
@@ -38,22 +38,22 @@ def train_stages(job: Job, folder: Path) -> Iterator[Artifact]:
 
 def freeze(job: Job, artifacts: list[Artifact]) -> Extractor | None:
     """The network of the last stage, or an untrained one, read by its layers; None for a method without one."""
-    read = job.config.read
-    if read.backbone == "none":
+    judged, layers = job.config.network, job.config.read.layers
+    if not judged:
         return None
     if artifacts:
-        return _frozen_network(job, artifacts[-1], read.layers)
-    with initialising(job.config.seed, "weights", read.backbone):
-        network = build_backbone(read.backbone, read.backbone_settings, job.plugins)
-    return _extractor(job, network, read.layers)
+        return _frozen_network(job, artifacts[-1], layers)
+    with initialising(job.config.seed, "weights", judged.backbone):
+        network = build_backbone(judged.backbone, judged.backbone_settings, job.plugins)
+    return _extractor(job, network, layers)
 
 
 def check_stages(job: Job) -> None:
     """Raises UsageError, before anything is trained, where a later stage could not be built on what an earlier one leaves."""
 
-    def read(network: torch.nn.Module, stage: StageConfig, reads: tuple[str, ...]) -> Extractor:
+    def read(network: torch.nn.Module, stage: Stage, reads: tuple[str, ...]) -> Extractor:
         layers = reads or _all_maps(job, stage.backbone)
-        return Extractor(network.eval(), layers, job.config.regression.size, job.config.read.normalise)
+        return Extractor(network.eval(), layers, job.config.read.size, job.config.read.normalise)
 
     stages = job.config.stages
     if len(stages) > 1 and any(planned(job.stages_folder, key) == "train" for key in job.keys.values()):
@@ -71,32 +71,30 @@ def _all_maps(job: Job, backbone: str) -> tuple[str, ...]:
 
 
 def _extractor(job: Job, network: torch.nn.Module, layers: tuple[str, ...]) -> Extractor:
-    return Extractor.of(network, layers, job.config.regression.size, job.config.read.normalise).to(job.device)
+    return Extractor.of(network, layers, job.config.read.size, job.config.read.normalise).to(job.device)
 
 
-def _probed(job: Job, stage: StageConfig) -> str:
+def _probed(job: Job, stage: Stage) -> str:
     """What the figures of a stage's probe depend on besides the stage itself; nothing where it is off."""
     if job.config.probe.every == 0:
         return ""
-    config, steps = job.config.probe.model_dump(mode="json"), asdict(job.target.spec.preprocessing)
-    read = [_probe_layers(job, stage), job.config.regression.size, job.config.read.normalise]
+    config, steps = plain(job.config.probe), asdict(job.target.spec.preprocessing)
+    read = [_probe_layers(job, stage), job.config.read.size, job.config.read.normalise]
     return digest_of([config, read, job.target.fingerprint, steps])
 
 
-def _probe_layers(job: Job, stage: StageConfig) -> tuple[str, ...]:
+def _probe_layers(job: Job, stage: Stage) -> tuple[str, ...]:
     maps = _all_maps(job, stage.backbone)
     return job.config.read.layers if set(job.config.read.layers) <= set(maps) else maps
 
 
-def _probe(
-    job: Job, stage: StageConfig, folder: Path, times: int
-) -> Callable[[Objective, int], dict[str, float]] | None:
+def _probe(job: Job, stage: Stage, folder: Path, times: int) -> Callable[[Objective, int], dict[str, float]] | None:
     """The learning curve's probe of a stage, or None where it is off; of images repeated so many ``times`` not more often."""
     settings = job.config.probe
     if settings.every == 0:
         return None
     layers = _probe_layers(job, stage)
-    probe = Probe(job.target, settings, job.config.seed, job.device, job.plugins, folder / FROZEN / "probe")
+    probe = NetworkProbe(job.target, settings, job.config.seed, job.device, job.plugins, folder / FROZEN / "probe")
 
     def look(objective: Objective, epoch: int) -> dict[str, float]:
         if epoch % (settings.every * max(1, times)) and epoch != stage.training.epochs:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from lmbench import progress
-from lmbench.config.model import RunConfig, StageConfig, digest_of
+from lmbench.config.fitting import named_in
+from lmbench.config.model import RunConfig, digest_of, plain
+from lmbench.config.resolving import left_untrained
 from lmbench.errors import LmbenchError
 from lmbench.freezing import freeze, train_stages
 from lmbench.job import Job, prepare
@@ -72,25 +74,22 @@ def control_of(config: RunConfig, plugins: Plugins, task: str) -> RunConfig | No
     None for a task that has none, and where nothing is trained. Stages that are solved in closed form are solved all the
     same, as by ``--untrained``.
     """
-    stages = {name: _left_untrained(stage, plugins) for name, stage in config.stages.items()}
-    if not plugins.find("task", task).spec.control or stages == config.stages:
+    stages = {name: left_untrained(plugins, stage) for name, stage in config.stages.items()}
+    spec = plugins.find("task", task).spec
+    if not spec.control or stages == config.stages:
         return None
-    settings = getattr(config, task)
-    changes = {
-        "untrained": True,
-        "references": False,
-        "stages": stages,
-        "tasks": (task,),
-        task: settings.of_control() if hasattr(settings, "of_control") else settings,
-        "probe": config.probe.model_copy(update={"every": 0}),
-    }
-    return config.model_copy(update=changes)
-
-
-def _left_untrained(stage: StageConfig, plugins: Plugins) -> StageConfig:
-    if plugins.find("objective", stage.objective).spec.closed_form:
-        return stage
-    return stage.model_copy(update={"training": stage.training.model_copy(update={"epochs": 0})})
+    settings = {name: config.settings_of(name) for name in (task, *spec.uses)}
+    if hasattr(settings[task], "of_control"):
+        settings[task] = settings[task].of_control()
+    return replace(
+        config,
+        untrained=True,
+        references=False,
+        stages=stages,
+        tasks=(task,),
+        settings=settings,
+        probe=replace(config.probe, every=0),
+    )
 
 
 def _untrained(job: Job, control: RunConfig) -> list[dict[str, Any]]:
@@ -106,7 +105,7 @@ def _untrained(job: Job, control: RunConfig) -> list[dict[str, Any]]:
             rows = [row for result in _judged(job, control, draft) for row in _rows(UNTRAINED, result, job.plugins)]
             for scratch in ("frozen", "heads"):
                 shutil.rmtree(draft / scratch, ignore_errors=True)
-            note = {"key": key, "rows": rows, "rows_sha256": digest_of(rows), "config": control.model_dump(mode="json")}
+            note = {"key": key, "rows": rows, "rows_sha256": digest_of(rows), "config": control.dump()}
             write_json(draft / NOTE, {**note, "seconds": round(time.monotonic() - started, 1)})
     return _kept(place, key) or []
 
@@ -145,22 +144,22 @@ def _place(job: Job, control: RunConfig) -> tuple[Path, str]:
 
 def _key(job: Job, control: RunConfig) -> str:
     """The address of a control: all that its numbers depend on, and nothing of how the trained run was trained."""
-    stages, files, solved = [], [files_named(control.read.backbone_settings)], False
+    stages, files, solved = [], [files_named(control.network.backbone_settings)], False
     for stage in control.stages.values():
         closed = stage.training.epochs > 0
         solved |= closed
-        stages.append(stage.model_dump(mode="json", exclude=None if closed else {"training"}))
+        stages.append({k: v for k, v in stage.dump().items() if closed or k != "training"})
         files += [files_named(stage.settings), files_named(stage.backbone_settings)]
     metrics = [*job.target.spec.metrics, *(m for t in control.tasks for m in job.plugins.find("task", t).spec.metrics)]
     named = [("dataset", control.dataset), *(("metric", m) for m in metrics)]
-    named += [("backbone", control.read.backbone), *(("task", t) for t in control.tasks)]
-    named += [("head", control.regression.head)] if "regression" in control.tasks else []
+    named += [("backbone", control.network.backbone), *(("task", t) for t in control.tasks)]
+    named += [(part.kind, part.name) for section in control.settings.values() for part in named_in(section)]
     named += [(kind, getattr(s, kind)) for s in control.stages.values() for kind in ("objective", "backbone")]
-    parts = {"read", "tasks", "seed", "train_images", "test_images", *control.tasks}
+    parts = ("network", "read", "tasks", "settings", "seed", "train_images", "test_images")
     return digest_of(
         [
             stages,
-            control.model_dump(mode="json", include=parts),
+            {part: plain(getattr(control, part)) for part in parts},
             [job.plugins.find(kind, name).identity() for kind, name in named],
             files,
             job.target.fingerprint,

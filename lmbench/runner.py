@@ -56,7 +56,7 @@ def _measured(job: Job, folder: Path, relied_on: set[Path]) -> dict[str, Any]:
     for place in (job.stages_folder, job.runs / REFERENCES, cache_root() / "pixels"):
         clear_drafts(place)
     identity.begin(folder, dict(job.identity))
-    write_json(folder / "config.json", job.config.model_dump(mode="json"))
+    write_json(folder / "config.json", job.config.dump())
     for said in unequal_scales(job.config, job.plugins):
         progress.say(f"warning: {said}")
     complaints = job.plugins.observe("lmbench_run_started", run=job.config)
@@ -116,7 +116,7 @@ def describe(
         "pretrain_on": job.source.name if job.source else "",
         "preset": config.preset,
         "seed": config.seed,
-        "backbone": config.read.backbone,
+        "backbone": config.network.backbone,
         "supervision": "none" if config.untrained else method.spec.supervision,
         "feature_dim": next(
             (r["settings"]["dimension"] for r in metrics if r["settings"].get("dimension") and not r["subset"]), None
@@ -156,7 +156,7 @@ def describe(
         "environment": environment(job.device, job.precision),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(seconds, 1),
-        "config": config.model_dump(mode="json"),
+        "config": config.dump(),
         "config_sha256": config.digest(),
         "identity": dict(job.identity),
     }

@@ -12,7 +12,8 @@ import pytest
 from fake_plugins import PluginMaker, install, lmbench, write_module
 
 from lmbench.plugins import hooks as hookspecs
-from lmbench.plugins.loading import HOOK_NAMES, PluginInfo, Plugins, load_plugins
+from lmbench.plugins.contract import HOOK_NAMES
+from lmbench.plugins.loading import PluginInfo, Plugins, load_plugins
 from lmbench.specs import KIND_OF
 
 ROOT = Path(__file__).resolve().parent.parent

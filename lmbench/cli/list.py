@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from lmbench.cli.table import plain_table, show_table
-from lmbench.config import setting_types
+from lmbench.config import presets, setting_types
 from lmbench.errors import UsageError, did_you_mean
 from lmbench.plugins.loading import PluginInfo, get_plugins
 from lmbench.plugins.registry import Entry, is_family
@@ -140,7 +140,7 @@ def details(spec: Spec) -> dict[str, Any]:
             return {
                 "variants": [v.name for v in spec.variants],
                 "default_variant": spec.default_variant or (spec.variants[0].name if spec.variants else ""),
-                "presets": list(spec.presets),
+                "presets": list(presets.names(spec)),
                 "supervision": spec.supervision,
                 "backbone": spec.backbone,
                 "tasks": list(spec.tasks),
@@ -182,23 +182,13 @@ def everything(spec: Spec) -> dict[str, Any]:
         f.name: plain(getattr(spec, f.name)) for f in dataclasses.fields(spec) if f.name not in {*known, "settings"}
     }
     rest["settings"] = plain(
-        settings_of_run(spec.name) if isinstance(spec, TaskSpec) else setting_types.describe(spec.settings)
+        setting_types.describe(spec.settings, f"{spec.name}." if isinstance(spec, TaskSpec) else "")
     )
+    if isinstance(spec, MethodSpec):
+        rest["presets"] = {name: plain(presets.of_method(spec, name)) for name in presets.names(spec)}
     if isinstance(spec, DatasetSpec):
         rest["data_version"] = rest.pop("version")
     return rest
-
-
-def settings_of_run(task: str) -> dict[str, dict[str, Any]]:
-    """The settings of a task of the core, which stand in a run's configuration under its name."""
-    from lmbench.config.model import SECTIONS, RunConfig
-
-    section: Any = RunConfig.model_fields[task].annotation if task in SECTIONS else None
-    found = {} if section is None else section.model_fields
-    return {
-        f"{task}.{name}": {"default": f.default, "type": setting_types.in_words(f.annotation, f.metadata)}
-        for name, f in found.items()
-    }
 
 
 def plain(value: Any) -> Any:

@@ -146,11 +146,13 @@ def show_plan(plan: TablePlan, prospects: list[Prospect], as_json: bool) -> None
             {
                 "method": config.method,
                 "variant": config.variant,
-                "backbone": "" if config.read.backbone == "none" else config.read.backbone,
+                "backbone": config.network.backbone if config.network else "",
                 "pretrain_on": config.pretrain_on,
                 "dataset": config.dataset,
                 "tasks": list(config.tasks),
-                "annotations": list(config.regression.annotations) if "regression" in config.tasks else [],
+                "annotations": list(config.settings_of("regression").annotations)
+                if "regression" in config.tasks
+                else [],
                 "cells": len(prospect.run.targets),
                 "differs": sorted({said for said in prospect.run.differs.values() if said}),
                 "action": prospect.action,

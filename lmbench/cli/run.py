@@ -94,11 +94,12 @@ def run(
     from lmbench.config.resolving import resolve_run
     from lmbench.plugins.loading import get_plugins
 
-    options: dict[str, Any] = {"regression": {}}
+    options: dict[str, Any] = {}
+    everywhere: dict[str, Any] = {}
     if annotations is not None:
-        options["regression"]["annotations"] = parse_annotations(annotations)
+        everywhere["annotations"] = parse_annotations(annotations)
     if draws is not None:
-        options["regression"]["draws"] = draws
+        everywhere["draws"] = draws
     if tasks is not None:
         options["tasks"] = tuple(t.strip() for t in tasks.split(","))
     if probe_every is not None:
@@ -123,6 +124,7 @@ def run(
             pretrain_on=pretrain_on,
             seed=seed,
             untrained=untrained,
+            everywhere=everywhere,
             overrides=overrides,
         )
         for v in variants

@@ -243,11 +243,13 @@ def _differences(target: Target, config: RunConfig, plugins: Plugins, request: R
             paper = resolve([target], plugins, Request(preset="paper", dataset_map=request.dataset_map))
         except (UsageError, DataError):
             return "; ".join(told)
-        if target.task == "regression" and paper.regression.head != config.regression.head:
-            told.append(f"head {config.regression.head}, not {paper.regression.head}")
-        if target.task == "matching" and paper.matching.reading != config.matching.reading:
-            told.append(f"reading {config.matching.reading}, not {paper.matching.reading}")
-    copies = config.regression.warped_copies
-    if copies and target.task == "regression":
+        if target.task in config.settings and target.task in paper.settings:
+            ours, theirs = config.settings_of(target.task), paper.settings_of(target.task)
+            if target.task == "regression" and theirs.head != ours.head:
+                told.append(f"head {ours.head}, not {theirs.head}")
+            if target.task == "matching" and theirs.reading != ours.reading:
+                told.append(f"reading {ours.reading}, not {theirs.reading}")
+    copies = config.settings_of("regression").warped_copies if target.task == "regression" else 0
+    if copies:
         told.append(f"{copies} warped copies of each annotated image, not a fresh warp at every look")
     return "; ".join(told)

@@ -10,14 +10,15 @@ from typing import Any
 
 from lmbench import job as jobs
 from lmbench import progress, runner
-from lmbench.config.model import RunConfig, validate
+from lmbench.config.earlier import upgraded
+from lmbench.config.model import RunConfig, merge, plain
+from lmbench.config.resolving import config_of
 from lmbench.data.opening import OpenDataset
 from lmbench.errors import DataError, LmbenchError
 from lmbench.papers.planning import FITTED, PlannedRun, TablePlan
 from lmbench.papers.targets import Gap
-from lmbench.plugins.loading import Plugins
+from lmbench.plugins.loading import Plugins, get_plugins
 from lmbench.results.record import RECORD, find_records, read_record
-from lmbench.tasks.heads import make_head
 from lmbench.training.loop import resolve_device
 
 Enough = Callable[[Iterable[bool]], bool]
@@ -199,7 +200,7 @@ def _serves(record: Mapping[str, Any], run: PlannedRun, enough: Enough, job: job
             return False
     return (
         record["status"] == "ok"
-        and _comparable(record["config"], run) == _comparable(run.config.model_dump(mode="json"), run)
+        and _comparable(upgraded(record["config"], record["schema"]), run) == _comparable(run.config.dump(), run)
         and all(_fitted_alike(target.find(record), run) for target in run.targets.values())
         and enough(target.find(record) is not None for target in run.targets.values())
     )
@@ -207,16 +208,18 @@ def _serves(record: Mapping[str, Any], run: PlannedRun, enough: Enough, job: job
 
 def _comparable(config: Mapping[str, Any], run: PlannedRun) -> dict[str, Any] | None:
     """What of a configuration decides the numbers of a run; None where it is none of this lmbench's."""
+    if run.config.settings.get("regression") and "regression" in config:
+        # older records state what the head's own settings were under each number alone
+        own = {"head_settings": plain(run.config.settings_of("regression").head_settings)}
+        config = {**config, "regression": merge(own, config["regression"])}
     try:
-        whole = validate(config).model_dump(mode="json")
+        whole = config_of(get_plugins(), config).dump()
     except LmbenchError:
         return None
     others = {"regression", "matching", "equivariance", "segmentation", "scale", "parts"} - set(run.config.tasks)
     kept = {k: v for k, v in whole.items() if k not in UNRELATED | others}
     unrelated = {"annotations", "layers_alone"}
     unrelated |= set() if any(isinstance(t.n_annotations, int) for t in run.targets.values()) else {"draws"}
-    if "regression" in kept:  # older records state what the head's own settings were under each number alone
-        kept["regression"]["head_settings"] = run.config.regression.head_settings | kept["regression"]["head_settings"]
     for stage in kept["stages"].values():  # sets of the papers have the steps of their epochs
         stage["training"].pop("least_steps")
     for task in FITTED & set(kept):
@@ -228,8 +231,8 @@ def head_of(config: RunConfig, plugins: Plugins) -> dict[str, Any]:
     """What the head of a configuration says of itself, as it stands behind a record's numbers."""
     if "regression" not in config.tasks:
         return {}
-    plugins = plugins.of_recipe(config.method, config.variant)
-    head = make_head(plugins.find("head", config.regression.head), dict(config.regression.head_settings))
+    plugins, regression = plugins.of_recipe(config.method, config.variant), config.settings_of("regression")
+    head = plugins.find("head", regression.head).spec.make(regression.head_settings)
     described: dict[str, Any] = json.loads(json.dumps(head.description()))
     return described
 
@@ -244,12 +247,12 @@ def _fitted_alike(entry: Mapping[str, Any] | None, run: PlannedRun) -> bool:
 
 def _with_numbers(config: RunConfig, wanted: Callable[[int], bool]) -> RunConfig:
     """The configuration with those numbers of annotations alone that are wanted, and ``all`` where none is left."""
-    sections = {}
-    for task in FITTED & set(RunConfig.model_fields):
-        section = getattr(config, task)
+    sections = dict(config.settings)
+    for task in FITTED & set(sections):
+        section = sections[task]
         numbers = tuple(n for n in section.annotations if n == "all" or wanted(int(n)))
-        sections[task] = section.model_copy(update={"annotations": numbers or ("all",)})
-    return config.model_copy(update=sections)
+        sections[task] = replace(section, annotations=numbers or ("all",))
+    return replace(config, settings=sections)
 
 
 def _records(paths: Iterator[Path] | list[Path]) -> Iterator[dict[str, Any]]:

@@ -119,7 +119,7 @@ def _row(plan: TablePlan, number: int, run: PlannedRun | None, record: Mapping[s
     row |= {
         "run_method": config.method,
         "run_variant": config.variant,
-        "run_backbone": "" if config.read.backbone == "none" else config.read.backbone,
+        "run_backbone": config.network.backbone if config.network else "",
         "run_pretrain_on": config.pretrain_on,
         "run_dataset": config.dataset,
         "differs": run.differs.get(number, ""),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lmbench import progress
+from lmbench.config.fitting import named_in
 from lmbench.config.model import RunConfig, digest_of
 from lmbench.errors import DataError, LmbenchError
 from lmbench.plugins.loading import Plugins
@@ -25,10 +26,10 @@ Identity = dict[str, Any]
 def components_of(config: RunConfig, plugins: Plugins, metrics: list[str]) -> list[dict[str, str]]:
     """Who answers for each part of a run: kind, name, distribution and version, as records state it."""
     used = [("method", config.method), ("dataset", config.dataset), *(("task", t) for t in config.tasks)]
-    used += [("backbone", config.read.backbone)] if config.read.backbone != "none" else []
+    used += [("backbone", config.network.backbone)] if config.network else []
     used += [("objective", s.objective) for s in config.stages.values()]
     used += [("dataset", config.pretrain_on)] if config.pretrain_on else []
-    used += [("head", config.regression.head)] if {"regression", "scale"} & set(config.tasks) else []
+    used += [(part.kind, part.name) for settings in config.settings.values() for part in named_in(settings)]
     used += [("metric", name) for name in metrics]
     return [plugins.find(kind, name).identity() for kind, name in dict.fromkeys(used)]
 
@@ -153,7 +154,7 @@ def clear_scratch(folder: Path) -> None:
 
 def _settings(config: RunConfig) -> str:
     """The digest of the settings but for the precision, which stands resolved beside them."""
-    return digest_of(config.model_dump(mode="json", exclude={"precision"}))
+    return digest_of({name: value for name, value in config.dump().items() if name != "precision"})
 
 
 def _identity_in(place: Path, config: RunConfig) -> Identity | None:

@@ -14,7 +14,9 @@ import torch
 from PIL import Image
 
 from lmbench.backbones import build_backbone
-from lmbench.config.model import RunConfig, validate
+from lmbench.config.earlier import upgraded
+from lmbench.config.model import RunConfig, plain
+from lmbench.config.resolving import config_of
 from lmbench.data.boxes import central_squares, check_box, frames_of, from_record, made_of, own_frame
 from lmbench.data.images import read_image
 from lmbench.data.pixels import preprocess_image, restore_points
@@ -85,8 +87,8 @@ def load_run(folder: Path, device: str = "auto") -> Predictor:
     if not (folder / RECORD).is_file():
         raise DataError(f"{folder} holds no {RECORD}: name the folder of a finished run.")
     record = read_record(folder / RECORD)
-    config = validate(record["config"])
-    if config.read.backbone == "none":
+    config = config_of(get_plugins(), upgraded(record["config"], record["schema"]))
+    if not config.network:
         raise UsageError(f"{record['run']} has no network: its head looks at no image.")
     place = resolve_device(device)
     path = _head_file(folder)
@@ -211,7 +213,7 @@ def _head_state(path: Path, run: str, config: RunConfig, device: torch.device) -
             "reused, heads are fitted anew."
         ) from None
     if not {"filters", "linear", "offset", "multiplier"} <= set(state):
-        raise UsageError(f"{run}: the head {config.regression.head} does not read maps.")
+        raise UsageError(f"{run}: the head {config.settings_of('regression').head} does not read maps.")
     return {k: (v if k == "multiplier" else v[:1].to(device)) for k, v in state.items()}
 
 
@@ -250,11 +252,11 @@ def _extractor(folder: Path, record: dict[str, Any], config: RunConfig, device: 
         network = load_network(artifact, plugins)
     else:
         then = (record.get("identity") or {}).get("files")
-        if then is not None and files_named(config.read.backbone_settings) != then:
+        if then is not None and files_named(config.network.backbone_settings) != then:
             raise StaleError(
                 f"the file of weights that {folder.name} was measured with is another one now, or gone "
-                f"({', '.join(map(str, config.read.backbone_settings.values()))}). Put it back, or measure anew."
+                f"({', '.join(map(str, plain(config.network.backbone_settings).values()))}). Put it back, or measure anew."
             )
-        with initialising(config.seed, "weights", config.read.backbone):
-            network = build_backbone(config.read.backbone, config.read.backbone_settings, plugins)
-    return Extractor.of(network, config.read.layers, config.regression.size, config.read.normalise).to(device)
+        with initialising(config.seed, "weights", config.network.backbone):
+            network = build_backbone(config.network.backbone, config.network.backbone_settings, plugins)
+    return Extractor.of(network, config.read.layers, config.read.size, config.read.normalise).to(device)

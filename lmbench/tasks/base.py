@@ -74,7 +74,7 @@ class TaskContext:
 
     def settings_of(self, task: str) -> Any:
         """The settings of a task, of this or of one that it ``uses``."""
-        return getattr(self.config, task)
+        return self.config.settings_of(task)
 
     def frozen(self, split: str) -> FrozenMaps:
         """The frozen maps of ``train`` or ``test``, computed once and read as the run reads them."""
@@ -115,5 +115,5 @@ def evaluate(context: TaskContext) -> None:
     """Runs every task of the run; what they find out is in ``results`` afterwards, and in the run's folder."""
     for name in context.config.tasks:
         started = time.monotonic()
-        context.plugins.find("task", name).spec.load()(context, context.settings_of(name))
+        context.plugins.find("task", name).spec.make(context, context.settings_of(name))
         context.seconds[name] = time.monotonic() - started

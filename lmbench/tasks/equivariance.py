@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from lmbench import progress
-from lmbench.config.model import EquivarianceConfig
 from lmbench.data.pixels import PixelStore
 from lmbench.features import Extractor, FeatureMaps
 from lmbench.geometry.coordinates import denormalise_points, normalise_points
@@ -26,13 +25,14 @@ from lmbench.report.plots import draw_accuracy
 from lmbench.seeds import generator_for
 from lmbench.specs import Preprocessing
 from lmbench.tasks.base import TaskContext
+from lmbench.tasks.settings import EquivarianceSettings
 
 IMAGES_AT_ONCE = 16
 CHANCE = "chance"
 FOUND_WITHIN = 0.1  # pixels; where the grid does not come so near to a point, the point has left the image
 
 
-def run(context: TaskContext, settings: EquivarianceConfig) -> None:
+def run(context: TaskContext, settings: EquivarianceSettings) -> None:
     """Keeps the points found by each layer, by all layers joined where there are several, and by chance."""
     parts = [*_readings(context.network.layers), CHANCE]
     if all(context.kept(f"equivariance-{part}" if part else "equivariance") for part in parts):
@@ -49,7 +49,7 @@ def judge_layers(
     extractor: Extractor,
     pixels: PixelStore,
     crop: int,
-    settings: EquivarianceConfig,
+    settings: EquivarianceSettings,
     generator: torch.Generator,
     device: torch.device,
 ) -> list[Predictions]:
@@ -116,7 +116,7 @@ def judge_layers(
 
 
 def draw(
-    context: TaskContext, settings: EquivarianceConfig, results: Sequence[Predictions], rows: Sequence[dict[str, Any]]
+    context: TaskContext, settings: EquivarianceSettings, results: Sequence[Predictions], rows: Sequence[dict[str, Any]]
 ) -> None:
     """Draws ``accuracy.png``, the curves of all layers."""
     del settings, results
@@ -134,7 +134,7 @@ def find_points(source: FeatureMaps, target: FeatureMaps, points: Tensor) -> Ten
     return torch.stack([best % width, best // width], -1).double()
 
 
-def draw_grid(count: int, size: int, side: int, settings: EquivarianceConfig, generator: torch.Generator) -> Tensor:
+def draw_grid(count: int, size: int, side: int, settings: EquivarianceSettings, generator: torch.Generator) -> Tensor:
     """(count, size, size, 2): sampling grids of random rotations about the centre after elastic displacements.
 
     The displacement is measured in ``side``, the part of the ``size`` pixels that the network sees.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from lmbench.config.model import RegressionConfig
-from lmbench.config.values import arguments
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
-from lmbench.geometry.strength import SINGLE, TPSStrength
 from lmbench.heads.base import FittedHeads, Head, HeadInputs, Subset
 from lmbench.plugins.registry import Entry
 from lmbench.seeds import generator_for
@@ -23,12 +20,7 @@ from lmbench.specs import HeadSpec, Preprocessing
 from lmbench.store.files import write_atomically
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.inputs import ImageInputs, JoinedInputs, NoInputs, warped_store, with_copies
-
-
-def make_head(entry: Entry[HeadSpec], settings: dict[str, Any]) -> Head:
-    """A head with its settings. Raises UsageError for a setting that it does not have, or whose value cannot be."""
-    head: Head = entry.spec.load()(**arguments(entry.spec, settings, "regression.head_settings"))
-    return head
+from lmbench.tasks.settings import RegressionSettings
 
 
 def head_name(subsets: Sequence[Subset], layer: str | None = None) -> str:
@@ -39,10 +31,10 @@ def head_name(subsets: Sequence[Subset], layer: str | None = None) -> str:
 class RunHead:
     """A head on the frozen output of one context."""
 
-    def __init__(self, context: TaskContext, settings: RegressionConfig) -> None:
+    def __init__(self, context: TaskContext, settings: RegressionSettings) -> None:
         self.context, self.settings = context, settings
         self.entry: Entry[HeadSpec] = context.plugins.find("head", settings.head)
-        self.head = make_head(self.entry, dict(settings.head_settings))
+        self.head: Head = self.entry.spec.make(settings.head_settings)
 
     def inputs(self, split: str, layer: str | None = None) -> HeadInputs:
         """What the head is given for the images of a split, read by all layers or one alone."""
@@ -95,13 +87,9 @@ class RunHead:
             **self.description(),
             **read,
             "warped_copies": self.settings.warped_copies,
-            "warp": vars(self._warp()) if self.settings.warped_copies else None,
+            "warp": asdict(self.settings.warp) if self.settings.warped_copies else None,
             "draw_indices": None if subsets[0].n == "all" else [s.indices.tolist() for s in subsets],
         }
-
-    def _warp(self) -> TPSStrength:
-        """How copies are warped: as in the few-shot regressions of DVE and Cheng, but for what is set."""
-        return replace(SINGLE, **self.settings.warp)
 
     def _with_warps(
         self, inputs: HeadInputs, landmarks: Tensor, visible: Tensor, subsets: Sequence[Subset], layer: str | None
@@ -115,7 +103,7 @@ class RunHead:
         whole = context.dataset.pixels("train", Preprocessing(steps.resize)).first(len(context.train))
         generator = generator_for(context.config.seed, "warped copies", n)
         place = context.scratch / f"{name}-pixels"
-        store = warped_store(whole, steps.crop, originals, copies, place, generator, self._warp())
+        store = warped_store(whole, steps.crop, originals, copies, place, generator, self.settings.warp)
         maps = context.freeze(store, name, "encoding warps")
         joined = JoinedInputs(inputs, maps.only(layer) if layer else maps)
         all_landmarks = torch.cat([landmarks, torch.from_numpy(store.landmarks)])

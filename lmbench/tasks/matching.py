@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from lmbench import progress
-from lmbench.config.model import MatchingConfig
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
 from lmbench.features import Extractor, Normalise
@@ -25,6 +24,7 @@ from lmbench.metrics.base import Predictions
 from lmbench.seeds import generator_for
 from lmbench.specs import Preprocessing
 from lmbench.tasks.base import TaskContext
+from lmbench.tasks.settings import MatchingSettings
 
 PAIRS_AT_ONCE = 16
 
@@ -54,7 +54,7 @@ READINGS = {
 }
 
 
-def run(context: TaskContext, settings: MatchingConfig) -> None:
+def run(context: TaskContext, settings: MatchingSettings) -> None:
     """Keeps the matches of ``same`` and of ``different`` pairs. Raises UsageError for fewer than two test images."""
     if context.kept("matching-same") and context.kept("matching-different"):
         return
@@ -69,7 +69,7 @@ def match_pairs(
     extractor: Extractor,
     pixels: PixelStore,
     crop: int,
-    settings: MatchingConfig,
+    settings: MatchingSettings,
     generator: torch.Generator,
     device: torch.device,
 ) -> tuple[Predictions, Predictions]:

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from lmbench import progress
-from lmbench.config.model import PartsConfig
 from lmbench.errors import DataError, UsageError
 from lmbench.features import Normalise
 from lmbench.report.parts import draw_parts, part_colours
 from lmbench.report.plots import draw_embedding
 from lmbench.seeds import generator_for
 from lmbench.tasks.base import TaskContext
+from lmbench.tasks.settings import PartsSettings
 
 IMAGES_AT_ONCE = 8
 STARTS = 4  # of k-means; the best is kept
@@ -27,7 +27,7 @@ ITERATIONS = 400  # of NMF
 PERPLEXITY = 30  # of t-SNE; the paper does not say its own
 
 
-def run(context: TaskContext, settings: PartsConfig) -> None:
+def run(context: TaskContext, settings: PartsSettings) -> None:
     """Draws ``parts-nmf.png``, ``parts-kmeans.png`` and ``parts-tsne.png`` into the run's folder where they are not there yet.
 
     Raises UsageError: an unknown layer, fewer cells than parts. DataError: features that are no numbers.
@@ -52,7 +52,7 @@ def run(context: TaskContext, settings: PartsConfig) -> None:
         draw_embedding(places, labels, part_colours(settings.k) / 255, paths["tsne"])
 
 
-def _features(context: TaskContext, settings: PartsConfig, normalise: Normalise) -> Tensor:
+def _features(context: TaskContext, settings: PartsSettings, normalise: Normalise) -> Tensor:
     """(cells, dim): the frozen features of the images that are shown, row by row."""
     frozen = context.frozen("test").read(settings.size, normalise)
     frozen = frozen.only(settings.layer) if settings.layer else frozen
@@ -60,7 +60,7 @@ def _features(context: TaskContext, settings: PartsConfig, normalise: Normalise)
     return torch.cat([frozen.batch(b).materialise().permute(0, 2, 3, 1).flatten(0, 2).cpu() for b in batches])
 
 
-def _divided(context: TaskContext, settings: PartsConfig, features: Tensor, by: str) -> Tensor:
+def _divided(context: TaskContext, settings: PartsSettings, features: Tensor, by: str) -> Tensor:
     """(N, k, H, W): the parts of the features; see ``find_parts``."""
     seed = int(torch.randint(2**31, (), generator=generator_for(context.config.seed, "parts", by)))
     progress.say(f"parts: {settings.k} by {by} of {len(features)} cells with {features.shape[1]} channels")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lmbench.config.model import MatchingConfig, ProbeConfig
+from lmbench.config.model import Probe
 from lmbench.data.opening import OpenDataset
 from lmbench.data.pixels import PixelStore
 from lmbench.features import Extractor
@@ -18,6 +18,7 @@ from lmbench.heads.base import Subset
 from lmbench.heads.conditioned import SoftargmaxConditioned
 from lmbench.heads.draws import draw_subsets
 from lmbench.heads.frozen import FrozenMaps, freeze_maps
+from lmbench.heads.settings import SoftargmaxConditionedSettings
 from lmbench.metrics.base import Metric
 from lmbench.metrics.scoring import matching_error
 from lmbench.plugins.loading import Plugins
@@ -25,18 +26,19 @@ from lmbench.seeds import generator_for
 from lmbench.specs import Preprocessing
 from lmbench.tasks.matching import match_pairs
 from lmbench.tasks.regression import judged_by
+from lmbench.tasks.settings import MatchingSettings
 
 GRID = 24  # cells a side: a quarter of the cost of 48, and the probe compares epochs, not papers
-MATCHING = MatchingConfig(pairs=100)
+MATCHING = MatchingSettings(pairs=100)
 ALONE = "conv4_x"  # the layer that is judged by itself, where it is read
 
 
 @dataclass(frozen=True)
-class Probe:
+class NetworkProbe:
     """How a network that is being trained is looked at; ``scratch`` is a folder for maps, gone after each look."""
 
     dataset: OpenDataset
-    settings: ProbeConfig
+    settings: Probe
     seed: int
     device: torch.device
     plugins: Plugins
@@ -94,7 +96,7 @@ class Probe:
         subsets: Sequence[Subset],
         metric: Metric,
     ) -> float:
-        head = SoftargmaxConditioned(steps=self.settings.steps)
+        head = SoftargmaxConditioned(SoftargmaxConditionedSettings(steps=self.settings.steps))
         landmarks, visible = torch.from_numpy(np.array(fit.landmarks)), torch.from_numpy(np.array(fit.visible))
         fitted = head.fit(frozen[0], landmarks, visible, subsets, generator_for(self.seed, "probe", "head"))
         predictions = judged_by(self.dataset.spec, judge, fitted.predict(frozen[1]).numpy(), "visible")

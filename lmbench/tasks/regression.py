@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from lmbench.config.model import RegressionConfig
 from lmbench.data.pixels import PixelStore
 from lmbench.heads.base import Subset
 from lmbench.heads.draws import draw_subsets
@@ -18,14 +17,15 @@ from lmbench.metrics.base import Predictions
 from lmbench.report.pictures import draw_overlay
 from lmbench.report.weights import draw_regressor
 from lmbench.seeds import generator_for
-from lmbench.specs import DatasetSpec
+from lmbench.specs import DatasetSpec, NoSettings
 from lmbench.tasks.backward import judge_backward
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.heads import RunHead, head_name
 from lmbench.tasks.inputs import NoInputs
+from lmbench.tasks.settings import RegressionSettings
 
 
-def run(context: TaskContext, settings: RegressionConfig) -> None:
+def run(context: TaskContext, settings: RegressionSettings) -> None:
     """Keeps predictions for every number of annotations (all draws together) and for each layer judged alone; for a head
     on discovered landmarks, also those of the backward error.
 
@@ -74,13 +74,13 @@ def judged_by(spec: DatasetSpec, test: PixelStore, predicted: np.ndarray, score:
     )
 
 
-def rehearse(context: TaskContext, settings: RegressionConfig) -> Iterator[Predictions]:
+def rehearse(context: TaskContext, settings: RegressionSettings) -> Iterator[Predictions]:
     """The predictions of a head that is always right."""
     truth = np.array(context.test.landmarks)[None]
     yield judged_by(context.dataset.spec, context.test, truth, settings.score)
 
 
-def mean_shape(context: TaskContext, settings: RegressionConfig) -> Iterator[Predictions]:
+def mean_shape(context: TaskContext, settings: RegressionSettings) -> Iterator[Predictions]:
     """The mean of the annotated landmarks as predictions, by the same draws; nothing for a run that is judged by just that."""
     if context.plugins.find("head", settings.head).spec.inputs == "nothing":
         return
@@ -90,13 +90,13 @@ def mean_shape(context: TaskContext, settings: RegressionConfig) -> Iterator[Pre
     subsets = draw_subsets(len(train), settings.annotations, settings.draws, seed)
     for n in settings.annotations:
         own = [s for s in subsets if s.n == n]
-        fitted = MeanShape().fit(inputs, landmarks, visible, own, generator_for(seed, "mean shape"))
+        fitted = MeanShape(NoSettings()).fit(inputs, landmarks, visible, own, generator_for(seed, "mean shape"))
         judged = judged_by(context.dataset.spec, test, fitted.predict(inputs).numpy(), settings.score)
         yield replace(judged, n_annotations=n)
 
 
 def draw(
-    context: TaskContext, settings: RegressionConfig, results: Sequence[Predictions], rows: Sequence[dict[str, Any]]
+    context: TaskContext, settings: RegressionSettings, results: Sequence[Predictions], rows: Sequence[dict[str, Any]]
 ) -> None:
     """Draws ``overlay.png`` and, of a head that is linear in discovered landmarks, its weights."""
     del settings, rows

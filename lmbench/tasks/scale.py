@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from lmbench.config.model import ScaleConfig
 from lmbench.data.zooming import zoomed_points
 from lmbench.heads.base import HeadInputs, Subset
 from lmbench.metrics.base import Predictions
@@ -18,9 +17,10 @@ from lmbench.report.plots import draw_scale
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.heads import RunHead
 from lmbench.tasks.regression import judged_by
+from lmbench.tasks.settings import ScaleSettings
 
 
-def run(context: TaskContext, settings: ScaleConfig) -> None:
+def run(context: TaskContext, settings: ScaleSettings) -> None:
     """Keeps the predictions of the head of all annotations for every factor; ``subset`` is the factor, as in ``0.8``.
 
     At factor 1 they are those of the regression. A landmark that leaves the image is not scored, and is counted.
@@ -64,7 +64,7 @@ def judged_at(context: TaskContext, factor: float, predicted: np.ndarray) -> Pre
     )
 
 
-def rehearse(context: TaskContext, settings: ScaleConfig) -> Iterator[Predictions]:
+def rehearse(context: TaskContext, settings: ScaleSettings) -> Iterator[Predictions]:
     """The predictions of a head that is always right, known before any image is zoomed."""
     for factor in settings.factors:
         judged = judged_at(context, factor, context.test.landmarks[None])
@@ -72,7 +72,7 @@ def rehearse(context: TaskContext, settings: ScaleConfig) -> Iterator[Prediction
 
 
 def draw(
-    context: TaskContext, settings: ScaleConfig, results: Sequence[Predictions], rows: Sequence[dict[str, Any]]
+    context: TaskContext, settings: ScaleSettings, results: Sequence[Predictions], rows: Sequence[dict[str, Any]]
 ) -> None:
     """Draws ``scale.png``: each metric against the factor."""
     del settings, results

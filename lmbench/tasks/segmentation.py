@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lmbench.config.model import SegmentationConfig
 from lmbench.heads.base import HeadInputs
 from lmbench.heads.draws import draw_subsets
 from lmbench.metrics.pixels import Confusions
@@ -21,12 +20,13 @@ from lmbench.originals.masks import read_masks
 from lmbench.report.parts import draw_classes
 from lmbench.seeds import generator_for
 from lmbench.tasks.base import TaskContext
+from lmbench.tasks.settings import SegmentationSettings
 
 PREDICTED_AT_ONCE = 8
 SHOWN = 16  # test images in the picture
 
 
-def run(context: TaskContext, settings: SegmentationConfig) -> None:
+def run(context: TaskContext, settings: SegmentationSettings) -> None:
     """Keeps the confusions of every number of labelled images, all draws together; draws ``segmentation.png``."""
     config, data = context.config, context.dataset
     classes = data.spec.classes
@@ -82,7 +82,7 @@ def fit_classifier(
     classes: int,
     mean: Tensor,
     deviation: Tensor,
-    settings: SegmentationConfig,
+    settings: SegmentationSettings,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """(filters (C, dim), bias (C,)) for the maps as they are, fitted on the images of ``indices`` with ``masks`` (N, H, W).

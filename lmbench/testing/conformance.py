@@ -14,7 +14,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from lmbench.errors import LmbenchError, UsageError, did_you_mean
-from lmbench.plugins.loading import CORE, Candidate, PluginInfo, Plugins, get_plugins, installed, load_plugins
+from lmbench.plugins.finding import Candidate, installed
+from lmbench.plugins.loading import CORE, PluginInfo, Plugins, get_plugins, load_plugins
 from lmbench.plugins.registry import is_family
 from lmbench.specs import Spec
 from lmbench.testing import evaluation_checks, method_checks, network_checks, plugin_checks

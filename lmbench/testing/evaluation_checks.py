@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from lmbench.plugins.loading import Plugins
@@ -223,9 +224,8 @@ def _fit(spec: HeadSpec, invisible_at: float = 0.0) -> tuple[Any, Any]:
     visible[0, 0] = False
     landmarks[0, 0] = invisible_at
     train = _inputs(spec, TRAIN_IMAGES, chance)
-    head = spec.load()(
-        **{**spec.default_settings(), **spec.fixed, **{name: 2 for name in LENGTHS if name in spec.default_settings()}}
-    )
+    known = {field.name for field in fields(spec.settings)}
+    head = spec.make(spec.settings(**{name: 2 for name in LENGTHS if name in known}))
     return head, head.fit(train, landmarks, visible, _subsets(), torch.Generator().manual_seed(0))
 
 
@@ -270,12 +270,4 @@ def _example(spec: MetricSpec, plugins: Plugins, noise: float = 2.0) -> StoredRe
     """A result of the metric's task, made up, ``noise`` far from the truth, under the task's default settings."""
     task = plugins.find("task", spec.task).spec
     kind: type[StoredResult] = task.load(task.predictions)
-    return kind.example(spec.task, noise, _protocol(spec.task))
-
-
-def _protocol(task: str) -> dict[str, Any]:
-    """The settings that the core's task of this name keeps with its predictions, at their defaults; else none."""
-    from lmbench.config.model import RunConfig
-
-    known = RunConfig.model_fields.get(task)
-    return dict(known.default.model_dump()) if known is not None else {}
+    return kind.example(spec.task, noise, asdict(task.settings()))
