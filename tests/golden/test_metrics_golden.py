@@ -75,7 +75,9 @@ def predictions(predicted, target, visible=None, side=48, **more):
     """Stored predictions of one draw."""
     seen = np.ones(target.shape[:2], bool) if visible is None else visible
     ids = np.arange(len(target)).astype(str)
-    return Predictions("regression", predicted[None], target, seen, ids, side, **more)
+    return Predictions(
+        task="regression", predicted=predicted[None], target=target, visible=seen, image_ids=ids, image_size=side, **more
+    )
 
 
 def birds(case, side=48, part=slice(None)):
