@@ -9,7 +9,6 @@ import pytest
 import torch
 from made_heads import ols_head
 
-from lmbench.config.model import RunConfig
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import DataError
 from lmbench.heads.base import Subset, TensorInputs
@@ -39,7 +38,7 @@ def context_of(train, test, discovered, eyes=(0, 1), hidden_annotated=False):
     )
     return SimpleNamespace(
         dataset=SimpleNamespace(spec=spec), train=train, test=test, frozen=frozen.get, keep=found.append, found=found,
-        kept=lambda name: False, config=RunConfig.model_construct(seed=0),
+        kept=lambda name: False, config=SimpleNamespace(seed=0),
     )  # fmt: skip
 
 
