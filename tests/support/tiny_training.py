@@ -34,7 +34,7 @@ class TinySettings:
 
 
 class Backbone(nn.Module):
-    def __init__(self, settings: TinyNetSettings) -> None:
+    def __init__(self, settings: TinyNetSettings = TinyNetSettings()) -> None:
         super().__init__()
         self.conv, self.norm = nn.Conv2d(3, settings.width, 3, stride=2), nn.BatchNorm2d(settings.width)
 
@@ -50,7 +50,7 @@ class Tiny(Objective):
     nan_at = 0
     pause = 0.0
 
-    def __init__(self, backbone, parent, settings: TinySettings) -> None:
+    def __init__(self, backbone, parent=None, settings: TinySettings = TinySettings()) -> None:
         super().__init__(backbone, parent, settings)
         self.register_buffer("average", torch.zeros(4))
         self.register_buffer("count", torch.zeros((), dtype=torch.long))
@@ -93,7 +93,7 @@ def config(**changes) -> Training:
 def new_objective(**attributes) -> Tiny:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        objective = Tiny(Backbone(TinyNetSettings()), None, TinySettings())
+        objective = Tiny(Backbone())
     for name, value in attributes.items():
         setattr(objective, name, value)
     return objective
