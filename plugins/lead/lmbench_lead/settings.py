@@ -63,5 +63,6 @@ class DistillationSettings:
     @property
     def views(self) -> tuple[ViewSettings, ViewSettings]:
         """How both images of a pair are drawn."""
-        differing = {"blur_p": self.view2.blur_p, "solarise_p": self.view2.solarise_p}
-        return self.view, replace(self.view, **{name: p for name, p in differing.items() if p is not None})
+        first, blur, solarise = self.view, self.view2.blur_p, self.view2.solarise_p
+        blur, solarise = first.blur_p if blur is None else blur, first.solarise_p if solarise is None else solarise
+        return first, replace(first, blur_p=blur, solarise_p=solarise)
