@@ -9,7 +9,16 @@ from lmbench.api import Channels, Ge, Le, MapName, Positive, Probability, ViewSe
 
 # BYOL's pair of augmentations (Grill et al. 2020, appendix B), which LEAD follows in both stages (supplement D): the first
 # view is always blurred, the second now and then, and it alone is solarised.
-FIRST_VIEW = ViewSettings(size=96, scale=(0.08, 1.0), flip_p=0.5, blur_p=1.0, solarise_p=0.0)
+FIRST_VIEW = ViewSettings(
+    size=96,
+    scale=(0.08, 1.0),
+    flip_p=0.5,
+    jitter=(0.4, 0.4, 0.2, 0.1),
+    jitter_p=0.8,
+    grey_p=0.2,
+    blur_p=1.0,
+    solarise_p=0.0,
+)
 SECOND_BLUR, SECOND_SOLARISE = 0.1, 0.2
 SECOND_VIEW = replace(FIRST_VIEW, blur_p=SECOND_BLUR, solarise_p=SECOND_SOLARISE)
 
