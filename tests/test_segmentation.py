@@ -28,8 +28,8 @@ from lmbench.metrics.pixels import Confusions, figure_iou, pixel_accuracy
 from lmbench.originals.masks import read_masks
 from lmbench.plugins.loading import get_plugins
 from lmbench.specs import Preprocessing
-from lmbench.tasks.settings import SegmentationSettings
 from lmbench.tasks.segmentation import confusion_counts, fit_classifier
+from lmbench.tasks.settings import SegmentationSettings
 
 FOLDER = "SmithCVPR2013_dataset_resized"
 

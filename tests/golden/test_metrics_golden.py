@@ -76,7 +76,13 @@ def predictions(predicted, target, visible=None, side=48, **more):
     seen = np.ones(target.shape[:2], bool) if visible is None else visible
     ids = np.arange(len(target)).astype(str)
     return Predictions(
-        task="regression", predicted=predicted[None], target=target, visible=seen, image_ids=ids, image_size=side, **more
+        task="regression",
+        predicted=predicted[None],
+        target=target,
+        visible=seen,
+        image_ids=ids,
+        image_size=side,
+        **more,
     )
 
 
