@@ -106,7 +106,7 @@ def test_another_version_and_a_partial_download_are_told_by_their_counts(tmp_pat
     assert checks["counts"] == (False, "train 3 of 19000: 18997 missing, test 2 of 2")
     (tmp_path / "celeba" / "Img" / "img_align_celeba" / jpg(2)).unlink()
     checks = verified("mafl", tmp_path, {"train": 3, "test": 2})
-    assert not checks["complete"][0] and "1 are missing" in checks["complete"][1]
+    assert not checks["complete"][0] and "1 of 5 files are missing" in checks["complete"][1]
 
 
 def test_two_eyes_in_one_place_are_found(tmp_path: Path) -> None:
