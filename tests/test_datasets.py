@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import pkgutil
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,13 @@ import pytest
 from PIL import Image
 from small_trees import celeba_tree, mtfl_line, mtfl_tree, points_of, write_image, write_list
 
-from lmbench.data.opening import fingerprint, open_dataset, open_prepared, save_prepared
+import lmbench.datasets
+from lmbench.data.opening import open_dataset, open_prepared
 from lmbench.data.pixels import open_pixels, transform_points
 from lmbench.data.places import prepared_folder
+from lmbench.data.prepared import fingerprint, save_prepared
 from lmbench.data.schema import Incomplete, column, landmark_dataset
+from lmbench.datasets import find_datasets
 from lmbench.datasets.celeba_half import loader as celeba_half
 from lmbench.datasets.conventions import PAPERS_FACES
 from lmbench.datasets.mtfl import loader as mtfl
@@ -379,3 +384,35 @@ def test_lists_with_lines_that_end_in_lf_are_read_too(tmp_path: Path) -> None:
     first, second = (listed(tmp_path / name) for name in ("crlf.txt", "lf.txt"))
     assert first.paths == second.paths
     np.testing.assert_array_equal(first.landmarks, second.landmarks)
+
+
+# --- where datasets stand ---
+
+
+def test_a_dataset_stands_in_one_package_with_its_loader() -> None:
+    for package in pkgutil.iter_modules(lmbench.datasets.__path__):
+        if package.ispkg:
+            place = f"lmbench.datasets.{package.name}"
+            for spec in importlib.import_module(place).SPECS:
+                assert spec.target.startswith(f"{place}.")
+                assert callable(spec.load())
+
+
+def test_a_package_that_is_put_beside_the_others_is_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = 'DatasetSpec(name="ponies", summary="", splits={"train": None}, preprocessing=Preprocessing(resize=8))'
+    (tmp_path / "ponies").mkdir()
+    (tmp_path / "ponies" / "__init__.py").write_text(
+        f"from lmbench.specs import DatasetSpec, Preprocessing\n\nSPECS = [{spec}]\n"
+    )
+    before = find_datasets()
+    monkeypatch.setattr(lmbench.datasets, "__path__", [*lmbench.datasets.__path__, str(tmp_path)])
+    assert [s.name for s in find_datasets() if s not in before] == ["ponies"]
+
+
+def test_an_unlabelled_folder_is_described_by_what_it_holds(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
+    (tmp_path / ".b.png").touch()
+    notes = get_plugins().find("dataset", f"images:{tmp_path}").spec.notes
+    assert notes == ("1 images, each cut to its central square", "left out: 1 hidden file (.b.png)")
+    with pytest.raises(DataError, match="no image file in it"):
+        get_plugins().find("dataset", f"images:{write_image(tmp_path / 'c' / '.d.png').parent}")

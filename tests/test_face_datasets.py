@@ -23,7 +23,8 @@ from small_face_trees import (
 )
 from small_trees import mtfl_tree, write_image
 
-from lmbench.data.opening import open_prepared, save_prepared
+from lmbench.data.opening import open_prepared
+from lmbench.data.prepared import save_prepared
 from lmbench.data.schema import Incomplete, column
 from lmbench.datasets.aflw_m import loader as aflw_m
 from lmbench.datasets.aflw_r import loader as aflw_r

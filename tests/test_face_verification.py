@@ -19,7 +19,7 @@ from small_face_trees import (
     yaleb_tree,
 )
 
-from lmbench.datasets import DATASETS
+from lmbench.datasets import find_datasets
 from lmbench.originals.verification import verify_dataset
 from lmbench.plugins.loading import get_plugins
 from lmbench.specs import DatasetSpec
@@ -133,7 +133,9 @@ def test_the_genuine_lists_have_the_sums_that_the_specs_state(test_data: Path) -
 # --- the pages ---
 
 
-PAGES = [spec for spec in DATASETS if spec.name not in ("folder:*", "images:*")]  # a user's own have one in common
+PAGES = [
+    spec for spec in find_datasets() if spec.name not in ("folder:*", "images:*")
+]  # a user's own have one in common
 
 
 @pytest.mark.parametrize("spec", PAGES, ids=lambda spec: spec.name)

@@ -25,7 +25,7 @@ from small_trees import write_image
 from lmbench.data.opening import open_dataset
 from lmbench.data.pixels import preprocess_image
 from lmbench.data.schema import Incomplete, column
-from lmbench.datasets import DATASETS
+from lmbench.datasets import find_datasets
 from lmbench.datasets.bbcpose import loader as bbcpose
 from lmbench.datasets.cats import loader as cats
 from lmbench.datasets.inat_aves import loader as inat_aves
@@ -267,7 +267,7 @@ def test_lists_and_folders_of_inaturalist_that_cannot_be_meant_are_refused(tmp_p
 
 def test_every_dataset_of_these_names_a_metric_that_it_can_be_judged_by() -> None:
     """Without eyes there is no inter-ocular distance."""
-    named = {spec.name: spec for spec in DATASETS if spec.has_landmarks}
+    named = {spec.name: spec for spec in find_datasets() if spec.has_landmarks}
     for name in ("cub", "cub_complete", "cub_species:*", "bbcpose", "lspet"):
         assert named[name].eyes is None
         assert "iod" not in named[name].metrics
