@@ -27,6 +27,7 @@ from lmbench.errors import DataError, UsageError
 from lmbench.features import FeatureMaps
 from lmbench.heads.base import TensorInputs
 from lmbench.metrics.pixels import Confusions, figure_iou, pixel_accuracy
+from lmbench.originals.lists import Originals
 from lmbench.plugins.loading import get_plugins
 from lmbench.specs import Preprocessing
 from lmbench.tasks.segmentation import confusion_counts, fit_classifier
@@ -95,7 +96,7 @@ def test_what_is_missing_or_damaged_is_named(tmp_path):
         read_mask(folder / "labels", "102_1")
     part.write_bytes(kept)
     (folder / "images" / "105_1.jpg").unlink()
-    with pytest.raises(DataError, match=r"1 of \d+ files are missing \(first: .*105_1.jpg\)"):
+    with pytest.raises(DataError, match=r"1 of \d+ files are missing .*\(first: .*105_1.jpg\)"):
         load(folder)
 
 
@@ -104,7 +105,7 @@ def test_a_bad_line_of_a_list_is_named(tmp_path, line):
     path = tmp_path / "testing.txt"
     path.write_text(f"1 , 100_1\n{line}\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"testing.txt:2"):
-        read_ids(path)
+        read_ids(Originals("helen", path.parent, ""), path)
 
 
 def test_masks_follow_their_images_through_box_and_crop():
@@ -223,7 +224,7 @@ def bird_tree(root, inside=False):
     """CUB with masks and split lists below ``root``: its folder, the folder of the masks, the names of the birds."""
     cub_tree(root)
     folder = root / "CUB_200_2011"
-    benchmark = cub.read_metadata(folder, "cub")
+    benchmark = cub.read_metadata(Originals("cub", folder, cub.GET))
     names = [n for n, s in zip(benchmark.names, benchmark.species, strict=True) if s in cub.PASSEROIDEA]
     cub_lists(folder, {"train": names[:-3], "val": names[-3:-2], "test": names[-2:]})
     return folder, cub_masks(root, names, inside), names

@@ -1,6 +1,6 @@
 """The datasets of the core: each package of this folder is one, or several that share a loader.
 
-A package gives its ``SPECS`` and imports nothing heavy; the loaders stand beside them and are imported when asked for.
+A package gives its ``SPECS`` and imports nothing heavy; the loader stands beside them and is imported when asked for.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ import pkgutil
 
 from lmbench.specs import DatasetSpec
 
-DATASETS: list[DatasetSpec] = [
-    spec
-    for found in pkgutil.iter_modules(__path__)
-    if found.ispkg
-    for spec in importlib.import_module(f"{__name__}.{found.name}").SPECS
-]
+
+def find_datasets() -> list[DatasetSpec]:
+    """The specs of every package of this folder, in the order of their names."""
+    packages = [found.name for found in pkgutil.iter_modules(__path__) if found.ispkg]
+    return [spec for name in packages for spec in importlib.import_module(f"{__name__}.{name}").SPECS]

@@ -13,6 +13,7 @@ import datasets
 import numpy as np
 
 from lmbench import progress
+from lmbench.data.images import suffixes
 from lmbench.data.schema import Incomplete, landmark_dataset
 from lmbench.errors import DataError
 
@@ -105,12 +106,11 @@ class Originals:
         lacking = [*missing, *(f for f in beside if not f.is_file())]
         said = ""
         if lacking:
-            suffixes, folders_of = {m.suffix.lower() for m in missing}, {m.parent for m in missing}
-            lying = set().union(*(folders[f] for f in folders_of)) - {f.name for f in files}
-            others = sorted(name for name in lying if Path(name).suffix.lower() in suffixes)
+            lying = set().union(*(folders[folder] for folder in {m.parent for m in missing}))
+            others = sorted(n for n in lying - {f.name for f in files} if Path(n).suffix.lower() in suffixes())
             renamed = f" Beside them lie {len(others)} files of other names (first: {others[0]})." if others else ""
             said = (
-                f"the lists name {len(files) + len(beside)} files, {len(lacking)} are missing under {self.root} "
+                f"{len(lacking)} of {len(files) + len(beside)} files are missing under {self.root} "
                 f"(first: {self._below(lacking[0])}).{renamed} {self.advice}"
             )
         if len(missing) == len(files):

@@ -31,7 +31,9 @@ def points_of(text: str, path: Path) -> np.ndarray:
             closed = True
             break
     if not closed:
-        raise DataError(f"{path}:{len(lines)}: points are expected between braces: version, n_points, {{, x y, }}.")
+        raise DataError(
+            f"{path}:{max(1, len(lines))}: points are expected between braces: version, n_points, {{, x y, }}."
+        )
     if not points or said not in ("", str(len(points))):
         raise DataError(f"{path}: n_points says {said or 'nothing'}, the file has {len(points)} points.")
     return np.array(points)

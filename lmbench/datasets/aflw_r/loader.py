@@ -53,4 +53,4 @@ def _part(originals: Originals, split: str) -> Listed:
     ids = unique_ids(names)
     repeated = sum("#" in i for i in ids)
     remark = f"{repeated} of {len(names)} entries repeat an earlier image and are scored again, as in the papers"
-    return Listed([folder / "output" / n for n in names], ids, points[:, :, ::-1], boxes, remark=remark)
+    return Listed([folder / "output" / n for n in names], ids, points[:, :, ::-1], boxes=boxes, remark=remark)

@@ -58,7 +58,7 @@ def aligned_splits(lists: Lists, training: Sequence[str]) -> dict[str, datasets.
     def part(names: Sequence[str]) -> Listed:
         points = lists.rows_of(names, table).reshape(-1, POINTS, 2)
         boxes = np.tile(np.array(BOX, np.float32), (len(names), 1))
-        return Listed([folder / n for n in names], names, points, boxes, remark=f"images of {folder.name}")
+        return Listed([folder / n for n in names], names, points, boxes=boxes, remark=f"images of {folder.name}")
 
     return lists.originals.splits({"train": part(training), "test": part(sorted(lists.mafl_test))})
 

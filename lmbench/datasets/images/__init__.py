@@ -10,6 +10,7 @@ SPECS = [
         name="images:*",
         summary="any folder of images, unlabelled, for pretraining: images:DIR",
         target="lmbench.datasets.images.loader:load",
+        describe="lmbench.datasets.images.loader:describe",
         splits={"train": None},
         preprocessing=OWN_CROPS,
         framing=Framing(kind="central"),

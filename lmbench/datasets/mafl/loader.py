@@ -89,7 +89,7 @@ def _zoomed(
             [folder / n for n in ordered],
             ordered,
             lists.rows_of(ordered, points).reshape(-1, POINTS, 2),
-            zoomed_boxes(ordered, faces, factors, "mafl zoom"),
+            boxes=zoomed_boxes(ordered, faces, factors, "mafl zoom"),
             remark=f"CelebA's boxes times {factors[0]:g} to {factors[1]:g}, {empty} empty ones: the whole image",
         )
     return lists.originals.splits(parts)

@@ -94,7 +94,7 @@ def _split(originals: Originals, parts: dict[str, str]) -> Listed:
     ids = [str(f.relative_to(root)) for f in files]
     remark = f"face boxes are the landmarks' extent, for want of their .mat: {', '.join(derived)}" if derived else ""
     boxes = canvas_boxes(np.reshape(corners, (-1, 4)))
-    return Listed(files, ids, np.reshape(points, (-1, POINTS, 2)) - 1, boxes, remark=remark)
+    return Listed(files, ids, np.reshape(points, (-1, POINTS, 2)) - 1, boxes=boxes, remark=remark)
 
 
 def _faces(mat: Path, folder: Path) -> Iterable[Face]:
