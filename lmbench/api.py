@@ -87,7 +87,6 @@ if TYPE_CHECKING:
     from lmbench.geometry.heatmaps import argmax_points as argmax_points
     from lmbench.geometry.heatmaps import soft_argmax as soft_argmax
     from lmbench.geometry.warps import WarpedPairs as WarpedPairs
-    from lmbench.geometry.warps import affine_grid as affine_grid
     from lmbench.geometry.warps import affine_matrices as affine_matrices
     from lmbench.geometry.warps import affine_points as affine_points
     from lmbench.geometry.warps import draw_tps_weights as draw_tps_weights
@@ -121,7 +120,6 @@ LAZY = {
     "Subset": "lmbench.heads.base",
     "TaskContext": "lmbench.tasks.base",
     "WarpedPairs": "lmbench.geometry.warps",
-    "affine_grid": "lmbench.geometry.warps",
     "affine_matrices": "lmbench.geometry.warps",
     "affine_points": "lmbench.geometry.warps",
     "argmax_points": "lmbench.geometry.heatmaps",

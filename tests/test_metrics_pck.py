@@ -172,8 +172,8 @@ def test_an_image_that_cannot_be_judged_is_named_before_anything_is_trained():
     )  # fmt: skip
     with pytest.raises(DataError, match=r"zero or missing in image 6\.jpg"):
         runner.check_judgeable(context)
-    config.test_images = 6
-    runner.check_judgeable(job)
+    context.test = pixels.first(6)
+    runner.check_judgeable(context)
 
 
 def rows_of(p):
