@@ -101,6 +101,7 @@ if TYPE_CHECKING:
     from lmbench.metrics.base import MetricResult as MetricResult
     from lmbench.metrics.base import Predictions as Predictions
     from lmbench.metrics.pixels import Confusions as Confusions
+    from lmbench.metrics.stored import StoredResult as StoredResult
     from lmbench.precision import float32 as float32
     from lmbench.tasks.base import TaskContext as TaskContext
     from lmbench.training.augment import draw_views as draw_views
@@ -117,6 +118,7 @@ LAZY = {
     "MetricResult": "lmbench.metrics.base",
     "Objective": "lmbench.training.objective",
     "Predictions": "lmbench.metrics.base",
+    "StoredResult": "lmbench.metrics.stored",
     "Subset": "lmbench.heads.base",
     "TaskContext": "lmbench.tasks.base",
     "WarpedPairs": "lmbench.geometry.warps",

@@ -18,11 +18,12 @@ def draw_run(context: TaskContext, stages: Sequence[dict[str, Any]], metrics: Se
         with _dispensable():
             draw_curve(stages, context.folder / "curve.png")
     for task in context.config.tasks:
-        spec, results = context.plugins.find("task", task).spec, context.results_of(task)
+        spec = context.plugins.find("task", task).spec
+        results = context.results_of(spec.name)
         if spec.pictures and results:
-            rows = [row for row in metrics if row["task"] == task]
+            rows = [row for row in metrics if row["task"] == spec.name]
             with _dispensable():
-                spec.load(spec.pictures)(context, context.settings_of(task), results, rows)
+                spec.load(spec.pictures)(context, context.settings_of(spec.name), results, rows)
 
 
 @contextmanager
