@@ -106,6 +106,7 @@ if TYPE_CHECKING:
     from lmbench.metrics.pixels import Confusions as Confusions
     from lmbench.precision import float32 as float32
     from lmbench.results.record import Record as Record
+    from lmbench.results.record import Row as Row
     from lmbench.tasks.base import TaskContext as TaskContext
     from lmbench.training.augment import draw_views as draw_views
     from lmbench.training.objective import Objective as Objective
@@ -122,6 +123,7 @@ LAZY = {
     "Objective": "lmbench.training.objective",
     "Predictions": "lmbench.metrics.base",
     "Record": "lmbench.results.record",
+    "Row": "lmbench.results.record",
     "Subset": "lmbench.heads.base",
     "TaskContext": "lmbench.tasks.base",
     "WarpedPairs": "lmbench.geometry.warps",

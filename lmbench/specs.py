@@ -46,9 +46,9 @@ class Spec:
     def kind(self) -> str:
         return next(KIND_OF[t] for t in type(self).__mro__ if t in KIND_OF)
 
-    def load(self) -> Any:
-        """The object that ``target`` names. Raises ImportError or AttributeError with that name."""
-        module, _, attribute = self.target.partition(":")
+    def load(self, target: str = "") -> Any:
+        """The object that a lazy target names, its own unless another is given. Raises ImportError or AttributeError."""
+        module, _, attribute = (target or self.target).partition(":")
         return getattr(importlib.import_module(module), attribute)
 
     def make(self, *given: Any, **more: Any) -> Any:
@@ -267,35 +267,47 @@ class DatasetSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec(Spec):
-    """A pure function of stored predictions: called with a ``Predictions`` object, returns values and an aggregate.
-
-    ``of``: ``points``, or ``pixels``: it is called with ``Confusions``, the results of a pixel classifier.
-    """
+    """A pure function of what a task stored: called with one of its results, returns values and an aggregate."""
 
     task: str
     unit: str
     higher_is_better: bool
     normaliser: str = ""
-    of: Literal["points", "pixels"] = "points"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSpec(Spec):
-    """An evaluation of frozen output: called as ``Target(context, settings)``, keeps predictions (see ``TaskContext``).
+    """An evaluation of frozen output: called as ``Target(context, settings)``, keeps results (see ``TaskContext``).
 
-    Its settings stand in a run's configuration under its name. ``uses``: other tasks whose settings it looks at.
-    ``needs``: what method and dataset must have, told before anything is computed: a ``network``, annotated ``landmarks``,
-    ``masks`` (a class for every pixel). ``measured_as``: the task whose metrics measure this one's predictions, where it is
-    another. ``pictures``: it leaves pictures in the run's folder and no number, so it names no metric.
+    Its settings stand in a run's configuration under its name. ``needs``: what method and dataset must have, told before
+    anything is computed: a ``network``, annotated ``landmarks``, ``masks`` (a class for every pixel). ``uses``: other tasks
+    whose settings it takes; their sections stand in the configuration as well. ``measured_as``: the task whose metrics
+    measure this one's results, where it is another. ``leaves``: what it is run for; one of pictures names no metric.
+
+    Lazy targets besides its own, each where there is such a thing:
+    ``predictions``: the type of its results, a ``StoredResult``.
+    ``rehearse(context, settings)``: perfect results, made before anything is trained, to see that they can be judged.
+    ``pictures(context, settings, results, rows)``: draws into ``context.folder`` what it found and what was measured of it.
+    ``floors``, by name, ``floor(context, settings)``: results that nothing has to be learnt for, to be read beside its own.
+    Neither ``rehearse`` nor a floor is given a network.
+
+    ``control``: whether the same recipe untrained is judged by it and shown beside: ``always``, for it costs little, or where
+    it is ``affordable``: takes no more than half of the run's time. A method ``of_control()`` of its settings gives those that
+    the control is judged with.
     """
 
     metrics: tuple[str, ...] = ()
     presets: Mapping[str, Settings] = field(default_factory=dict)
     """What differs from its settings' defaults in a preset, by the preset's name."""
+    needs: tuple[Literal["network", "landmarks", "masks"], ...] = ()
     uses: tuple[str, ...] = ()
     measured_as: str = ""
-    pictures: bool = False
-    needs: tuple[Literal["network", "landmarks", "masks"], ...] = ()
+    leaves: Literal["numbers", "pictures"] = "numbers"
+    predictions: str = "lmbench.metrics.base:Predictions"
+    rehearse: str = ""
+    pictures: str = ""
+    floors: Mapping[str, str] = field(default_factory=dict)
+    control: Literal["", "always", "affordable"] = ""
 
 
 @dataclass(frozen=True, kw_only=True)

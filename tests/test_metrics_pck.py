@@ -17,6 +17,7 @@ from lmbench.metrics.base import Predictions
 from lmbench.metrics.scoring import backward_iod, bbc_pck, box_error, iod, pck_5pct, pck_6px, pck_cub_truncated
 from lmbench.plugins.loading import get_plugins
 from lmbench.results.measuring import check_measurable, measure
+from lmbench.tasks.settings import RegressionSettings
 
 NAMES = ("head", "wrist", "elbow")
 
@@ -165,13 +166,12 @@ def test_an_image_that_cannot_be_judged_is_named_before_anything_is_trained():
     ids = np.array([f"{i}.jpg" for i in range(8)])
     pixels = PixelStore(np.zeros((8, 64, 64, 3), np.uint8), points, np.ones((8, 3), bool), np.full(8, -1), ids, "", "")
     spec = SimpleNamespace(eyes=None, hidden_annotated=False, metrics=("box_error",), landmark_names=NAMES, parts={})
-    config = SimpleNamespace(tasks=("regression",), test_images=None, regression=SimpleNamespace(score="visible"))
-    target = SimpleNamespace(pixels=lambda split: pixels, spec=spec)
-    job = SimpleNamespace(config=config, target=target, plugins=get_plugins())
+    context = SimpleNamespace(
+        config=SimpleNamespace(tasks=("regression",)), dataset=SimpleNamespace(spec=spec), test=pixels,
+        plugins=get_plugins(), settings_of=lambda task: RegressionSettings(),
+    )  # fmt: skip
     with pytest.raises(DataError, match=r"zero or missing in image 6\.jpg"):
-        runner.check_judgeable(job)
-    config.test_images = 6
-    runner.check_judgeable(job)
+        runner.check_judgeable(context)
 
 
 def rows_of(p):

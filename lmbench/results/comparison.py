@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from lmbench.errors import DataError, StaleError
-from lmbench.metrics.base import Predictions
-from lmbench.metrics.pixels import Confusions
+from lmbench.metrics.stored import StoredResult
 from lmbench.plugins.loading import CORE, Plugins
 from lmbench.results.measuring import Measured, interval_of, measured
 from lmbench.results.record import Key, Record
@@ -56,9 +55,9 @@ def compare(
     """
     _same_data(a, b)
     plugins = plugins.preferring(CORE, *a.record.distributions, *b.record.distributions)
-    others = {_name(p): p for p in b.results()}
+    others = {_name(p): p for p in b.results(plugins)}
     found = []
-    for mine in a.results():
+    for mine in a.results(plugins):
         other = others.get(_name(mine))
         if other is None or (tasks and mine.task not in tasks):
             continue
@@ -75,15 +74,15 @@ def compare(
     return found
 
 
-def _name(predictions: Predictions | Confusions) -> tuple[Any, ...]:
+def _name(predictions: StoredResult) -> tuple[Any, ...]:
     return predictions.task, predictions.subset, predictions.n_annotations
 
 
-def _key(number: Measured, predictions: Predictions | Confusions) -> Key:
+def _key(number: Measured, predictions: StoredResult) -> Key:
     return predictions.task, number.metric.name, number.subset, predictions.n_annotations
 
 
-def _compared(key: Key, a: Measured, b: Measured, predictions: Predictions | Confusions) -> Comparison:
+def _compared(key: Key, a: Measured, b: Measured, predictions: StoredResult) -> Comparison:
     differences = a.samples - b.samples
     gains = differences if a.metric.higher_is_better else -differences
     gains = gains[~np.isnan(gains)]
@@ -128,7 +127,7 @@ def _data_of(run: Run) -> dict[str, Any]:
     return found
 
 
-def _same_protocol(a: Predictions | Confusions, b: Predictions | Confusions, across_heads: bool) -> None:
+def _same_protocol(a: StoredResult, b: StoredResult, across_heads: bool) -> None:
     """Raises StaleError naming the first setting in which two predictions differ that should be judged alike."""
     row = " ".join(str(part) for part in _name(a) if part is not None)
     one_head = a.settings.get("head") == b.settings.get("head")
@@ -145,16 +144,11 @@ def _same_protocol(a: Predictions | Confusions, b: Predictions | Confusions, acr
                 f"{row}: the setting {name} differs ({_short(first)} and {_short(second)}). "
                 "Measure one of them anew with the settings of the other, or compare the other task alone (--tasks)."
             )
-    # Landmarks that a method discovered are judged at its own places; everything else has one truth.
-    arrays = ["image_ids"]
-    if isinstance(a, Predictions):
-        arrays += ["visible"] if a.subset == "backward" else ["visible", "target"]
-    for name in arrays:
-        first, second = getattr(a, name), getattr(b, name)
-        if name == "visible" and a.subset == "backward":
-            first, second = first.any(1), second.any(1)
-        if first.shape != second.shape or not _equal(first, second):
-            raise StaleError(f"{row}: the {name.replace('_', ' ')} of the two runs differ, so they cannot be paired.")
+    theirs = b.truth()
+    for name, first in a.truth().items():
+        second = theirs.get(name)
+        if second is None or first.shape != second.shape or not _equal(first, second):
+            raise StaleError(f"{row}: the {name} of the two runs differ, so they cannot be paired.")
 
 
 def _equal(first: np.ndarray, second: np.ndarray) -> bool:

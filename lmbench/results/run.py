@@ -21,8 +21,7 @@ from lmbench.store import manifests
 if TYPE_CHECKING:  # those who ask for numbers alone wait for neither torch nor pyarrow
     from lmbench.features import Extractor
     from lmbench.heads.base import FittedHeads
-    from lmbench.metrics.base import Predictions
-    from lmbench.metrics.pixels import Confusions
+    from lmbench.metrics.stored import StoredResult
 
 ANEW = "measure anew with --resume never"
 KEPT_HEAD = re.compile(r"regression-n(all|[0-9]+)\.safetensors")
@@ -74,22 +73,28 @@ class Run:
         named: tuple[str, ...] = self.plugins.find("dataset", self.config.dataset).spec.landmark_names
         return named
 
-    def results(self) -> Iterator[Predictions | Confusions]:
-        """All that its tasks stored, in the record's order. Raises DataError where one is gone or damaged."""
+    def results(self, plugins: Plugins | None = None) -> Iterator[StoredResult]:
+        """All that its tasks stored, in the record's order, as the tasks of ``plugins`` (else its own) read them.
+
+        Raises DataError where one is gone or damaged.
+        """
         for entry in self.record.predictions:
-            yield self._stored(Path(entry).stem)
+            yield self._stored(Path(entry).stem, plugins or self.plugins)
 
     def predictions(
         self, task: str = "regression", n_annotations: Annotations = "all", subset: str | None = None
-    ) -> Predictions | Confusions:
-        """What one task stored. Raises UsageError naming what there is, DataError where it is gone or damaged."""
+    ) -> StoredResult:
+        """What one task stored: `Predictions` of landmarks, or the type that it brings.
+
+        Raises UsageError naming what there is, DataError where it is gone or damaged.
+        """
         from lmbench.metrics.stored import stored_name
 
         name = stored_name(task, subset, n_annotations)
         if f"{PREDICTIONS}/{name}.parquet" not in self.record.predictions:
             there = ", ".join(Path(p).stem for p in self.record.predictions) or "none"
             raise UsageError(f"{self.name} has no predictions {name}; there are {there}.")
-        return self._stored(name)
+        return self._stored(name, self.plugins)
 
     def extractor(self, device: Any = "auto") -> Extractor:
         """The frozen network on a device, read as the run read it.
@@ -158,10 +163,10 @@ class Run:
             )
         return found[str(n_annotations)]
 
-    def _stored(self, name: str) -> Predictions | Confusions:
-        from lmbench.metrics.pixels import read_stored
+    def _stored(self, name: str, plugins: Plugins) -> StoredResult:
+        from lmbench.results.measuring import read_stored
 
-        found = read_stored(self.folder / PREDICTIONS, name)
+        found = read_stored(self.folder / PREDICTIONS, name, plugins)
         if found is None:
             raise DataError(
                 f"{self.folder / PREDICTIONS / name}.parquet is not there: the predictions are kept with the run itself. "

@@ -7,7 +7,7 @@ beside locations drawn at random.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,13 @@ from torch import Tensor
 
 from lmbench import progress
 from lmbench.data.pixels import PixelStore
-from lmbench.errors import UsageError
 from lmbench.features import Extractor, FeatureMaps
 from lmbench.geometry.coordinates import denormalise_points, normalise_points
 from lmbench.geometry.elastic import elastic_grid
 from lmbench.geometry.warps import affine_matrices, affine_points, warp_images, warp_points
 from lmbench.metrics.base import Predictions
+from lmbench.report.plots import draw_accuracy
+from lmbench.results.record import Row
 from lmbench.seeds import generator_for
 from lmbench.specs import Preprocessing
 from lmbench.tasks.base import TaskContext
@@ -33,26 +34,16 @@ FOUND_WITHIN = 0.1  # pixels; where the grid does not come so near to a point, t
 
 
 def run(context: TaskContext, settings: EquivarianceSettings) -> None:
-    """Keeps the points found by each layer, by all layers joined where there are several, and by chance.
-
-    Raises UsageError for a method without a network.
-    """
-    if context.extractor is None:
-        raise UsageError("equivariance needs a network; this method has none (use --tasks regression).")
-    parts = [*_readings(context.extractor.layers), CHANCE]
+    """Keeps the points found by each layer, by all layers joined where there are several, and by chance."""
+    parts = [*_readings(context.network.layers), CHANCE]
     if all(context.kept(f"equivariance-{part}" if part else "equivariance") for part in parts):
         return
-    config, spec = context.config, context.dataset.spec
-    whole = context.dataset.pixels("test", Preprocessing(spec.preprocessing.resize)).first(config.test_images)
-    for predictions in judge_layers(
-        context.extractor,
-        whole.first(settings.images),
-        spec.preprocessing.crop,
-        settings,
-        generator_for(config.seed, "equivariance"),
-        context.device,
-    ):
-        context.keep(predictions)
+    steps = context.dataset.spec.preprocessing
+    whole = context.dataset.pixels("test", Preprocessing(steps.resize)).first(context.config.test_images)
+    shown = whole.first(settings.images)
+    generator = generator_for(context.config.seed, "equivariance")
+    for found in judge_layers(context.network, shown, steps.crop, settings, generator, context.device):
+        context.keep(found)
 
 
 def judge_layers(
@@ -123,6 +114,14 @@ def judge_layers(
             )
         )
     return results
+
+
+def draw(
+    context: TaskContext, settings: EquivarianceSettings, results: Sequence[Predictions], rows: Sequence[Row]
+) -> None:
+    """Draws ``accuracy.png``, the curves of all layers."""
+    del settings, results
+    draw_accuracy([row for row in rows if row.curve], context.folder / "accuracy.png")
 
 
 def find_points(source: FeatureMaps, target: FeatureMaps, points: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 from lmbench.config.ranges import (
@@ -54,6 +54,12 @@ class RegressionSettings:
         """Raises UsageError for a layer that the variant does not have."""
         for layer in self.layers_alone:
             require_layer("layers_alone", layer, around)
+
+    def of_control(self) -> RegressionSettings:
+        """How the untrained control is judged: with all annotations, else with the most there are, by no layer alone."""
+        numbers = [n for n in self.annotations if n != "all"]
+        most = () if "all" in self.annotations else (max(numbers),)
+        return replace(self, annotations=most or ("all",), layers_alone=())
 
 
 @dataclass(frozen=True)
