@@ -106,6 +106,7 @@ if TYPE_CHECKING:
     from lmbench.metrics.stored import StoredResult as StoredResult
     from lmbench.precision import float32 as float32
     from lmbench.results.record import Record as Record
+    from lmbench.results.record import Row as Row
     from lmbench.tasks.base import TaskContext as TaskContext
     from lmbench.training.augment import draw_views as draw_views
     from lmbench.training.objective import Objective as Objective
@@ -123,6 +124,7 @@ LAZY = {
     "Predictions": "lmbench.metrics.base",
     "Record": "lmbench.results.record",
     "StoredResult": "lmbench.metrics.stored",
+    "Row": "lmbench.results.record",
     "Subset": "lmbench.heads.base",
     "TaskContext": "lmbench.tasks.base",
     "WarpedPairs": "lmbench.geometry.warps",

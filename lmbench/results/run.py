@@ -74,9 +74,9 @@ class Run:
         return named
 
     def results(self, plugins: Plugins | None = None) -> Iterator[StoredResult]:
-        """All that its tasks stored, in the record's order. Raises DataError where one is gone or damaged.
+        """All that its tasks stored, in the record's order, as the tasks of ``plugins`` (else its own) read them.
 
-        ``plugins``: those whose tasks read it, where bare names shall not mean this run's own.
+        Raises DataError where one is gone or damaged.
         """
         for entry in self.record.predictions:
             yield self._stored(Path(entry).stem, plugins or self.plugins)
@@ -84,7 +84,10 @@ class Run:
     def predictions(
         self, task: str = "regression", n_annotations: Annotations = "all", subset: str | None = None
     ) -> StoredResult:
-        """What one task stored. Raises UsageError naming what there is, DataError where it is gone or damaged."""
+        """What one task stored: `Predictions` of landmarks, or the type that it brings.
+
+        Raises UsageError naming what there is, DataError where it is gone or damaged.
+        """
         from lmbench.metrics.stored import stored_name
 
         name = stored_name(task, subset, n_annotations)
