@@ -62,8 +62,10 @@ from lmbench.specs import (
     MetricSpec,
     NoSettings,
     ObjectiveSpec,
+    PaperSpec,
     Preprocessing,
     PublishedRows,
+    Reading,
     Surroundings,
     TaskSpec,
     VariantSpec,
@@ -87,7 +89,6 @@ if TYPE_CHECKING:
     from lmbench.geometry.heatmaps import argmax_points as argmax_points
     from lmbench.geometry.heatmaps import soft_argmax as soft_argmax
     from lmbench.geometry.warps import WarpedPairs as WarpedPairs
-    from lmbench.geometry.warps import affine_grid as affine_grid
     from lmbench.geometry.warps import affine_matrices as affine_matrices
     from lmbench.geometry.warps import affine_points as affine_points
     from lmbench.geometry.warps import draw_tps_weights as draw_tps_weights
@@ -102,7 +103,10 @@ if TYPE_CHECKING:
     from lmbench.metrics.base import MetricResult as MetricResult
     from lmbench.metrics.base import Predictions as Predictions
     from lmbench.metrics.pixels import Confusions as Confusions
+    from lmbench.metrics.stored import StoredResult as StoredResult
     from lmbench.precision import float32 as float32
+    from lmbench.results.record import Record as Record
+    from lmbench.results.record import Row as Row
     from lmbench.tasks.base import TaskContext as TaskContext
     from lmbench.training.augment import draw_views as draw_views
     from lmbench.training.objective import Objective as Objective
@@ -118,10 +122,12 @@ LAZY = {
     "MetricResult": "lmbench.metrics.base",
     "Objective": "lmbench.training.objective",
     "Predictions": "lmbench.metrics.base",
+    "Record": "lmbench.results.record",
+    "StoredResult": "lmbench.metrics.stored",
+    "Row": "lmbench.results.record",
     "Subset": "lmbench.heads.base",
     "TaskContext": "lmbench.tasks.base",
     "WarpedPairs": "lmbench.geometry.warps",
-    "affine_grid": "lmbench.geometry.warps",
     "affine_matrices": "lmbench.geometry.warps",
     "affine_points": "lmbench.geometry.warps",
     "argmax_points": "lmbench.geometry.heatmaps",
@@ -192,12 +198,14 @@ __all__ = [
     "ObjectiveSpec",
     "Once",
     "Optimiser",
+    "PaperSpec",
     "PluginError",
     "Positive",
     "Preprocessing",
     "Probability",
     "PublishedRows",
     "Rate",
+    "Reading",
     "Shown",
     "Side",
     "SideOrZero",

@@ -46,9 +46,9 @@ class Spec:
     def kind(self) -> str:
         return next(KIND_OF[t] for t in type(self).__mro__ if t in KIND_OF)
 
-    def load(self) -> Any:
-        """The object that ``target`` names. Raises ImportError or AttributeError with that name."""
-        module, _, attribute = self.target.partition(":")
+    def load(self, target: str = "") -> Any:
+        """The object that a lazy target names, its own unless another is given. Raises ImportError or AttributeError."""
+        module, _, attribute = (target or self.target).partition(":")
         return getattr(importlib.import_module(module), attribute)
 
     def make(self, *given: Any, **more: Any) -> Any:
@@ -250,6 +250,8 @@ class DatasetSpec(Spec):
     checksums: Mapping[str, str] = field(default_factory=dict)
     """Files as published, by their path below ``folder``: ``md5:...`` or ``sha256:...`` of the bytes, for ``verify``."""
     notes: tuple[str, ...] = ()
+    selection_of: str = ""
+    """The dataset that papers do not tell it apart from: what stands for that one stands for it too."""
     accepted: tuple[str, ...] = ()
     """What looks wrong in its labels and is meant, by the words of ``lmbench.originals.plausibility``."""
 
@@ -267,35 +269,47 @@ class DatasetSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec(Spec):
-    """A pure function of stored predictions: called with a ``Predictions`` object, returns values and an aggregate.
-
-    ``of``: ``points``, or ``pixels``: it is called with ``Confusions``, the results of a pixel classifier.
-    """
+    """A pure function of what a task stored: called with one of its results, returns values and an aggregate."""
 
     task: str
     unit: str
     higher_is_better: bool
     normaliser: str = ""
-    of: Literal["points", "pixels"] = "points"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSpec(Spec):
-    """An evaluation of frozen output: called as ``Target(context, settings)``, keeps predictions (see ``TaskContext``).
+    """An evaluation of frozen output: called as ``Target(context, settings)``, keeps results (see ``TaskContext``).
 
-    Its settings stand in a run's configuration under its name. ``uses``: other tasks whose settings it looks at.
-    ``needs``: what method and dataset must have, told before anything is computed: a ``network``, annotated ``landmarks``,
-    ``masks`` (a class for every pixel). ``measured_as``: the task whose metrics measure this one's predictions, where it is
-    another. ``pictures``: it leaves pictures in the run's folder and no number, so it names no metric.
+    Its settings stand in a run's configuration under its name. ``needs``: what method and dataset must have, told before
+    anything is computed: a ``network``, annotated ``landmarks``, ``masks`` (a class for every pixel). ``uses``: other tasks
+    whose settings it takes; their sections stand in the configuration as well. ``measured_as``: the task whose metrics
+    measure this one's results, where it is another. ``leaves``: what it is run for; one of pictures names no metric.
+
+    Lazy targets besides its own, each where there is such a thing:
+    ``predictions``: the type of its results, a ``StoredResult``.
+    ``rehearse(context, settings)``: perfect results, made before anything is trained, to see that they can be judged.
+    ``pictures(context, settings, results, rows)``: draws into ``context.folder`` what it found and what was measured of it.
+    ``floors``, by name, ``floor(context, settings)``: results that nothing has to be learnt for, to be read beside its own.
+    Neither ``rehearse`` nor a floor is given a network.
+
+    ``control``: whether the same recipe untrained is judged by it and shown beside: ``always``, for it costs little, or where
+    it is ``affordable``: takes no more than half of the run's time. A method ``of_control()`` of its settings gives those that
+    the control is judged with.
     """
 
     metrics: tuple[str, ...] = ()
     presets: Mapping[str, Settings] = field(default_factory=dict)
     """What differs from its settings' defaults in a preset, by the preset's name."""
+    needs: tuple[Literal["network", "landmarks", "masks"], ...] = ()
     uses: tuple[str, ...] = ()
     measured_as: str = ""
-    pictures: bool = False
-    needs: tuple[Literal["network", "landmarks", "masks"], ...] = ()
+    leaves: Literal["numbers", "pictures"] = "numbers"
+    predictions: str = "lmbench.metrics.base:Predictions"
+    rehearse: str = ""
+    pictures: str = ""
+    floors: Mapping[str, str] = field(default_factory=dict)
+    control: Literal["", "always", "affordable"] = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,18 +333,22 @@ class VariantSpec:
     """Other distributions whose parts its stages name; without them this variant alone is refused."""
 
 
+Where = Mapping[str, str | tuple[str, ...]]
+"""Column of a paper's rows -> the values it may have, with shell wildcards; every column that is named must fit."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PublishedRows:
-    """The rows of ``published.csv`` that a method's runs are set beside, and the configuration that the papers mean.
+    """Printed numbers that a method's runs are set beside, and the configuration that the papers mean by them.
 
-    ``where``: column -> the values it may have, with shell wildcards; every column named must fit. ``{column}`` in
-    ``variant`` and ``backbone`` is filled in from the row. ``dataset``, ``pretrain_on`` and ``metrics`` stand for what the row
-    prints where they are given (of several metrics the first that a run measured counts), ``part`` for the part of a record.
-    ``settings`` go above the preset; ``note`` is about the printed number, ``differs`` says what the run lacks beside the
-    paper's in every preset, ``reason`` why no run can give these rows.
+    ``where`` without ``method``: the rows of the method's own name. ``{column}`` in ``variant`` and ``backbone`` is filled in
+    from the row. ``dataset``, ``pretrain_on`` and ``metrics`` stand for what the row prints where they are given (of several
+    metrics the first that a run measured counts), ``part`` for the part of a record. ``settings`` go above the preset;
+    ``note`` is about the printed number, ``differs`` says what the run lacks beside the paper's in every preset, ``reason``
+    why no run can give these rows.
     """
 
-    where: Mapping[str, tuple[str, ...]]
+    where: Where = field(default_factory=dict)
     variant: str = ""
     backbone: str = ""
     dataset: str = ""
@@ -341,6 +359,43 @@ class PublishedRows:
     note: str = ""
     differs: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How some printed numbers of a paper are to be read, whoever's they are; all readings that fit a row count.
+
+    ``metric``: what they are, in a name of this benchmark, where the paper calls it otherwise. ``metrics``: what of a run is
+    set beside them, the first that it measured. ``paper_settings``: what the paper's code does besides, in preset ``paper``
+    alone. ``note``, ``differs`` and ``reason`` as in ``PublishedRows``; ``off_boards``: leaderboards do not show them.
+    """
+
+    where: Where
+    metric: str = ""
+    metrics: tuple[str, ...] = ()
+    paper_settings: Settings = field(default_factory=dict)
+    note: str = ""
+    differs: str = ""
+    reason: str = ""
+    off_boards: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperSpec(Spec):
+    """The printed numbers of a paper, so that runs can be set beside them. Nothing is read before somebody asks.
+
+    ``rows``: the CSV with its numbers, ``package:published.csv`` (columns: ``lmbench.papers.published``). ``notes``: a text
+    about them, ``package:published.md``. ``names``: column -> what is printed -> what that is called here.
+    ``brought_by``: method as printed -> the distribution whose methods alone it is a number of.
+    """
+
+    has_target: ClassVar[bool] = False
+
+    rows: str
+    notes: str = ""
+    names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    brought_by: Mapping[str, str] = field(default_factory=dict)
+    readings: tuple[Reading, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -367,8 +422,9 @@ class MethodSpec(Spec):
     supervision: str = "self-supervised"
     choices: Mapping[str, str] = field(default_factory=dict)
     """What the paper leaves open and what was chosen, each with its reason; copied into every record."""
-    published: tuple[PublishedRows, ...] = ()
-    """The printed numbers that ``lmbench reproduce`` sets beside its runs."""
+    published: tuple[PublishedRows, ...] | str = ()
+    """The printed numbers that ``lmbench reproduce`` sets beside its runs, or the TOML file with them under the method's
+    name (``package:published.toml``)."""
 
     def variant(self, name: str) -> VariantSpec | None:
         return next(
@@ -384,6 +440,7 @@ KIND_OF: dict[type[Spec], str] = {
     MetricSpec: "metric",
     TaskSpec: "task",
     MethodSpec: "method",
+    PaperSpec: "paper",
 }
 """Every kind of component with its spec; the hook of a kind is ``lmbench_<kind>s``."""
 

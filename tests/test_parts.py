@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,8 +88,6 @@ def test_what_cannot_be_divided_is_told():
         parts.find_parts(torch.rand(4, 2), 5, "kmeans", (2, 2), 0)
     with pytest.raises(DataError, match="NaN"):
         parts.find_parts(torch.full((4, 2), float("nan")), 2, "nmf", (2, 2), 0)
-    with pytest.raises(UsageError, match="needs a network"):
-        parts.run(SimpleNamespace(extractor=None, config=SimpleNamespace(parts=None)))
     strange = {"tasks": ("parts",), "parts": {"layer": "conv9"}}
     with pytest.raises(UsageError, match=r"no layer 'conv9'; it has conv5_x, conv4_x"):
         resolve_run(get_plugins(), "random", "synthfaces", overrides=[strange])
@@ -101,7 +98,7 @@ def test_what_cannot_be_divided_is_told():
 def test_a_part_has_one_colour_where_it_is(tmp_path):
     images = np.full((2, 8, 8, 3), 100, np.uint8)
     ids = np.array(["a", "b"])
-    store = PixelStore(images, np.zeros((2, 0, 2)), np.zeros((2, 0), bool), np.array([-1, -1]), ids, "", "")
+    store = PixelStore(images, np.zeros((2, 0, 2)), np.zeros((2, 0), bool), np.array([-1, -1]), ids, "")
     strengths = torch.zeros(2, 3, 2, 2)
     strengths[0, 0, :, 0] = 1  # the left half of the first image
     strengths[0, 2, :, 1] = 1

@@ -244,12 +244,6 @@ def warp_pairs(
     return WarpedPairs(view_a, view_b, landmarks_a, landmarks_b, normalise_points(between, _size(view_a)))
 
 
-def grid_flow(grid: Tensor) -> Tensor:
-    """The displacement ``(B, H, W, 2)``, pixels, from each pixel to where its sampling grid reads."""
-    size = (grid.shape[1], grid.shape[2])
-    return denormalise_points(grid, size) - pixel_grid(size, grid.dtype, grid.device)
-
-
 def affine_matrices(rotation_deg: Tensor, scale: Tensor, translation: Tensor, size: tuple[int, int]) -> Tensor:
     """Matrices ``(B, 2, 3)`` that move points in pixels: rotate and scale about the centre, then shift.
 
@@ -272,14 +266,6 @@ def affine_matrices(rotation_deg: Tensor, scale: Tensor, translation: Tensor, si
 def affine_points(points: Tensor, matrices: Tensor) -> Tensor:
     """Points ``(B, L, 2)`` in pixels, moved by `affine_matrices` ``(B, 2, 3)``."""
     return (points[..., None, :] * matrices[:, None, :, :2]).sum(-1) + matrices[:, None, :, 2]
-
-
-def affine_grid(matrices: Tensor, size: tuple[int, int]) -> Tensor:
-    """The sampling grid ``(B, H, W, 2)`` under which image content moves as `affine_points` moves points."""
-    inverse = torch.linalg.inv(matrices[..., :2])
-    pixels = pixel_grid(size, matrices.dtype, matrices.device).reshape(1, -1, 2)
-    read_from = affine_points(pixels - matrices[:, None, :, 2], functional.pad(inverse, (0, 1)))
-    return normalise_points(read_from, size).reshape(-1, *size, 2)
 
 
 def _draw_one(strength: TPSStrength, generator: torch.Generator, control: int) -> Tensor:

@@ -13,11 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lmbench.errors import UsageError
+from lmbench.data.masks import read_masks
 from lmbench.heads.base import HeadInputs
 from lmbench.heads.draws import draw_subsets
 from lmbench.metrics.pixels import Confusions
-from lmbench.originals.masks import read_masks
 from lmbench.report.parts import draw_classes
 from lmbench.seeds import generator_for
 from lmbench.tasks.base import TaskContext
@@ -28,16 +27,11 @@ SHOWN = 16  # test images in the picture
 
 
 def run(context: TaskContext, settings: SegmentationSettings) -> None:
-    """Keeps the confusions of every number of labelled images, all draws together; draws ``segmentation.png``.
-
-    Raises UsageError: no masks.
-    """
+    """Keeps the confusions of every number of labelled images, all draws together; draws ``segmentation.png``."""
     config, data = context.config, context.dataset
     classes = data.spec.classes
-    if context.extractor is None or not classes:
-        raise UsageError("segmentation needs a network and a dataset with a class for every pixel.")
     subsets = draw_subsets(len(context.train), settings.annotations, settings.draws, config.seed)
-    wanted = [n for n in settings.annotations if not context.kept(f"segmentation-n{n}", Confusions)]
+    wanted = [n for n in settings.annotations if not context.kept(f"segmentation-n{n}")]
     if not wanted:
         return
     steps = data.spec.preprocessing

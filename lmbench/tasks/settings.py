@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 from lmbench.config.ranges import (
@@ -45,10 +45,21 @@ class RegressionSettings:
     warp: TPSStrength = SINGLE
     score: Literal["visible", "all"] = "visible"
 
+    def otherwise(self) -> list[str]:
+        """What is done otherwise than in the papers, whatever they print, in words."""
+        copies = f"{self.warped_copies} warped copies of each annotated image, not a fresh warp at every look"
+        return [copies] if self.warped_copies else []
+
     def fits(self, around: Surroundings) -> None:
         """Raises UsageError for a layer that the variant does not have."""
         for layer in self.layers_alone:
             require_layer("layers_alone", layer, around)
+
+    def of_control(self) -> RegressionSettings:
+        """How the untrained control is judged: with all annotations, else with the most there are, by no layer alone."""
+        numbers = [n for n in self.annotations if n != "all"]
+        most = () if "all" in self.annotations else (max(numbers),)
+        return replace(self, annotations=most or ("all",), layers_alone=())
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,10 @@ TASKS = [
         presets={"paper": {"head": "softargmax_linear"}},
         metrics=("iod",),
         needs=("landmarks",),
+        rehearse="lmbench.tasks.regression:rehearse",
+        pictures="lmbench.tasks.regression:draw",
+        floors={"mean_shape": "lmbench.tasks.regression:mean_shape"},
+        control="affordable",
     ),
     TaskSpec(
         name="matching",
@@ -30,6 +34,7 @@ TASKS = [
         paper="Thewlis et al. 2019 (DVE); Cheng et al. 2021",
         metrics=("matching_error",),
         needs=("network", "landmarks"),
+        control="always",
     ),
     TaskSpec(
         name="equivariance",
@@ -39,6 +44,7 @@ TASKS = [
         paper="Rahaman et al. 2021, sec. 3",
         metrics=("acc_20px", "acc_curve"),
         needs=("network", "landmarks"),
+        pictures="lmbench.tasks.equivariance:draw",
     ),
     TaskSpec(
         name="segmentation",
@@ -48,17 +54,20 @@ TASKS = [
         paper="Thewlis et al. 2017, supplement, sec. 5",
         metrics=("pixel_accuracy", "figure_iou"),
         needs=("network", "masks"),
+        predictions="lmbench.metrics.pixels:Confusions",
     ),
     TaskSpec(
         name="scale",
         summary="the regression's head, fitted once, on test images zoomed by several factors",
         target="lmbench.tasks.scale:run",
         settings=ScaleSettings,
-        uses=("regression",),
         paper="Karmali et al. 2022 (LEAD), Fig. 9",
         metrics=("iod",),
         measured_as="regression",
         needs=("landmarks",),
+        uses=("regression",),
+        rehearse="lmbench.tasks.scale:rehearse",
+        pictures="lmbench.tasks.scale:draw",
     ),
     TaskSpec(
         name="parts",
@@ -66,7 +75,7 @@ TASKS = [
         target="lmbench.tasks.parts:run",
         settings=PartsSettings,
         paper="Cheng et al. 2021, Fig. 5; Karmali et al. 2022 (LEAD), supplement, sec. C",
-        pictures=True,
+        leaves="pictures",
         needs=("network",),
     ),
 ]

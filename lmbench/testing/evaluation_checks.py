@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lmbench.heads.base import HeadInputs, Subset
+    from lmbench.metrics.stored import StoredResult
 
 IMAGE_SIZE = 64
 TRAIN_IMAGES = 12
@@ -134,13 +135,9 @@ def gives_no_nan(spec: MetricSpec, plugins: Plugins) -> None:
     """Values of visible landmarks and the aggregate are finite; shapes are (S, N, L) and (S,)."""
     import numpy as np
 
-    predictions = _predictions(spec, plugins)
-    result = spec.load()(predictions)
-    scored = (
-        np.ones((*predictions.counts.shape[:2], 1), bool)
-        if spec.of == "pixels"
-        else np.broadcast_to(predictions.visible, predictions.predicted.shape[:-1])
-    )
+    example = _example(spec, plugins)
+    result = spec.load()(example)
+    scored = example.scored()
     values, aggregate = np.asarray(result.values), np.asarray(result.aggregate)
     ensure(values.shape == scored.shape, f"values have shape {values.shape}; expected (S, N, L) = {scored.shape}")
     ensure(
@@ -154,7 +151,7 @@ def gives_no_nan(spec: MetricSpec, plugins: Plugins) -> None:
 
 def prefers_better_predictions(spec: MetricSpec, plugins: Plugins) -> None:
     """Predictions nearer to the truth score no worse, in the direction that the spec declares."""
-    near, far = (float(spec.load()(_predictions(spec, plugins, noise)).aggregate[0]) for noise in (0.01, 8.0))
+    near, far = (float(spec.load()(_example(spec, plugins, noise)).aggregate[0]) for noise in (0.01, 8.0))
     better = near >= far if spec.higher_is_better else near <= far
     direction = "higher" if spec.higher_is_better else "lower"
     ensure(
@@ -167,7 +164,7 @@ def leaves_predictions_alone(spec: MetricSpec, plugins: Plugins) -> None:
     """A metric is a pure function: the predictions are as they were, and a second call gives the same."""
     import numpy as np
 
-    predictions, untouched = _predictions(spec, plugins), _predictions(spec, plugins)
+    predictions, untouched = _example(spec, plugins), _example(spec, plugins)
     first, second = (np.asarray(spec.load()(predictions).aggregate) for _ in range(2))
     for name in [n for n, value in vars(untouched).items() if isinstance(value, np.ndarray)]:
         same = np.array_equal(getattr(predictions, name), getattr(untouched, name))
@@ -177,7 +174,8 @@ def leaves_predictions_alone(spec: MetricSpec, plugins: Plugins) -> None:
 
 def metrics_exist(spec: TaskSpec, plugins: Plugins) -> None:
     """The task names metrics, unless it leaves pictures alone, and each is registered for it or for what it is measured as."""
-    ensure(bool(spec.metrics) != spec.pictures, "the task names no metric (or is one of pictures, and names one)")
+    numbers = spec.leaves == "numbers"
+    ensure(bool(spec.metrics) == numbers, "the task names no metric (or is one of pictures, and names one)")
     for name in spec.metrics:
         metric = plugins.find("metric", name).spec
         ensure(metric.task == (spec.measured_as or spec.name), f"metric {name!r} belongs to the task {metric.task!r}")
@@ -249,7 +247,7 @@ def _inputs(spec: HeadSpec, count: int, chance: Any) -> HeadInputs:
     if spec.inputs == "images":
         values = torch.randint(256, (count, IMAGE_SIZE, IMAGE_SIZE, 3), generator=chance).to(torch.uint8).numpy()
         nothing, ids = np.zeros((count, 0, 2), np.float32), np.arange(count)
-        pixels = PixelStore(values, nothing, np.zeros((count, 0), bool), ids, ids.astype(str), "", "")
+        pixels = PixelStore(values, nothing, np.zeros((count, 0), bool), ids, ids.astype(str), "")
         return ImageInputs(pixels, torch.device("cpu"))
     if spec.inputs == "landmarks":
         return TensorInputs(IMAGE_SIZE, landmarks=torch.rand(count, 6, 2, generator=chance) * (IMAGE_SIZE - 1))
@@ -268,34 +266,8 @@ def _subsets() -> list[Subset]:
     return [Subset(6, 0, first), Subset(6, 1, second), Subset("all", 0, torch.arange(TRAIN_IMAGES))]
 
 
-def _predictions(spec: MetricSpec, plugins: Plugins, noise: float = 2.0) -> Any:
-    """Two draws of predictions for six images, ``noise`` pixels off; one landmark (no eye) of one image is
-    invisible."""
-    import numpy as np
-
-    from lmbench.metrics.base import Predictions
-    from lmbench.metrics.pixels import Confusions
-
-    chance = np.random.default_rng(0)
-    if spec.of == "pixels":  # of 100 pixels of each of three classes, so many are given another class
-        counts = chance.poisson(noise, (2, 6, 3, 3))
-        counts[..., range(3), range(3)] = 100
-        ids = np.array([f"image{i}" for i in range(6)])
-        return Confusions(
-            spec.task, counts, ids, ("a", "b", "c"), settings=asdict(plugins.find("task", spec.task).spec.settings())
-        )
-    target = chance.uniform(4, IMAGE_SIZE - 4, (6, LANDMARKS, 2))
-    visible = np.ones((6, LANDMARKS), dtype=bool)
-    visible[1, 2] = False
-    return Predictions(
-        task=spec.task,
-        predicted=target + noise * chance.standard_normal((2, *target.shape)),
-        target=target,
-        visible=visible,
-        image_ids=np.array([f"image{i}" for i in range(6)]),
-        image_size=IMAGE_SIZE,
-        eyes=(0, 1),
-        settings=asdict(plugins.find("task", spec.task).spec.settings()),
-        source_scale=np.full((6, 2), 2.0),
-        normaliser=np.full(6, IMAGE_SIZE / 2),
-    )
+def _example(spec: MetricSpec, plugins: Plugins, noise: float = 2.0) -> StoredResult:
+    """A result of the metric's task, made up, ``noise`` far from the truth, under the task's default settings."""
+    task = plugins.find("task", spec.task).spec
+    kind: type[StoredResult] = task.load(task.predictions)
+    return kind.example(spec.task, noise, asdict(task.settings()))

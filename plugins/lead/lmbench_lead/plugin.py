@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lmbench.api import Crops, MethodSpec, ObjectiveSpec, hookimpl
+from lmbench_lead.paper import lmbench_papers as lmbench_papers
 from lmbench_lead.recipe import LEAD
 from lmbench_lead.settings import BYOLSettings, DistillationSettings
 
