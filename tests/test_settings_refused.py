@@ -173,14 +173,14 @@ ACROSS = [  # method, variant, assignments, what is said
         "twostep",
         "k10",
         ["stages.contrast.settings.deformation.zoom=(1.2, 0.8)"],
-        "zoom = (1.2, 0.8): expected the smallest factor",
+        "expected the smallest factor and then",
     ),
     ("imm", "k10", ["stages.imm.settings.size=30"], "no multiple of the detector's 4 pixels"),
     ("imm", "k10", ["stages.imm.backbone_settings.landmarks=100"], "100 landmarks on maps of 8 x 8 cells"),
     ("supervised", "hypercolumn", ["regression.head_settings.layers=('conv9',)"], "resnet18 has no map 'conv9'"),
     ("supervised", "hypercolumn", ["regression.head_settings.backbone=resnet19"], "unknown backbone 'resnet19'"),
     ("supervised", "hypercolumn", ["regression.head_settings.backbone_settings.dim=3"], "has no setting 'dim'"),
-    ("random", "hypercolumn", ["tasks=('parts',)", "parts.k=50", "parts.images=1", "parts.size=2"], "parts: k = 50"),
+    ("random", "hypercolumn", ["tasks=('parts',)", "parts.k=50", "parts.images=1", "parts.size=2"], "parts.k = 50"),
 ]
 
 

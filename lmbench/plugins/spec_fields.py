@@ -14,7 +14,9 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from lmbench.config import setting_types
+from lmbench.config.model import OWN_FIELDS
 from lmbench.printable import printable
+from lmbench.specs import TaskSpec
 
 LONGEST_TEXT = 20_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*(/[A-Za-z0-9_.+-]+)*(/\*|:\*)?")
@@ -30,6 +32,8 @@ def complaint(spec: Any) -> str:
         return (
             "name: letters, digits and _.+- are expected (up to 100), '/' between parts, '/*' or ':*' behind a family"
         )
+    if isinstance(spec, TaskSpec) and spec.name in OWN_FIELDS:
+        return f"name: {spec.name!r} is a setting of every run, where a task's section stands under its name"
     if spec.has_target and not TARGET.fullmatch(spec.target):
         return f"target: expected 'package.module:Name', found {spec.target!r:.60}"
     for field in fields(spec):

@@ -17,6 +17,10 @@ LMBENCH_API = 2
 
 PAPER = "Cheng et al. 2021"
 
+# What records of schema 1 left unsaid: the defaults of all views, then.
+PLAIN = {"size": 96, "centre": 0, "scale": (0.08, 1.0), "grey_p": 0.2, "jitter_p": 0.8}
+THEN = {**PLAIN, "jitter": (0.4, 0.4, 0.2, 0.1), "jpeg": False, "lighting": 0.0}
+
 
 @hookimpl
 def lmbench_methods() -> list[MethodSpec]:
@@ -54,6 +58,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             year=2020,
             settings=MoCoSettings,
             cuts=Crops(),
+            earlier={"groups": 1, "view": THEN},
         ),
         ObjectiveSpec(
             name="cl_projection",
@@ -63,6 +68,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             year=2021,
             settings=CLProjectionSettings,
             cuts=Crops(),
+            earlier={"view": THEN},
             needs_parent=True,
             needs_maps=("dense",),
         ),
@@ -74,6 +80,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             year=2021,
             settings=NMFSettings,
             cuts=Crops(),
+            earlier={"view": {**PLAIN, "ratio": (3 / 4, 4 / 3)}},
             needs_parent=True,
             needs_maps=("dense",),
             closed_form=True,

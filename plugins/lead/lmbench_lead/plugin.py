@@ -9,6 +9,8 @@ from lmbench_lead.settings import BYOLSettings, DistillationSettings
 
 LMBENCH_API = 2
 
+PLAIN = {"blur_p": 0.0, "flip_p": 0.0}  # views of settings that named none of these, in records of schema 1
+
 
 @hookimpl
 def lmbench_methods() -> list[MethodSpec]:
@@ -27,6 +29,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             settings=BYOLSettings,
             min_batch=2,
             cuts=Crops(("view1", "view2")),
+            earlier={"view1": PLAIN, "view2": {**PLAIN, "solarise_p": 0.0}},
         ),
         ObjectiveSpec(
             name="correspondence_distillation",
@@ -39,5 +42,6 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             needs_maps=("dense",),
             min_batch=2,
             cuts=Crops(),
+            earlier={"view": PLAIN, "view2": {"blur_p": None, "solarise_p": None}},
         ),
     ]
