@@ -164,7 +164,7 @@ def test_an_image_that_cannot_be_judged_is_named_before_anything_is_trained():
     points = np.random.default_rng(0).uniform(5, 60, (8, 3, 2)).astype(np.float32)
     points[6] = points[6, :1]
     ids = np.array([f"{i}.jpg" for i in range(8)])
-    pixels = PixelStore(np.zeros((8, 64, 64, 3), np.uint8), points, np.ones((8, 3), bool), np.full(8, -1), ids, "", "")
+    pixels = PixelStore(np.zeros((8, 64, 64, 3), np.uint8), points, np.ones((8, 3), bool), np.full(8, -1), ids, "")
     spec = SimpleNamespace(eyes=None, hidden_annotated=False, metrics=("box_error",), landmark_names=NAMES, parts={})
     context = SimpleNamespace(
         config=SimpleNamespace(tasks=("regression",)), dataset=SimpleNamespace(spec=spec), test=pixels,
@@ -172,6 +172,8 @@ def test_an_image_that_cannot_be_judged_is_named_before_anything_is_trained():
     )  # fmt: skip
     with pytest.raises(DataError, match=r"zero or missing in image 6\.jpg"):
         runner.check_judgeable(context)
+    context.test = pixels.first(6)
+    runner.check_judgeable(context)
 
 
 def rows_of(p):

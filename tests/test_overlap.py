@@ -10,12 +10,12 @@ from folder_trees import csv_tree
 from small_runs import recorded, run_here
 from small_trees import write_image
 
-from lmbench.data import overlap
 from lmbench.data.opening import open_dataset
-from lmbench.data.overlap import shared_test_images
 from lmbench.data.schema import column
 from lmbench.results.leaderboard import measured_rows
 from lmbench.results.record import Record
+from lmbench.training import held_out
+from lmbench.training.held_out import shared_test_images
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_what_was_compared_is_not_read_again_and_other_data_are(folder: Path, tm
     shutil.copytree(folder, tmp_path / "other")
     assert len(shared(folder, tmp_path / "other")) == 2
     read = []
-    monkeypatch.setattr(overlap, "image_bytes", lambda record, where: read.append(record["path"]) or b"")
+    monkeypatch.setattr(held_out, "image_bytes", lambda record, where: read.append(record["path"]) or b"")
     assert len(shared(folder, tmp_path / "other")) == 2 and not read
     (kept,) = (tmp_path / "cache" / "overlap").glob("*.json")
     kept.write_text("{")

@@ -20,7 +20,9 @@ from torchvision.models import resnet18
 from lmbench.data.boxes import frames_of, made_of
 from lmbench.data.opening import open_dataset
 from lmbench.data.schema import column
-from lmbench.datasets import bbcpose, mafl, w300
+from lmbench.datasets.bbcpose import loader as bbcpose
+from lmbench.datasets.mafl import loader as mafl
+from lmbench.datasets.w300 import loader as w300
 from lmbench.errors import UsageError
 from lmbench.heads.base import TensorInputs
 from lmbench.metrics.base import Predictions

@@ -20,6 +20,7 @@ from lmbench.papers.planning import Request, plan_table
 from lmbench.papers.published import find_table, tables
 from lmbench.papers.running import heads_of
 from lmbench.plugins.loading import get_plugins
+from lmbench.results.reading import read_record
 
 FIRST = "sparse2017/text"
 FACES = "aflw_m=synthfaces,celeba=synthfaces"
@@ -59,7 +60,7 @@ class Lab:
         record = record_of(config, job.folder.name, self.value, job.target.fingerprint, list(job.keys.values()))
         job.folder.mkdir(parents=True)
         (job.folder / "record.json").write_text(json.dumps(record))
-        return record, False
+        return read_record(job.folder / "record.json"), False
 
     def __call__(self, *arguments: str, maps: str = FACES, preset: str = "smoke") -> tuple[int, str, str]:
         places = [f"--{place}={self.folder / place}" for place in ("runs", "out", "data-root")]

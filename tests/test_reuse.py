@@ -196,7 +196,7 @@ class Doubling(torch.nn.Module):
 def store(key: str, value: int) -> PixelStore:
     none = np.zeros((3, 0))
     images = np.full((3, 4, 4, 3), value, np.uint8)
-    return PixelStore(images, np.zeros((3, 0, 2)), none, none, none, key, "")
+    return PixelStore(images, np.zeros((3, 0, 2)), none, none, none, key)
 
 
 def test_frozen_maps_of_other_images_or_of_another_network_are_made_anew(tmp_path):

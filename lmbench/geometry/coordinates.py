@@ -6,8 +6,6 @@ The centre of the first pixel is -1 and the centre of the last is +1 (``align_co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
 from torch import Tensor
 
@@ -35,23 +33,6 @@ def denormalise_points(points: Tensor, size: tuple[int, int]) -> Tensor:
     """
     points = _floating(points)
     return (points + 1) / 2 * _last_pixel(points, size)
-
-
-def flip_points(points: Tensor, size: tuple[int, int], swap_pairs: Iterable[tuple[int, int]] = ()) -> Tensor:
-    """Points of the image mirrored left to right: ``x -> W - 1 - x``.
-
-    Args:
-        points: ``(..., L, 2)``, pixels.
-        size: ``(H, W)`` of the image.
-        swap_pairs: landmarks that trade names under the mirror (left eye, right eye), as indices into L.
-
-    Convention: pixels, x before y, matching ``image.flip(-1)``.
-    """
-    order = list(range(points.shape[-2]))
-    for left, right in swap_pairs:
-        order[left], order[right] = order[right], order[left]
-    x, y = points[..., order, :].unbind(-1)
-    return torch.stack((size[1] - 1 - x, y), -1)
 
 
 def pixel_grid(size: tuple[int, int], dtype: torch.dtype | None = None, device: torch.device | str = "cpu") -> Tensor:

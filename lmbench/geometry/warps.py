@@ -244,12 +244,6 @@ def warp_pairs(
     return WarpedPairs(view_a, view_b, landmarks_a, landmarks_b, normalise_points(between, _size(view_a)))
 
 
-def grid_flow(grid: Tensor) -> Tensor:
-    """The displacement ``(B, H, W, 2)``, pixels, from each pixel to where its sampling grid reads."""
-    size = (grid.shape[1], grid.shape[2])
-    return denormalise_points(grid, size) - pixel_grid(size, grid.dtype, grid.device)
-
-
 def affine_matrices(rotation_deg: Tensor, scale: Tensor, translation: Tensor, size: tuple[int, int]) -> Tensor:
     """Matrices ``(B, 2, 3)`` that move points in pixels: rotate and scale about the centre, then shift.
 

@@ -69,7 +69,8 @@ def idle(rules: Iterable[Rule], cells: Sequence[Cell], plugins: Plugins) -> list
     A rule is about the papers that its ``where`` names, else about every paper if its distribution brings one itself. What is
     about papers of others alone cannot be told: they may not be installed.
     """
-    brought = {e.owner for e in plugins.registry("paper")}
+    read = {id(cell.spec) for cell in cells}
+    brought = {e.owner for e in plugins.registry("paper") if id(e.spec) in read}
     found = []
     for rule in rules:
         meant = {"paper": rule.where["paper"]} if "paper" in rule.where else {}

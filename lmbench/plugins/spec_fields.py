@@ -7,6 +7,7 @@ of five million letters would spoil it for everybody. Importing pydantic for it 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import re
 import types
 from collections.abc import Iterable, Mapping
@@ -25,6 +26,8 @@ TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 def complaint(spec: Any) -> str:
     """The first thing that is wrong with a spec: ``maps[0]: expected MapSpec, found 'conv5_x'``; empty where nothing is."""
+    if isinstance(spec.settings, Mapping):
+        return 'settings: a frozen dataclass is expected, no mapping: docs/plugins.md, "Moving from API 1"'
     wrong = _misfit(spec, type(spec), "")
     if wrong:
         return wrong
@@ -42,6 +45,11 @@ def complaint(spec: Any) -> str:
             return f"{field.name}: {len(text):,} letters, up to {LONGEST_TEXT:,} are expected"
         if isinstance(text, str) and printable(text) != text:
             return f"{field.name}: control characters, or letters that are none ({printable(text):.60})"
+    folder = getattr(spec, "presets", None)
+    package = folder.partition(":")[0] if isinstance(folder, str) else "lmbench"
+    found = importlib.util.find_spec(package) if package else None
+    if found is None or found.submodule_search_locations is None:
+        return f"presets: expected 'package:folder', found {folder!r:.60}; there is no package {package!r:.60}"
     return next(iter(setting_types.complaints(spec.settings)), "")
 
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from lmbench.data.zooming import zoomed_points
 from lmbench.heads.base import HeadInputs, Subset
 from lmbench.metrics.base import Predictions
 from lmbench.report.plots import draw_scale
@@ -18,6 +17,7 @@ from lmbench.tasks.base import TaskContext
 from lmbench.tasks.heads import RunHead
 from lmbench.tasks.regression import judged_by
 from lmbench.tasks.settings import ScaleSettings
+from lmbench.tasks.zooming import zoomed_pixels, zoomed_points
 
 
 def run(context: TaskContext, settings: ScaleSettings) -> None:
@@ -82,7 +82,7 @@ def _zoomed_inputs(head: RunHead, factor: float, name: str) -> HeadInputs:
     if factor == 1:
         return head.inputs("test")
     context = head.context
-    pixels = context.dataset.pixels("test", zoom=factor).first(len(context.test))
+    pixels = zoomed_pixels(context.dataset, "test", factor).first(len(context.test))
     if context.extractor is None:
         return head.without_network(pixels)
     return context.freeze(pixels, name, f"encoding x {factor:g}")

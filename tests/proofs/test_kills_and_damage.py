@@ -28,7 +28,7 @@ from small_trees import embedded, write_image
 from lmbench import runner
 from lmbench.cli.main import run_cli
 from lmbench.data.opening import open_prepared
-from lmbench.data.preparing import save_prepared
+from lmbench.data.prepared import save_prepared
 from lmbench.errors import DataError
 from lmbench.plugins.loading import get_plugins
 from lmbench.training import loop

@@ -82,7 +82,7 @@ def pixels(count: int = 22, side: int = 20, seed: int = 0) -> PixelStore:
     images = np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
     empty = np.zeros((count, 0, 2), np.float32)
     ids = np.array([str(i) for i in range(count)])
-    return PixelStore(images, empty, np.zeros((count, 0), bool), np.full(count, -1), ids, key="tiny", pixels_sha256="")
+    return PixelStore(images, empty, np.zeros((count, 0), bool), np.full(count, -1), ids, key="tiny")
 
 
 def config(**changes) -> Training:
