@@ -89,7 +89,6 @@ if TYPE_CHECKING:
     from lmbench.geometry.heatmaps import argmax_points as argmax_points
     from lmbench.geometry.heatmaps import soft_argmax as soft_argmax
     from lmbench.geometry.warps import WarpedPairs as WarpedPairs
-    from lmbench.geometry.warps import affine_grid as affine_grid
     from lmbench.geometry.warps import affine_matrices as affine_matrices
     from lmbench.geometry.warps import affine_points as affine_points
     from lmbench.geometry.warps import draw_tps_weights as draw_tps_weights
@@ -104,6 +103,7 @@ if TYPE_CHECKING:
     from lmbench.metrics.base import MetricResult as MetricResult
     from lmbench.metrics.base import Predictions as Predictions
     from lmbench.metrics.pixels import Confusions as Confusions
+    from lmbench.metrics.stored import StoredResult as StoredResult
     from lmbench.precision import float32 as float32
     from lmbench.results.record import Record as Record
     from lmbench.results.record import Row as Row
@@ -124,10 +124,10 @@ LAZY = {
     "Predictions": "lmbench.metrics.base",
     "Record": "lmbench.results.record",
     "Row": "lmbench.results.record",
+    "StoredResult": "lmbench.metrics.stored",
     "Subset": "lmbench.heads.base",
     "TaskContext": "lmbench.tasks.base",
     "WarpedPairs": "lmbench.geometry.warps",
-    "affine_grid": "lmbench.geometry.warps",
     "affine_matrices": "lmbench.geometry.warps",
     "affine_points": "lmbench.geometry.warps",
     "argmax_points": "lmbench.geometry.heatmaps",

@@ -40,25 +40,25 @@ def references(job: Job, context: TaskContext, total: float) -> list[Reference]:
     config = job.config
     if not config.references:
         return []
-    specs = {task: job.plugins.find("task", task).spec for task in config.tasks}
+    specs = [job.plugins.find("task", task).spec for task in config.tasks]
     beside = replace(context, extractor=None)
     rows = [
         row
-        for task, spec in specs.items()
+        for spec in specs
         for name, floor in spec.floors.items()
-        for result in spec.load(floor)(beside, context.settings_of(task))
+        for result in spec.load(floor)(beside, context.settings_of(spec.name))
         for row in _rows(name, result, job.plugins)
     ]
     few = min(len(job.target.splits["train"]), config.train_images or FEW_IMAGES) <= FEW_IMAGES
-    for task, spec in specs.items():
-        control = control_of(config, job.plugins, task)
+    for spec in specs:
+        control = control_of(config, job.plugins, spec.name)
         if control is None:
             continue
-        cost = context.seconds[task] / len(getattr(context.settings_of(task), "annotations", (None,)))
+        cost = context.seconds[spec.name] / len(getattr(context.settings_of(spec.name), "annotations", (None,)))
         dear = spec.control == "affordable" and not few and cost > SHARE * total
         if dear and _kept(*_place(job, control)) is None:
             progress.say(
-                f"no untrained control of the {task} beside the result: it would take some {cost:.0f} s, more than "
+                f"no untrained control of the {spec.name} beside the result: it would take some {cost:.0f} s, more than "
                 "half of the run; the same command with --untrained makes it"
             )
             continue

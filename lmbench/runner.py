@@ -18,7 +18,7 @@ from lmbench.references import FOLDER as REFERENCES
 from lmbench.references import references
 from lmbench.report.drawing import draw_run
 from lmbench.results import identity
-from lmbench.results.measuring import check_measurable, measure
+from lmbench.results.measuring import measure, results
 from lmbench.results.provenance import code_state, environment
 from lmbench.results.reading import read_record
 from lmbench.results.record import HEADS, PREDICTIONS, RECORD, Data, Record, Row, TrainedStage, write_record
@@ -89,8 +89,8 @@ def check_judgeable(context: TaskContext) -> None:
     for task in context.config.tasks:
         spec = context.plugins.find("task", task).spec
         if spec.rehearse:
-            for perfect in spec.load(spec.rehearse)(context, context.settings_of(task)):
-                check_measurable(perfect, context.plugins)
+            for perfect in spec.load(spec.rehearse)(context, context.settings_of(spec.name)):
+                list(results(perfect, context.plugins))
 
 
 def describe(

@@ -16,7 +16,7 @@ from lmbench.errors import DataError
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.scoring import backward_iod, bbc_pck, box_error, iod, pck_5pct, pck_6px, pck_cub_truncated
 from lmbench.plugins.loading import get_plugins
-from lmbench.results.measuring import check_measurable, measure
+from lmbench.results.measuring import measure, results
 from lmbench.tasks.settings import RegressionSettings
 
 NAMES = ("head", "wrist", "elbow")
@@ -155,9 +155,9 @@ def test_what_was_stored_without_the_source_scale_or_eyes_says_so():
     with pytest.raises(DataError, match=r"stored without\. Measure anew"):
         bbc_pck(bodies(source_scale=None))
     with pytest.raises(DataError, match="names its two eyes"):
-        check_measurable(bodies(metrics=("iod",)), get_plugins())
+        list(results(bodies(metrics=("iod",)), get_plugins()))
     with pytest.raises(DataError, match="the metric matching_error judges matching, not regression"):
-        check_measurable(bodies(metrics=("matching_error",)), get_plugins())
+        list(results(bodies(metrics=("matching_error",)), get_plugins()))
 
 
 def test_an_image_that_cannot_be_judged_is_named_before_anything_is_trained():

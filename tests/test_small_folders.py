@@ -102,8 +102,11 @@ def test_the_control_beside_a_result_is_the_method_untrained_by_itself(root: Pat
     alone = recorded(arguments(root, "--variant", "k10", "--untrained"))
     beside = values(record["references"], reference="untrained")
     assert set(beside) == {
-        ("regression", None, "all"), ("regression", "backward", "all"), ("matching", "same", None), ("matching", "different", None),
-    }  # fmt: skip
+        ("regression", None, "all"),
+        ("regression", "backward", "all"),
+        ("matching", "same", None),
+        ("matching", "different", None),
+    }
     untrained, trained = values(alone["metrics"]), values(record["metrics"])
     assert beside == {k: untrained[k] for k in beside} != {k: trained[k] for k in beside}
     assert {row["reference"] for row in alone["references"]} == {"mean_shape"}  # it is its own control

@@ -19,11 +19,12 @@ def draw_run(context: TaskContext, stages: Sequence[dict[str, Any]], rows: Seque
         with _dispensable():
             draw_curve(stages, context.folder / "curve.png")
     for task in context.config.tasks:
-        spec, results = context.plugins.find("task", task).spec, context.results_of(task)
+        spec = context.plugins.find("task", task).spec
+        results = context.results_of(spec.name)
         if spec.pictures and results:
-            measured = [row for row in rows if row.task == task]
+            measured = [row for row in rows if row.task == spec.name]
             with _dispensable():
-                spec.load(spec.pictures)(context, context.settings_of(task), results, measured)
+                spec.load(spec.pictures)(context, context.settings_of(spec.name), results, measured)
 
 
 @contextmanager

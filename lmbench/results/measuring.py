@@ -56,30 +56,22 @@ def measured(stored: StoredResult, plugins: Plugins) -> Iterator[Measured]:
 
 
 def results(stored: StoredResult, plugins: Plugins) -> Iterator[tuple[MetricSpec, MetricResult]]:
-    """Each metric that judges a result and what it makes of it."""
-    for spec in judging(stored, plugins):
+    """Each metric that judges a result, those that it names or else its task's, and what it makes of it.
+
+    Raises DataError for a metric of another task, or whatever a metric says of a result that it cannot judge.
+    """
+    task: TaskSpec = plugins.find("task", stored.task).spec
+    for name in stored.metrics or task.metrics:
+        spec: MetricSpec = plugins.find("metric", name).spec
+        if spec.task != (task.measured_as or task.name):
+            raise DataError(f"the metric {name} judges {spec.task}, not {task.measured_as or task.name}.")
         metric: Metric = spec.load()
         yield spec, metric(stored)
-
-
-def judging(stored: StoredResult, plugins: Plugins) -> list[MetricSpec]:
-    """The metrics that judge a result: those that it names, or else its task's."""
-    names = stored.metrics or plugins.find("task", stored.task).spec.metrics
-    return [plugins.find("metric", name).spec for name in names]
 
 
 def measure(stored: StoredResult, plugins: Plugins) -> list[Row]:
     """The rows of a record for a result, one a number."""
     return [_row(found, stored) for found in measured(stored, plugins)]
-
-
-def check_measurable(perfect: StoredResult, plugins: Plugins) -> None:
-    """Raises DataError where a metric could not judge even a perfect result: before hours are spent on a real one."""
-    for spec in judging(perfect, plugins):
-        wanted = plugins.find("task", perfect.task).spec.measured_as or perfect.task
-        if spec.task != wanted:
-            raise DataError(f"the metric {spec.name} judges {spec.task}, not {wanted}.")
-        spec.load()(perfect)
 
 
 def interval_of(found: Measured, samples: np.ndarray, stored: StoredResult) -> tuple[float, float] | None:

@@ -114,6 +114,6 @@ class TaskContext:
 def evaluate(context: TaskContext) -> None:
     """Runs every task of the run; what they find out is in ``results`` afterwards, and in the run's folder."""
     for name in context.config.tasks:
-        started = time.monotonic()
-        context.plugins.find("task", name).spec.make(context, context.settings_of(name))
-        context.seconds[name] = time.monotonic() - started
+        started, spec = time.monotonic(), context.plugins.find("task", name).spec
+        spec.make(context, context.settings_of(spec.name))
+        context.seconds[spec.name] = time.monotonic() - started

@@ -19,6 +19,7 @@ from lmbench.data.pixels import PixelStore
 from lmbench.features import Extractor, FeatureMaps
 from lmbench.geometry.coordinates import denormalise_points, normalise_points
 from lmbench.geometry.elastic import elastic_grid
+from lmbench.geometry.heatmaps import argmax_points
 from lmbench.geometry.warps import affine_matrices, affine_points, warp_images, warp_points
 from lmbench.metrics.base import Predictions
 from lmbench.report.plots import draw_accuracy
@@ -130,9 +131,7 @@ def find_points(source: FeatureMaps, target: FeatureMaps, points: Tensor) -> Ten
     ``points`` (B, L, 2) are whole cells of the output grid, x before y; cosine similarity is had by reading both maps with
     ``normalise="global"``. Of equally similar cells the first in row order. Source: Rahaman et al. 2021, eqs. 4 and 5.
     """
-    best = target.similarity(source.sample(points)).flatten(2).argmax(-1)
-    width = target.size[1]
-    return torch.stack([best % width, best // width], -1).double()
+    return argmax_points(target.similarity(source.sample(points))).double()
 
 
 def draw_grid(count: int, size: int, side: int, settings: EquivarianceSettings, generator: torch.Generator) -> Tensor:

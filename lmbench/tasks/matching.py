@@ -18,6 +18,7 @@ from lmbench import progress
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
 from lmbench.features import Extractor, Normalise
+from lmbench.geometry.heatmaps import argmax_points
 from lmbench.geometry.strength import EVAL_PAIR
 from lmbench.geometry.warps import warp_pairs
 from lmbench.metrics.base import Predictions
@@ -98,9 +99,7 @@ def match_pairs(
             queries = source.sample(reading.to_cells(views.landmarks_a[0::2], side))
             for kind, which in (("same", slice(0, None, 2)), ("different", slice(1, None, 2))):
                 target = extractor.maps(views.view_b[which]).read(reading.cells, reading.normalise)
-                similarity = target.similarity(queries)
-                best = similarity.flatten(2).argmax(-1)
-                cells = torch.stack([best % reading.cells, best // reading.cells], -1)
+                cells = argmax_points(target.similarity(queries))
                 matches[kind].append(reading.to_pixels(cells, side).cpu().numpy())
                 targets[kind].append(views.landmarks_b[which].double().cpu().numpy())
             bar.advance(len(a))
