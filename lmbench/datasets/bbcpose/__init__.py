@@ -8,6 +8,8 @@ from lmbench.specs import DatasetSpec, Framing
 BBC_LICENCE = "for non-commercial research; frames belong to the BBC"
 BBC_SOURCE = "bbcpose_data_1.0.zip and bbcpose_extbbcpose_code_1.0.tgz (www.robots.ox.ac.uk/~vgg/data/pose/index.html)"
 
+JOINTS = ("head", "right_wrist", "left_wrist", "right_elbow", "left_elbow", "right_shoulder", "left_shoulder")
+
 SPECS = [
     DatasetSpec(
         name="bbcpose",
@@ -20,15 +22,7 @@ SPECS = [
         framing=Framing(
             kind="landmarks", of="the seven annotated joints", rule="lmbench.datasets.bbcpose.loader:frames_around"
         ),
-        landmark_names=(
-            "head",
-            "right_wrist",
-            "left_wrist",
-            "right_elbow",
-            "left_elbow",
-            "right_shoulder",
-            "left_shoulder",
-        ),
+        landmark_names=JOINTS,
         swap_pairs=((1, 2), (3, 4), (5, 6)),
         metrics=("pck_6px", "bbc_pck"),
         parts={"head": (0,), "wrist": (1, 2), "elbow": (3, 4), "shoulder": (5, 6)},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lmbench.specs import DatasetSpec, Framing, Preprocessing
 
+POINTS = ("left_eye", "right_eye", "mouth", "left_ear_outer", "left_ear_inner", "right_ear_inner", "right_ear_outer")
+
 SPECS = [
     DatasetSpec(
         name="cats",
@@ -16,15 +18,7 @@ SPECS = [
         framing=Framing(
             kind="landmarks", of="the nine annotated points (eyes, mouth, three of each ear)", factor=1.3, square=True
         ),
-        landmark_names=(
-            "left_eye",
-            "right_eye",
-            "mouth",
-            "left_ear_outer",
-            "left_ear_inner",
-            "right_ear_inner",
-            "right_ear_outer",
-        ),
+        landmark_names=POINTS,
         eyes=(0, 1),
         swap_pairs=((0, 1), (3, 6), (4, 5)),
         metrics=("iod",),

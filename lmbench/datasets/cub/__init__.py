@@ -6,22 +6,9 @@ from lmbench.datasets.conventions import PAPERS_BIRDS
 from lmbench.specs import WHOLE_IMAGE, DatasetSpec
 
 CUB_PARTS = (
-    "back",
-    "beak",
-    "belly",
-    "breast",
-    "crown",
-    "forehead",
-    "left_eye",
-    "left_leg",
-    "left_wing",
-    "nape",
-    "right_eye",
-    "right_leg",
-    "right_wing",
-    "tail",
-    "throat",
-)
+    "back", "beak", "belly", "breast", "crown", "forehead", "left_eye", "left_leg", "left_wing", "nape", "right_eye",
+    "right_leg", "right_wing", "tail", "throat",
+)  # fmt: skip
 
 
 def _cub(

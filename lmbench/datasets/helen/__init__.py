@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from lmbench.specs import WHOLE_IMAGE, DatasetSpec, Preprocessing
 
+CLASSES = (
+    "background", "skin", "left_brow", "right_brow", "left_eye", "right_eye", "nose", "upper_lip", "inner_mouth",
+    "lower_lip",
+)  # fmt: skip
+
 SPECS = [
     DatasetSpec(
         name="helen",
@@ -14,18 +19,7 @@ SPECS = [
         splits={"train": None, "test": None},
         preprocessing=Preprocessing(resize=128),
         framing=WHOLE_IMAGE,
-        classes=(
-            "background",
-            "skin",
-            "left_brow",
-            "right_brow",
-            "left_eye",
-            "right_eye",
-            "nose",
-            "upper_lip",
-            "inner_mouth",
-            "lower_lip",
-        ),
+        classes=CLASSES,
         folder="SmithCVPR2013_dataset_resized",
         licence="for non-commercial research; images belong to their owners",
         source="SmithCVPR2013_dataset_resized.zip of Smith et al. 2013",

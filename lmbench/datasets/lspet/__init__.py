@@ -5,6 +5,11 @@ from __future__ import annotations
 from lmbench.datasets.conventions import PAPERS_BODIES
 from lmbench.specs import DatasetSpec, Framing
 
+JOINTS = (
+    "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "right_wrist", "right_elbow",
+    "right_shoulder", "left_shoulder", "left_elbow", "left_wrist", "neck", "head_top",
+)  # fmt: skip
+
 SPECS = [
     DatasetSpec(
         name="lspet",
@@ -15,22 +20,7 @@ SPECS = [
         splits={"train": None, "test": None},
         preprocessing=PAPERS_BODIES,
         framing=Framing(kind="landmarks", of="the visible joints", factor=1.4, square=True),
-        landmark_names=(
-            "right_ankle",
-            "right_knee",
-            "right_hip",
-            "left_hip",
-            "left_knee",
-            "left_ankle",
-            "right_wrist",
-            "right_elbow",
-            "right_shoulder",
-            "left_shoulder",
-            "left_elbow",
-            "left_wrist",
-            "neck",
-            "head_top",
-        ),
+        landmark_names=JOINTS,
         swap_pairs=((0, 5), (1, 4), (2, 3), (6, 11), (7, 10), (8, 9)),
         metrics=("box_error", "pck_5pct"),
         parts={
