@@ -114,6 +114,8 @@ class ObjectiveSpec(Spec):
     min_batch: int = 1
     closed_form: bool = False
     cuts: Cuts | None = None
+    earlier: Settings = field(default_factory=dict)
+    """Settings whose defaults are others today, as they were while records stated only what differed (schema 1)."""
 
 
 @dataclass(frozen=True, kw_only=True)

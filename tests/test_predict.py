@@ -31,7 +31,7 @@ Boxes = dict[str, tuple[float, ...]]
 def measured(runs: Path, dataset: str, *options: str) -> Path:
     """The folder of a run without training, with a head fitted for some steps."""
     arguments = ["run", "--method", "pixels", "--dataset", dataset, "--preset", "smoke", "--runs", str(runs)]
-    arguments += ["--tasks", "regression", "--device", "cpu", "--set", "regression.size=8"]
+    arguments += ["--tasks", "regression", "--device", "cpu", "--set", "read.size=8"]
     return runs / recorded([*arguments, *options])["run"]
 
 
@@ -406,7 +406,7 @@ def test_weights_that_were_replaced_since_the_run_are_refused(capsys, tmp_path: 
     coco_tree(tmp_path / "data")
     weights, options = tmp_path / "r18.pth", ("--method", "imagenet", "--preset", "smoke", "--tasks", "regression")
     torch.save(resnet18().state_dict(), weights)
-    options += ("--set", f"read.backbone_settings.weights={weights}", "--set", "regression.size=8", "--device", "cpu")
+    options += ("--set", f"network.backbone_settings.weights={weights}", "--set", "read.size=8", "--device", "cpu")
     dataset = f"folder:{tmp_path / 'data'}:crop=image"
     record = recorded(["run", "--dataset", dataset, "--runs", str(tmp_path / "runs"), *options])
     run, image = str(tmp_path / "runs" / record["run"]), str(tmp_path / "data" / "pictures" / "00.png")

@@ -150,7 +150,7 @@ def test_the_grid_and_normalisation_by_which_a_teacher_is_read_decide_the_stages
         return [s["key"] for s in ran([*two_stages, "--runs", str(tmp_path), "--dry-run", *sets])[0]["stages"]]
 
     plain = keys()
-    for change in ({"regression.size": 7}, {"read.normalise": "global"}):
+    for change in ({"read.size": 7}, {"read.normalise": "global"}):
         found = keys(**change)
         assert found[0] == plain[0] and found[1] != plain[1]
 

@@ -185,10 +185,21 @@ def everything(spec: Spec) -> dict[str, Any]:
         setting_types.describe(spec.settings, f"{spec.name}." if isinstance(spec, TaskSpec) else "")
     )
     if isinstance(spec, MethodSpec):
+        rest["stages"] = [differing(stage) for stage in spec.stages]
         rest["presets"] = {name: plain(presets.of_method(spec, name)) for name in presets.names(spec)}
     if isinstance(spec, DatasetSpec):
         rest["data_version"] = rest.pop("version")
     return rest
+
+
+def differing(value: Any) -> Any:
+    """A stage as JSON values: what differs from the defaults of its fields, and of those of what stands in them."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return plain(value)
+    fields = dataclasses.fields(value)
+    defaults = {f.name: f.default if f.default_factory is dataclasses.MISSING else f.default_factory() for f in fields}
+    given = {name: getattr(value, name) for name in defaults if getattr(value, name) != defaults[name]}
+    return {name: differing(inside) for name, inside in given.items()}
 
 
 def plain(value: Any) -> Any:

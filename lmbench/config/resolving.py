@@ -40,7 +40,7 @@ def resolve_run(
 
     The preset is ``quick`` on embedded data and ``small`` elsewhere unless it is named. ``untrained``: the control of a
     method, every stage of which is left as it was initialised (closed-form ones are solved all the same). ``everywhere``:
-    settings of all tasks of the run that have one of the name (``draws``); ``overrides`` win over them.
+    settings of all tasks that have one of the name (``draws``); ``overrides`` win over them.
     """
     spec: MethodSpec = plugins.find("method", method).spec
     data = plugins.find("dataset", dataset).spec
@@ -81,9 +81,6 @@ def resolve_run(
                 f"{key} = {briefly(tree[key])}: the command line says {value!r}; give it by --{key.replace('_', '-')}."
             )
     config = _typed(merge(tree, named), spec, plugins, chosen.stages)
-    for name in everywhere or {}:
-        if not any(name in hints(type(section)) for section in config.settings.values()):
-            raise UsageError(f"--{name}: no task of this run has such a setting ({', '.join(config.tasks)}).")
     _refuse_ambiguous(everybodys, asked)
     config = completed(plugins, _with_recipes(plugins, config, preset, data, asked))
     if untrained:
