@@ -62,8 +62,10 @@ from lmbench.specs import (
     MetricSpec,
     NoSettings,
     ObjectiveSpec,
+    PaperSpec,
     Preprocessing,
     PublishedRows,
+    Reading,
     Surroundings,
     TaskSpec,
     VariantSpec,
@@ -103,6 +105,8 @@ if TYPE_CHECKING:
     from lmbench.metrics.pixels import Confusions as Confusions
     from lmbench.metrics.stored import StoredResult as StoredResult
     from lmbench.precision import float32 as float32
+    from lmbench.results.record import Record as Record
+    from lmbench.results.record import Row as Row
     from lmbench.tasks.base import TaskContext as TaskContext
     from lmbench.training.augment import draw_views as draw_views
     from lmbench.training.objective import Objective as Objective
@@ -118,7 +122,9 @@ LAZY = {
     "MetricResult": "lmbench.metrics.base",
     "Objective": "lmbench.training.objective",
     "Predictions": "lmbench.metrics.base",
+    "Record": "lmbench.results.record",
     "StoredResult": "lmbench.metrics.stored",
+    "Row": "lmbench.results.record",
     "Subset": "lmbench.heads.base",
     "TaskContext": "lmbench.tasks.base",
     "WarpedPairs": "lmbench.geometry.warps",
@@ -192,12 +198,14 @@ __all__ = [
     "ObjectiveSpec",
     "Once",
     "Optimiser",
+    "PaperSpec",
     "PluginError",
     "Positive",
     "Preprocessing",
     "Probability",
     "PublishedRows",
     "Rate",
+    "Reading",
     "Shown",
     "Side",
     "SideOrZero",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lmbench.backbones.specs import BACKBONES
-from lmbench.datasets import DATASETS
+from lmbench.datasets import find_datasets
 from lmbench.heads.specs import HEADS
 from lmbench.metrics.specs import METRICS
 from lmbench.plugins.hooks import hookimpl
@@ -25,7 +25,7 @@ def lmbench_heads() -> list[HeadSpec]:
 
 @hookimpl
 def lmbench_datasets() -> list[DatasetSpec]:
-    return DATASETS
+    return find_datasets()
 
 
 @hookimpl

@@ -14,11 +14,11 @@ from lmbench.config.object_scale import object_scales
 from lmbench.config.ranges import AnnotatedImages
 from lmbench.config.setting_types import hints, marks
 from lmbench.data.opening import NotMade, OpenDataset, open_dataset
-from lmbench.data.overlap import require_held_out
 from lmbench.errors import StaleError, UsageError
 from lmbench.plugins.loading import Plugins
 from lmbench.results import identity
 from lmbench.results.record import RECORD
+from lmbench.training.held_out import require_held_out
 from lmbench.training.loop import resolve_device, resolve_precision
 from lmbench.training.stages import files_named, planned, stage_key
 

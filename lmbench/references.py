@@ -19,6 +19,7 @@ from lmbench.job import Job, prepare
 from lmbench.metrics.stored import StoredResult
 from lmbench.plugins.loading import Plugins
 from lmbench.results.measuring import results
+from lmbench.results.record import Reference
 from lmbench.store.files import building, read_json, write_json
 from lmbench.tasks.base import TaskContext, evaluate
 from lmbench.training.stages import files_named
@@ -29,7 +30,7 @@ SHARE = 0.5  # of a run's time, beyond which a control of many images is left ou
 UNTRAINED = "untrained"
 
 
-def references(job: Job, context: TaskContext, total: float) -> list[dict[str, Any]]:
+def references(job: Job, context: TaskContext, total: float) -> list[Reference]:
     """The numbers to read a run's own beside, one a row, as far as its tasks have any; none where they are turned off.
 
     ``total``: the seconds that the whole run took: a control by a task whose own evaluation takes more than half of that
@@ -92,7 +93,7 @@ def control_of(config: RunConfig, plugins: Plugins, task: str) -> RunConfig | No
     )
 
 
-def _untrained(job: Job, control: RunConfig) -> list[dict[str, Any]]:
+def _untrained(job: Job, control: RunConfig) -> list[Reference]:
     """The control's rows: made once, and shared by all runs that it is the control of."""
     place, key = _place(job, control)
     kept = _kept(place, key)
@@ -102,7 +103,9 @@ def _untrained(job: Job, control: RunConfig) -> list[dict[str, Any]]:
         if draft is not None:
             progress.say("beside the result: the same recipe untrained")
             started = time.monotonic()
-            rows = [row for result in _judged(job, control, draft) for row in _rows(UNTRAINED, result, job.plugins)]
+            rows = [
+                vars(row) for result in _judged(job, control, draft) for row in _rows(UNTRAINED, result, job.plugins)
+            ]
             for scratch in ("frozen", "heads"):
                 shutil.rmtree(draft / scratch, ignore_errors=True)
             note = {"key": key, "rows": rows, "rows_sha256": digest_of(rows), "config": control.dump()}
@@ -120,21 +123,21 @@ def _judged(job: Job, control: RunConfig, folder: Path) -> list[StoredResult]:
     return list(context.results.values())
 
 
-def _rows(name: str, result: StoredResult, plugins: Plugins) -> Iterator[dict[str, Any]]:
+def _rows(name: str, result: StoredResult, plugins: Plugins) -> Iterator[Reference]:
     for metric, found in results(result, plugins):
         draws, n = len(found.aggregate), result.n_annotations
-        yield {
-            "reference": name,
-            "task": result.task,
-            "metric": metric.name,
-            "subset": result.subset,
-            "n_annotations": n,
-            "value": float(found.aggregate.mean()),
-            "std": float(found.aggregate.std(ddof=1)) if draws > 1 else None,
-            "draws": draws if n not in (None, "all") else None,
-            "unit": metric.unit,
-            "higher_is_better": metric.higher_is_better,
-        }
+        yield Reference(
+            reference=name,
+            task=result.task,
+            metric=metric.name,
+            subset=result.subset,
+            n_annotations=n,
+            value=float(found.aggregate.mean()),
+            std=float(found.aggregate.std(ddof=1)) if draws > 1 else None,
+            draws=draws if n not in (None, "all") else None,
+            unit=metric.unit,
+            higher_is_better=metric.higher_is_better,
+        )
 
 
 def _place(job: Job, control: RunConfig) -> tuple[Path, str]:
@@ -170,14 +173,14 @@ def _key(job: Job, control: RunConfig) -> str:
     )
 
 
-def _kept(place: Path, key: str) -> list[dict[str, Any]] | None:
+def _kept(place: Path, key: str) -> list[Reference] | None:
     """The rows of a control that is there and whole; a damaged one is put away, to be made again."""
     if not place.is_dir():
         return None
     try:
         note: Mapping[str, Any] = read_json(place / NOTE)
         if note["key"] == key and digest_of(note["rows"]) == note["rows_sha256"]:
-            return list(note["rows"])
+            return [Reference(**row) for row in note["rows"]]
     except (OSError, LmbenchError, KeyError, TypeError):
         pass
     progress.say(f"{place} is damaged; it is made again")

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from lmbench import progress
 from lmbench.config.object_scale import object_scales, unequal_scales
@@ -21,14 +20,15 @@ from lmbench.report.drawing import draw_run
 from lmbench.results import identity
 from lmbench.results.measuring import measure, results
 from lmbench.results.provenance import code_state, environment
-from lmbench.results.record import PREDICTIONS, RECORD, SCHEMA, read_record, write_record
+from lmbench.results.reading import read_record
+from lmbench.results.record import HEADS, PREDICTIONS, RECORD, Data, Record, Row, TrainedStage, write_record
 from lmbench.store.files import clear_drafts, explained, locked, write_json
 from lmbench.store.manifests import confirm, digest_of_file, relying
 from lmbench.tasks.base import TaskContext, evaluate
 from lmbench.training.stages import Artifact
 
 
-def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
+def run(job: Job, resume: str = "auto") -> tuple[Record, bool]:
     """(record, whether it was there before). ``resume``: ``auto``, ``never`` or ``require``; see docs/runs.md."""
     folder = place_of(job, resume)
     if resume != "never" and not folder.exists():
@@ -50,7 +50,7 @@ def run(job: Job, resume: str = "auto") -> tuple[dict[str, Any], bool]:
             raise
 
 
-def _measured(job: Job, folder: Path, relied_on: set[Path]) -> dict[str, Any]:
+def _measured(job: Job, folder: Path, relied_on: set[Path]) -> Record:
     """The record of a run that is trained and judged now. Raises ChangedError where what it reads changes meanwhile."""
     started = time.monotonic()
     for place in (job.stages_folder, job.runs / REFERENCES, cache_root() / "pixels"):
@@ -71,16 +71,15 @@ def _measured(job: Job, folder: Path, relied_on: set[Path]) -> dict[str, Any]:
     identity.begin(folder, dict(job.identity), {a.name: a.weights_sha256 for a in artifacts})
     context = replace(context, extractor=freeze(job, artifacts))
     evaluate(context)
-    metrics = [row for result in context.results.values() for row in measure(result, job.plugins)]
+    rows = [row for result in context.results.values() for row in measure(result, job.plugins)]
 
-    record = describe(job, context, artifacts, metrics, time.monotonic() - started)
+    record = describe(job, context, artifacts, rows, time.monotonic() - started)
     complaints += job.plugins.observe("lmbench_run_finished", run=job.config, record=record)
-    record["observer_errors"] = complaints
-    record["references"] = references(job, context, time.monotonic() - started)
-    draw_run(context, record["stages"], metrics)
+    beside = references(job, context, time.monotonic() - started)
+    draw_run(context, [a.entry() for a in artifacts], rows)
     confirm(relied_on)
     job.target.check_unchanged()
-    write_record(folder, record)
+    record = write_record(folder, replace(record, observer_errors=tuple(complaints), references=tuple(beside)))
     shutil.rmtree(folder / identity.FROZEN, ignore_errors=True)
     return record
 
@@ -98,74 +97,74 @@ def describe(
     job: Job,
     context: TaskContext,
     artifacts: Sequence[Artifact],
-    metrics: list[dict[str, Any]],
+    rows: Sequence[Row],
     seconds: float,
-) -> dict[str, Any]:
+) -> Record:
     """The whole record but for what observers said."""
     folder = context.folder
     config, method = job.config, job.plugins.find("method", job.config.method)
-    components = identity.components_of(config, job.plugins, [row["metric"] for row in metrics])
-    preprocessing = job.target.spec.preprocessing
-    return {
-        "schema": SCHEMA,
-        "run": folder.name,
-        "status": "ok",
-        "method": config.method,
-        "variant": config.output,
-        "dataset": job.target.name,
-        "pretrain_on": job.source.name if job.source else "",
-        "preset": config.preset,
-        "seed": config.seed,
-        "backbone": config.network.backbone,
-        "supervision": "none" if config.untrained else method.spec.supervision,
-        "feature_dim": next(
-            (r["settings"]["dimension"] for r in metrics if r["settings"].get("dimension") and not r["subset"]), None
-        ),
-        "metrics": metrics,
-        "stages": [a.entry() for a in artifacts],
-        "components": components,
-        "choices": dict(method.spec.choices),
-        "data": {
-            "fingerprint": job.target.fingerprint,
-            **({"partial": job.target.partial} if job.target.partial else {}),
-            "counts": {split: len(d) for split, d in job.target.splits.items()},
-            "used": {"train": config.train_images, "test": config.test_images},
-            "preprocessing": {
-                "resize": preprocessing.resize,
-                "crop": preprocessing.crop,
-                "size": preprocessing.size,
-                **({"centres": preprocessing.centres} if preprocessing.centres != "papers" else {}),
-                **({"fill": preprocessing.fill} if preprocessing.fill else {}),
-            },
-            "framing": asdict(job.target.spec.framing) if job.target.spec.framing else None,
-            "landmarks": list(job.target.spec.landmark_names),
-            "pixels_sha256": {s: job.target.pixels(s).pixels_sha256 for s in ("train", "test")},
-            "reading": {s: said for s in ("train", "test") if (said := job.target.pixels(s).reading)},
-            "pretraining_fingerprint": job.source.fingerprint if job.source else None,
-            **(
-                {"test_images_pretrained_on": {"images": len(job.leaked), "first": job.leaked[0]}} if job.leaked else {}
-            ),
-            "object_scale": {n: s and s.entry() for n, s in object_scales(config, job.plugins).items()},
-            "notes": list(job.target.spec.notes),
-            "remarks": {s: d.info.description for s, d in job.target.splits.items() if d.info.description},
-            "pretraining_remarks": job.source.splits["train"].info.description if job.source else "",
+    components = identity.components_of(config, job.plugins, [row.metric for row in rows])
+    return Record(
+        run=folder.name,
+        method=config.method,
+        variant=config.output,
+        dataset=job.target.name,
+        pretrain_on=job.source.name if job.source else "",
+        preset=config.preset,
+        seed=config.seed,
+        backbone=config.network.backbone,
+        supervision="none" if config.untrained else method.spec.supervision,
+        feature_dim=next((d for row in rows if not row.subset and (d := row.settings.get("dimension"))), None),
+        rows=tuple(rows),
+        stages=tuple(TrainedStage.of(a.entry()) for a in artifacts),
+        components=tuple(components),
+        choices=dict(method.spec.choices),
+        data=describe_data(job),
+        predictions=tuple(sorted(f"{PREDICTIONS}/{name}.parquet" for name in context.results)),
+        heads={p.name: digest_of_file(p) for p in sorted((folder / HEADS).glob("*.safetensors"))},
+        code=code_state(),
+        environment=environment(job.device, job.precision),
+        finished=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        seconds=round(seconds, 1),
+        config=config.dump(),
+        config_sha256=config.digest(),
+        identity=dict(job.identity),
+    )
+
+
+def describe_data(job: Job) -> Data:
+    """What a record says of the images and labels behind it."""
+    config, target, source = job.config, job.target, job.source
+    steps = target.spec.preprocessing
+    return Data(
+        fingerprint=target.fingerprint,
+        partial=target.partial or None,
+        counts={split: len(d) for split, d in target.splits.items()},
+        used={"train": config.train_images, "test": config.test_images},
+        preprocessing={
+            "resize": steps.resize,
+            "crop": steps.crop,
+            "size": steps.size,
+            **({"centres": steps.centres} if steps.centres != "papers" else {}),
+            **({"fill": steps.fill} if steps.fill else {}),
         },
-        "predictions": sorted(f"{PREDICTIONS}/{name}.parquet" for name in context.results),
-        "heads": {p.name: digest_of_file(p) for p in sorted((folder / identity.HEADS).glob("*.safetensors"))},
-        "code": code_state(),
-        "environment": environment(job.device, job.precision),
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "seconds": round(seconds, 1),
-        "config": config.dump(),
-        "config_sha256": config.digest(),
-        "identity": dict(job.identity),
-    }
+        framing=asdict(target.spec.framing) if target.spec.framing else None,
+        landmarks=target.spec.landmark_names,
+        pixels_sha256={s: target.pixels(s).pixels_sha256 for s in ("train", "test")},
+        reading={s: said for s in ("train", "test") if (said := target.pixels(s).reading)},
+        pretraining_fingerprint=source.fingerprint if source else None,
+        test_images_pretrained_on={"images": len(job.leaked), "first": job.leaked[0]} if job.leaked else None,
+        object_scale={n: s and s.entry() for n, s in object_scales(config, job.plugins).items()},
+        notes=tuple(target.spec.notes),
+        remarks={s: d.info.description for s, d in target.splits.items() if d.info.description},
+        pretraining_remarks=source.splits["train"].info.description if source else "",
+    )
 
 
-def _recorded(job: Job, folder: Path) -> dict[str, Any]:
+def _recorded(job: Job, folder: Path) -> Record:
     """The record that is there. Raises StaleError where it was made from something else than the job says."""
     record = read_record(folder / RECORD)
-    if record.get("identity") != job.identity:
-        why = identity.differences(record.get("identity") or {}, dict(job.identity))
+    if record.identity != job.identity:
+        why = identity.differences(dict(record.identity or {}), dict(job.identity))
         raise StaleError(f"{folder / RECORD} was made from {why}. Pass --resume never to measure anew beside it.")
     return record

@@ -114,6 +114,8 @@ class ObjectiveSpec(Spec):
     min_batch: int = 1
     closed_form: bool = False
     cuts: Cuts | None = None
+    earlier: Settings = field(default_factory=dict)
+    """Settings whose defaults are others today, as they were while records stated only what differed (schema 1)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +250,8 @@ class DatasetSpec(Spec):
     checksums: Mapping[str, str] = field(default_factory=dict)
     """Files as published, by their path below ``folder``: ``md5:...`` or ``sha256:...`` of the bytes, for ``verify``."""
     notes: tuple[str, ...] = ()
+    selection_of: str = ""
+    """The dataset that papers do not tell it apart from: what stands for that one stands for it too."""
     accepted: tuple[str, ...] = ()
     """What looks wrong in its labels and is meant, by the words of ``lmbench.originals.plausibility``."""
 
@@ -329,18 +333,22 @@ class VariantSpec:
     """Other distributions whose parts its stages name; without them this variant alone is refused."""
 
 
+Where = Mapping[str, str | tuple[str, ...]]
+"""Column of a paper's rows -> the values it may have, with shell wildcards; every column that is named must fit."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PublishedRows:
-    """The rows of ``published.csv`` that a method's runs are set beside, and the configuration that the papers mean.
+    """Printed numbers that a method's runs are set beside, and the configuration that the papers mean by them.
 
-    ``where``: column -> the values it may have, with shell wildcards; every column named must fit. ``{column}`` in
-    ``variant`` and ``backbone`` is filled in from the row. ``dataset``, ``pretrain_on`` and ``metrics`` stand for what the row
-    prints where they are given (of several metrics the first that a run measured counts), ``part`` for the part of a record.
-    ``settings`` go above the preset; ``note`` is about the printed number, ``differs`` says what the run lacks beside the
-    paper's in every preset, ``reason`` why no run can give these rows.
+    ``where`` without ``method``: the rows of the method's own name. ``{column}`` in ``variant`` and ``backbone`` is filled in
+    from the row. ``dataset``, ``pretrain_on`` and ``metrics`` stand for what the row prints where they are given (of several
+    metrics the first that a run measured counts), ``part`` for the part of a record. ``settings`` go above the preset;
+    ``note`` is about the printed number, ``differs`` says what the run lacks beside the paper's in every preset, ``reason``
+    why no run can give these rows.
     """
 
-    where: Mapping[str, tuple[str, ...]]
+    where: Where = field(default_factory=dict)
     variant: str = ""
     backbone: str = ""
     dataset: str = ""
@@ -351,6 +359,43 @@ class PublishedRows:
     note: str = ""
     differs: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How some printed numbers of a paper are to be read, whoever's they are; all readings that fit a row count.
+
+    ``metric``: what they are, in a name of this benchmark, where the paper calls it otherwise. ``metrics``: what of a run is
+    set beside them, the first that it measured. ``paper_settings``: what the paper's code does besides, in preset ``paper``
+    alone. ``note``, ``differs`` and ``reason`` as in ``PublishedRows``; ``off_boards``: leaderboards do not show them.
+    """
+
+    where: Where
+    metric: str = ""
+    metrics: tuple[str, ...] = ()
+    paper_settings: Settings = field(default_factory=dict)
+    note: str = ""
+    differs: str = ""
+    reason: str = ""
+    off_boards: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperSpec(Spec):
+    """The printed numbers of a paper, so that runs can be set beside them. Nothing is read before somebody asks.
+
+    ``rows``: the CSV with its numbers, ``package:published.csv`` (columns: ``lmbench.papers.published``). ``notes``: a text
+    about them, ``package:published.md``. ``names``: column -> what is printed -> what that is called here.
+    ``brought_by``: method as printed -> the distribution whose methods alone it is a number of.
+    """
+
+    has_target: ClassVar[bool] = False
+
+    rows: str
+    notes: str = ""
+    names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    brought_by: Mapping[str, str] = field(default_factory=dict)
+    readings: tuple[Reading, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -377,8 +422,9 @@ class MethodSpec(Spec):
     supervision: str = "self-supervised"
     choices: Mapping[str, str] = field(default_factory=dict)
     """What the paper leaves open and what was chosen, each with its reason; copied into every record."""
-    published: tuple[PublishedRows, ...] = ()
-    """The printed numbers that ``lmbench reproduce`` sets beside its runs."""
+    published: tuple[PublishedRows, ...] | str = ()
+    """The printed numbers that ``lmbench reproduce`` sets beside its runs, or the TOML file with them under the method's
+    name (``package:published.toml``)."""
 
     def variant(self, name: str) -> VariantSpec | None:
         return next(
@@ -394,6 +440,7 @@ KIND_OF: dict[type[Spec], str] = {
     MetricSpec: "metric",
     TaskSpec: "task",
     MethodSpec: "method",
+    PaperSpec: "paper",
 }
 """Every kind of component with its spec; the hook of a kind is ``lmbench_<kind>s``."""
 

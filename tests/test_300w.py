@@ -19,7 +19,7 @@ from small_face_trees import (
 )
 
 from lmbench.data.schema import Incomplete, column
-from lmbench.datasets import w300
+from lmbench.datasets.w300 import loader as w300
 from lmbench.errors import DataError
 from lmbench.plugins.loading import get_plugins
 
@@ -98,18 +98,18 @@ def test_parts_of_300w_that_are_missing_are_named_and_the_rest_is_at_hand(tmp_pa
 def test_an_image_that_the_mat_lists_but_is_not_there_is_named(tmp_path: Path) -> None:
     w300_tree(tmp_path)
     (tmp_path / "300w" / "afw" / "image_01.jpg").rename(tmp_path / "300w" / "afw" / "other.jpg")
-    with pytest.raises(Incomplete, match=r"1 are missing .*\(first: afw/image_01\.jpg\)\. Beside them lie"):
+    with pytest.raises(Incomplete, match=r"1 of 12 files are missing .*\(first: afw/image_01\.jpg\)\. Beside them lie"):
         w300.load(tmp_path / "300w")
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (pts_text(face_68(0)[:36]), "68 points are expected, found 72 numbers"),
-        (pts_text(face_68(0)).replace("}", ""), "points between braces are expected"),
-        (pts_text(face_68(0)).replace(".", ",", 5), "points between braces are expected"),
-        ("", "points between braces are expected"),
-        (None, r"image_01\.pts: No such file .*every image has its \.pts"),
+        (pts_text(face_68(0)[:36]), "n_points says 36|68 points are expected, found 36"),
+        (pts_text(face_68(0)).replace("}", ""), "points are expected between braces"),
+        (pts_text(face_68(0)).replace(".", ",", 5), "is no number"),
+        ("", "points are expected between braces"),
+        (None, r"afw/image_01\.pts is missing"),
         (pts_text(np.full((68, 2), np.nan)), "1 images have NaN or infinite landmarks"),
     ],
 )

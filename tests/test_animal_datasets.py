@@ -21,8 +21,10 @@ from PIL import Image
 from lmbench.data.opening import open_dataset
 from lmbench.data.pixels import transform_points
 from lmbench.data.schema import Incomplete, column
-from lmbench.datasets import cats, cub
+from lmbench.datasets.cats import loader as cats
+from lmbench.datasets.cub import loader as cub
 from lmbench.errors import DataError, UsageError
+from lmbench.originals.lists import Originals
 from lmbench.originals.verification import verify_dataset
 from lmbench.specs import Preprocessing
 
@@ -92,7 +94,7 @@ def test_split_lists_of_cub_that_cannot_be_meant_are_refused(tmp_path: Path) -> 
     with pytest.raises(DataError, match=r"Bird_0000_1\.jpg of the split 'val' is no image of the 35 species"):
         cub.load(folder)
     (folder / "split" / "val.txt").unlink()
-    with pytest.raises(DataError, match=r"val\.txt is missing\. The split lists .* belong together"):
+    with pytest.raises(DataError, match=r"val\.txt is missing; .* The split lists .* belong together"):
         cub.load(folder)
 
 
@@ -158,13 +160,13 @@ def test_a_partial_download_of_cub_is_counted_and_a_wrong_folder_named(tmp_path:
     parts = cub_tree(tmp_path)
     folder = tmp_path / "CUB_200_2011"
     (folder / "images" / next(iter(parts))).unlink()
-    with pytest.raises(Incomplete, match=r"1 of 12 files are missing \(first: .*Bird_0000_1\.jpg\)") as caught:
+    with pytest.raises(Incomplete, match=r"1 of 12 files are missing under .* \(first: .*Bird_0000_1\.jpg\)") as caught:
         cub.load_complete(folder)
     assert sum(map(len, caught.value.splits.values())) == 11
     (folder / "images").rename(folder / "pictures")
-    with pytest.raises(DataError, match="none of its 12 files is there"):
+    with pytest.raises(DataError, match="12 of 12 files are missing under"):
         cub.load_complete(folder)
-    with pytest.raises(DataError, match=r"images\.txt is missing\. Unpack CUB_200_2011\.tgz"):
+    with pytest.raises(DataError, match=r"images\.txt is missing; .* Unpack CUB_200_2011\.tgz"):
         cub.load(folder / "pictures")
 
 
@@ -242,7 +244,9 @@ def test_cats_without_partners_twice_or_elsewhere_are_named(tmp_path: Path) -> N
     folder = tmp_path / "CAT"
     (folder / "CAT_00" / "00000000_002.jpg").unlink()
     (folder / "CAT_00" / "00000000_004.jpg.cat").unlink()
-    with pytest.raises(Incomplete, match=r"2 of 20 files are missing \(first: .*00000000_002\.jpg\)") as caught:
+    with pytest.raises(
+        Incomplete, match=r"2 of 20 files are missing under .* \(first: .*00000000_002\.jpg\)"
+    ) as caught:
         cats.load(folder)
     assert sum(map(len, caught.value.splits.values())) == len(points) - 2
     write_cat(folder / "CAT_01" / "00000000_000.jpg.cat", next(iter(points.values())))
@@ -257,7 +261,7 @@ def test_cats_without_partners_twice_or_elsewhere_are_named(tmp_path: Path) -> N
 
 def test_the_real_metadata_of_cub_have_the_papers_counts(test_data: Path) -> None:
     folder = test_data / "CUB_200_2011"
-    birds = cub.read_metadata(folder, "cub")
+    birds = cub.read_metadata(Originals("cub", folder, cub.GET))
     assert len(birds.names) == 11788
     assert birds.train.sum() == 5994
     labels = Counter(int(line.split()[1]) for line in (folder / "image_class_labels.txt").read_text().splitlines())

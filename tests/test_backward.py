@@ -26,7 +26,7 @@ def store(count, seed):
     points = (shape + rng.normal(0, 3, (count, 5, 2)) + rng.normal(0, 5, (count, 1, 2))).astype(np.float32)
     ids = np.array([f"{seed}-{i}" for i in range(count)])
     images = np.zeros((count, SIDE, SIDE, 3), np.uint8)
-    return PixelStore(images, points, np.ones((count, 5), bool), np.full(count, -1), ids, "", "")
+    return PixelStore(images, points, np.ones((count, 5), bool), np.full(count, -1), ids, "")
 
 
 def context_of(train, test, discovered, eyes=(0, 1), hidden_annotated=False):

@@ -248,7 +248,7 @@ def join_eyes(folder: Path) -> None:
     ("damage", "check", "said"),
     [
         (ruin_image, "images", "1 cannot be read; first: .*0003-image00001.jpg"),
-        (remove_image, "complete", "1 are missing under .*first: AFLW/0003-image00001.jpg"),
+        (remove_image, "complete", "1 of 10 files are missing under .*first: AFLW/0003-image00001.jpg"),
         (copy_image_across, "images twice", "in two splits: 1"),
         (join_eyes, "eye distance", "test 1 times zero .first: AFLW/0001-image00000.jpg"),
     ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import pkgutil
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,18 @@ import pytest
 from PIL import Image
 from small_trees import celeba_tree, mtfl_line, mtfl_tree, points_of, write_image, write_list
 
-from lmbench.data.opening import fingerprint, open_dataset, open_prepared, save_prepared
+import lmbench.datasets
+from lmbench.data.opening import open_dataset, open_prepared
 from lmbench.data.pixels import open_pixels, transform_points
 from lmbench.data.places import prepared_folder
+from lmbench.data.prepared import fingerprint, save_prepared
 from lmbench.data.schema import Incomplete, column, landmark_dataset
-from lmbench.datasets import celeba_half, mtfl
-from lmbench.datasets.specs.faces import PAPERS_FACES
+from lmbench.datasets import find_datasets
+from lmbench.datasets.celeba_half import loader as celeba_half
+from lmbench.datasets.conventions import PAPERS_FACES
+from lmbench.datasets.mtfl import loader as mtfl
 from lmbench.errors import DataError, UsageError
+from lmbench.originals.lists import Originals
 from lmbench.plugins.loading import get_plugins
 
 
@@ -31,12 +38,16 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # --- MTFL ---
 
 
+def listed(path: Path) -> mtfl.Annotations:
+    return mtfl.read_list(Originals("mtfl", path.parent, mtfl.ADVICE), path)
+
+
 def test_coordinates_are_read_as_x1_to_x5_then_y1_to_y5_counted_from_one(tmp_path: Path) -> None:
     train, test = mtfl_tree(tmp_path)
-    found = mtfl.read_list(tmp_path / "MTFL" / "training.txt")
+    found = listed(tmp_path / "MTFL" / "training.txt")
     np.testing.assert_allclose(found.landmarks, np.stack(train) - 1, atol=1e-6)
     assert found.paths == [f"lfw_5590/Person_{i:04}.jpg" for i in range(4)]
-    found = mtfl.read_list(tmp_path / "MTFL" / "testing.txt")
+    found = listed(tmp_path / "MTFL" / "testing.txt")
     np.testing.assert_allclose(found.landmarks, np.stack(test) - 1, atol=1e-6)
 
 
@@ -69,22 +80,22 @@ def test_a_damaged_line_is_named(tmp_path: Path, bad: str, said: str) -> None:
     lines = path.read_text().split("\n")
     path.write_text("\n".join([lines[0], bad, *lines[2:]]))
     with pytest.raises(DataError, match=said):
-        mtfl.read_list(path)
+        listed(path)
 
 
 def test_an_empty_list_and_a_missing_list_are_named(tmp_path: Path) -> None:
     (tmp_path / "testing.txt").write_bytes(b"\r\n")
     with pytest.raises(DataError, match=r"testing\.txt lists no image"):
-        mtfl.read_list(tmp_path / "testing.txt")
+        listed(tmp_path / "testing.txt")
     with pytest.raises(DataError, match=r"training\.txt is missing"):
-        mtfl.read_list(tmp_path / "training.txt")
+        listed(tmp_path / "training.txt")
 
 
 @pytest.mark.parametrize("load", [mtfl.load_aflw_split, mtfl.load_aflw_mtfl])
 def test_a_line_for_a_missing_image_is_named_and_the_rest_is_at_hand(tmp_path: Path, load: Any) -> None:
     mtfl_tree(tmp_path)
     (tmp_path / "MTFL" / "AFLW" / "0003-image00001.jpg").unlink()
-    said = r"lists 6 images, 1 are missing under .* \(first: AFLW/0003-image00001\.jpg\)"
+    said = r"1 of \d+ files are missing under .* \(first: AFLW/0003-image00001\.jpg\)"
     with pytest.raises(Incomplete, match=said) as caught:
         load(tmp_path / "MTFL")
     ids = [i for d in caught.value.splits.values() for i in column(d, "source_id") if i.startswith("AFLW")]
@@ -197,7 +208,9 @@ def test_celeba_half_leaves_out_the_test_faces_of_mafl(tmp_path: Path) -> None:
 def test_celeba_half_is_refused_without_the_list_of_those_faces(tmp_path: Path) -> None:
     folder = celeba_tree(tmp_path)
     (folder / "MAFL" / "testing.txt").unlink()
-    with pytest.raises(DataError, match=r"testing\.txt is missing; without it MAFL's test faces would be trained on"):
+    with pytest.raises(
+        DataError, match=r"testing\.txt is missing; .* Without it MAFL's test faces would be trained on"
+    ):
         celeba_half.load(folder)
 
 
@@ -368,6 +381,38 @@ def test_a_greyscale_image_becomes_rgb(tmp_path: Path) -> None:
 def test_lists_with_lines_that_end_in_lf_are_read_too(tmp_path: Path) -> None:
     write_list(tmp_path / "crlf.txt", [mtfl_line("a.jpg", points_of(0)), mtfl_line("b.jpg", points_of(1))])
     (tmp_path / "lf.txt").write_bytes((tmp_path / "crlf.txt").read_bytes().replace(b"\r\n", b"\n"))
-    first, second = (mtfl.read_list(tmp_path / name) for name in ("crlf.txt", "lf.txt"))
+    first, second = (listed(tmp_path / name) for name in ("crlf.txt", "lf.txt"))
     assert first.paths == second.paths
     np.testing.assert_array_equal(first.landmarks, second.landmarks)
+
+
+# --- where datasets stand ---
+
+
+def test_a_dataset_stands_in_one_package_with_its_loader() -> None:
+    for package in pkgutil.iter_modules(lmbench.datasets.__path__):
+        if package.ispkg:
+            place = f"lmbench.datasets.{package.name}"
+            for spec in importlib.import_module(place).SPECS:
+                assert spec.target.startswith(f"{place}.")
+                assert callable(spec.load())
+
+
+def test_a_package_that_is_put_beside_the_others_is_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = 'DatasetSpec(name="ponies", summary="", splits={"train": None}, preprocessing=Preprocessing(resize=8))'
+    (tmp_path / "ponies").mkdir()
+    (tmp_path / "ponies" / "__init__.py").write_text(
+        f"from lmbench.specs import DatasetSpec, Preprocessing\n\nSPECS = [{spec}]\n"
+    )
+    before = find_datasets()
+    monkeypatch.setattr(lmbench.datasets, "__path__", [*lmbench.datasets.__path__, str(tmp_path)])
+    assert [s.name for s in find_datasets() if s not in before] == ["ponies"]
+
+
+def test_an_unlabelled_folder_is_described_by_what_it_holds(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png")
+    (tmp_path / ".b.png").touch()
+    notes = get_plugins().find("dataset", f"images:{tmp_path}").spec.notes
+    assert notes == ("1 images, each cut to its central square", "left out: 1 hidden file (.b.png)")
+    with pytest.raises(DataError, match="no image file in it"):
+        get_plugins().find("dataset", f"images:{write_image(tmp_path / 'c' / '.d.png').parent}")

@@ -82,7 +82,6 @@ def images_that_say_where(count=10, side=128, landmarks=8, seed=0):
         np.full(count, -1),
         np.array([f"image {i}" for i in range(count)]),
         key=hashlib.sha256(b"where").hexdigest(),
-        pixels_sha256="",
     )
 
 

@@ -23,10 +23,16 @@ from small_face_trees import (
 )
 from small_trees import mtfl_tree, write_image
 
-from lmbench.data.opening import open_prepared, save_prepared
+from lmbench.data.opening import open_prepared
+from lmbench.data.prepared import save_prepared
 from lmbench.data.schema import Incomplete, column
-from lmbench.datasets import aflw_m, aflw_r, celeba, mafl, w300, yaleb
-from lmbench.datasets.celeba import Lists
+from lmbench.datasets.aflw_m import loader as aflw_m
+from lmbench.datasets.aflw_r import loader as aflw_r
+from lmbench.datasets.celeba import loader as celeba
+from lmbench.datasets.celeba.loader import Lists
+from lmbench.datasets.mafl import loader as mafl
+from lmbench.datasets.w300 import loader as w300
+from lmbench.datasets.yaleb import loader as yaleb
 from lmbench.errors import DataError, UsageError
 from lmbench.plugins.loading import get_plugins
 
@@ -175,7 +181,7 @@ ALIGN = "Anno/list_landmarks_align_celeba.txt"
         ("Eval/list_eval_partition.txt", "000004.jpg 0", "000004.jpg 7", "parts are 0, 1 and 2; 7 is found"),
         ("Eval/list_eval_partition.txt", "000003.jpg 0\n", "", "the lists are of different versions"),
         ("MAFL/testing.txt", "000003.jpg", "000002.jpg", "1 images stand in both lists"),
-        ("MAFL/training.txt", "000009.jpg", "000002.jpg", "000002.jpg stands twice"),
+        ("MAFL/training.txt", "000009.jpg", "000002.jpg", "000002.jpg stands in line"),
         ("MAFL/training.txt", "000009.jpg", "\x00", "different versions"),
     ],
 )
@@ -213,13 +219,15 @@ def test_missing_and_renamed_images_of_celeba_are_named_and_the_rest_is_at_hand(
     celeba_full_tree(tmp_path)
     images = tmp_path / "celeba" / "Img" / "img_align_celeba"
     (images / jpg(4)).unlink()
-    with pytest.raises(Incomplete, match=rf"1 are missing .*\(first: Img/img_align_celeba/{jpg(4)}\)") as caught:
+    with pytest.raises(
+        Incomplete, match=rf"1 of 7 files are missing .*\(first: Img/img_align_celeba/{jpg(4)}\)"
+    ) as caught:
         celeba.load(tmp_path / "celeba")
     assert ids_of(caught.value.splits["train"]) == [jpg(n) for n in (1, 6, 7, 8)]
     for file in images.iterdir():
         file.rename(file.with_suffix(".png"))
     with pytest.raises(
-        DataError, match=r"7 are missing .* Beside them lie 11 files of other names \(first: 000001\.png\)"
+        DataError, match=r"7 of 7 files are missing .* Beside them lie 11 files of other names \(first: 000001\.png\)"
     ):
         celeba.load(tmp_path / "celeba")
 

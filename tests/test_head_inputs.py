@@ -21,7 +21,7 @@ def dotted(count: int, side: int, seed: int = 0) -> PixelStore:
     blobs = [255 * np.exp(-((x - p[0, 0]) ** 2 + (y - p[0, 1]) ** 2) / 8) for p in points]
     images = np.repeat(np.stack(blobs)[..., None], 3, -1).astype(np.uint8)
     ids = np.arange(count)
-    return PixelStore(images, points, np.ones((count, 1), bool), ids, ids.astype(str), key="", pixels_sha256="x")
+    return PixelStore(images, points, np.ones((count, 1), bool), ids, ids.astype(str), key="")
 
 
 def test_copies_are_counted_on_behind_the_images():

@@ -105,6 +105,10 @@ def test_lmbench_methods_brings_methods(make: PluginMaker) -> None:
     assert plugins.methods.get("brought").spec.variant("").name == "v"
 
 
+def test_lmbench_papers_brings_papers(make: PluginMaker) -> None:
+    assert bring(make, "paper", "rows='a.b:published.csv', year=2030").papers.get("brought").spec.year == 2030
+
+
 def observed(make: PluginMaker, hook: str, **arguments: Any) -> list[Any]:
     """What an observer of ``hook`` was given."""
     seen: list[Any] = []

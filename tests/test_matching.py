@@ -156,7 +156,6 @@ def images_that_say_where(count, side, landmarks=4, seed=0):
         np.full(count, -1),
         np.array([f"image {i}" for i in range(count)]),
         key=hashlib.sha256(b"where").hexdigest(),
-        pixels_sha256="",
     )
 
 

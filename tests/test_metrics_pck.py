@@ -164,7 +164,7 @@ def test_an_image_that_cannot_be_judged_is_named_before_anything_is_trained():
     points = np.random.default_rng(0).uniform(5, 60, (8, 3, 2)).astype(np.float32)
     points[6] = points[6, :1]
     ids = np.array([f"{i}.jpg" for i in range(8)])
-    pixels = PixelStore(np.zeros((8, 64, 64, 3), np.uint8), points, np.ones((8, 3), bool), np.full(8, -1), ids, "", "")
+    pixels = PixelStore(np.zeros((8, 64, 64, 3), np.uint8), points, np.ones((8, 3), bool), np.full(8, -1), ids, "")
     spec = SimpleNamespace(eyes=None, hidden_annotated=False, metrics=("box_error",), landmark_names=NAMES, parts={})
     context = SimpleNamespace(
         config=SimpleNamespace(tasks=("regression",)), dataset=SimpleNamespace(spec=spec), test=pixels,
@@ -177,30 +177,30 @@ def test_an_image_that_cannot_be_judged_is_named_before_anything_is_trained():
 
 
 def rows_of(p):
-    return {(r["metric"], r["subset"]): r for r in measure(p, get_plugins())}
+    return {(r.metric, r.subset): r for r in measure(p, get_plugins())}
 
 
 def test_a_dataset_is_judged_by_its_own_metrics_and_pck_landmark_by_landmark():
     rows = rows_of(bodies(metrics=("pck_6px", "box_error"), visible=np.ones((8, 3), bool)))
     assert list(rows) == [("pck_6px", None), *(("pck_6px", name) for name in NAMES), ("box_error", None)]
-    parts = [rows["pck_6px", name]["value"] for name in NAMES]
-    assert rows["pck_6px", None]["value"] == pytest.approx(np.mean(parts))
+    parts = [rows["pck_6px", name].value for name in NAMES]
+    assert rows["pck_6px", None].value == pytest.approx(np.mean(parts))
     for row in rows.values():
-        assert row["ci95"][0] <= row["value"] <= row["ci95"][1] and row["images"] == 8
-    assert rows["pck_6px", "head"]["points"] == 8 and rows["pck_6px", "head"]["higher_is_better"] is True
+        assert row.ci95[0] <= row.value <= row.ci95[1] and row.images == 8
+    assert rows["pck_6px", "head"].points == 8 and rows["pck_6px", "head"].higher_is_better is True
 
 
 def test_the_parts_of_a_dataset_count_each_joint_once_in_the_whole():
     """As BBC Pose averages: (head + 2 wrists) / 3, not the mean of head and wrists."""
     p = bodies(metrics=("pck_6px",), parts={"head": (0,), "wrist": (1, 2)}, visible=np.ones((8, 3), bool))
     rows = rows_of(p)
-    whole, head, wrist = (rows["pck_6px", part]["value"] for part in (None, "head", "wrist"))
+    whole, head, wrist = (rows["pck_6px", part].value for part in (None, "head", "wrist"))
     assert whole == pytest.approx((head + 2 * wrist) / 3)
 
 
 def test_parts_of_an_error_of_distances_are_its_means_over_their_landmarks():
     p = bodies(metrics=("iod",), eyes=(0, 1), parts={"eyes": (0, 1)}, visible=np.ones((8, 3), bool))
-    assert rows_of(p)["iod", "eyes"]["value"] == pytest.approx(iod(p).values[:, :, :2].mean())
+    assert rows_of(p)["iod", "eyes"].value == pytest.approx(iod(p).values[:, :, :2].mean())
 
 
 def test_a_part_that_is_never_visible_has_no_row_and_a_layer_alone_no_parts():

@@ -67,7 +67,8 @@ def part_shown(view):
 def test_what_an_objective_says_of_its_views_is_what_they_show(name):
     spec = get_plugins().find("objective", name).spec
     trial = find_trial(spec, get_plugins())
-    settings = complete(spec.settings, OBJECTIVES[name], name, trial.settings)
+    given = complete(spec.settings, OBJECTIVES[name], name)
+    settings = replace(trial.settings, **{setting: getattr(given, setting) for setting in OBJECTIVES[name]})
     trial = replace(trial, settings=settings, frame=64)
     objective, _ = trial.build()
     with torch.no_grad():

@@ -10,11 +10,12 @@ from folder_trees import csv_tree
 from small_runs import recorded, run_here
 from small_trees import write_image
 
-from lmbench.data import overlap
 from lmbench.data.opening import open_dataset
-from lmbench.data.overlap import shared_test_images
 from lmbench.data.schema import column
 from lmbench.results.leaderboard import measured_rows
+from lmbench.results.record import Record
+from lmbench.training import held_out
+from lmbench.training.held_out import shared_test_images
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_what_was_compared_is_not_read_again_and_other_data_are(folder: Path, tm
     shutil.copytree(folder, tmp_path / "other")
     assert len(shared(folder, tmp_path / "other")) == 2
     read = []
-    monkeypatch.setattr(overlap, "image_bytes", lambda record, where: read.append(record["path"]) or b"")
+    monkeypatch.setattr(held_out, "image_bytes", lambda record, where: read.append(record["path"]) or b"")
     assert len(shared(folder, tmp_path / "other")) == 2 and not read
     (kept,) = (tmp_path / "cache" / "overlap").glob("*.json")
     kept.write_text("{")
@@ -104,4 +105,4 @@ def test_a_run_that_was_allowed_to_says_so_in_record_and_leaderboard(folder: Pat
     record = recorded(arguments)
     assert record["data"]["test_images_pretrained_on"] == {"images": 2, "first": ids_of(folder)[0]}
     assert record["config"]["allow_test_images"] is True
-    assert measured_rows(record)[0]["note"].startswith("pretrained on 2 of its test images; ")
+    assert measured_rows(Record.of(record))[0]["note"].startswith("pretrained on 2 of its test images; ")

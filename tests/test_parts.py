@@ -98,7 +98,7 @@ def test_what_cannot_be_divided_is_told():
 def test_a_part_has_one_colour_where_it_is(tmp_path):
     images = np.full((2, 8, 8, 3), 100, np.uint8)
     ids = np.array(["a", "b"])
-    store = PixelStore(images, np.zeros((2, 0, 2)), np.zeros((2, 0), bool), np.array([-1, -1]), ids, "", "")
+    store = PixelStore(images, np.zeros((2, 0, 2)), np.zeros((2, 0), bool), np.array([-1, -1]), ids, "")
     strengths = torch.zeros(2, 3, 2, 2)
     strengths[0, 0, :, 0] = 1  # the left half of the first image
     strengths[0, 2, :, 1] = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import subprocess
@@ -138,8 +139,8 @@ def test_a_store_of_an_earlier_format_is_built_again_not_misread(
 ) -> None:
     cache = tmp_path / "older"
     monkeypatch.setattr(pixels, "FORMAT", 1)
-    older = open_pixels(dataset, "print", "train", STEPS, cache)
-    file = cache / "pixels" / older.key[:20] / "annotations.npz"
+    open_pixels(dataset, "print", "train", STEPS, cache)
+    (file,) = (cache / "pixels").glob("*/annotations.npz")
     with np.load(file) as kept:
         np.savez(file, **{name: kept[name] for name in kept if name != "source_scale"})
     monkeypatch.undo()
@@ -181,6 +182,19 @@ def test_a_store_is_built_once(
     again = open_pixels(dataset, "print", "train", STEPS, tmp_path / "cache")
     np.testing.assert_array_equal(again.images, store.images)
     assert again.key == store.key
+
+
+def test_a_crop_is_a_slice_of_the_images_that_were_decoded_whole(
+    dataset: datasets.Dataset, store: PixelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pixels, "decode", None)  # nothing is decoded again
+    whole = open_pixels(dataset, "print", "train", Preprocessing(STEPS.resize), tmp_path / "cache")
+    assert (whole.size, store.size) == (34, 24) and whole.key != store.key
+    np.testing.assert_array_equal(store.images, whole.images[:, 5:-5, 5:-5])
+    np.testing.assert_allclose(store.landmarks, whole.landmarks - 5, atol=1e-5)
+    np.testing.assert_array_equal(store.source_scale, whole.source_scale)
+    assert store.pixels_sha256 == hashlib.sha256(whole.images[:, 5:-5, 5:-5].tobytes()).hexdigest()
+    assert len(list((tmp_path / "cache" / "pixels").glob("*/images.npy"))) == 1
 
 
 @pytest.mark.parametrize(

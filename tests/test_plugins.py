@@ -112,7 +112,8 @@ def test_a_spec_of_the_wrong_type_is_refused(make: PluginMaker) -> None:
         ("maps=('conv5_x',)", "maps[0]: expected MapSpec, found 'conv5_x'"),
         ("summary=None", "summary: expected str, found None"),
         ("year='2019'", "year: expected int | None"),
-        ("settings=['lr']", "settings: expected a frozen dataclass, found list"),
+        ("settings=['lr']", "settings: expected type, found ['lr']"),
+        ("settings={'lr': 0.1}", "settings: a frozen dataclass is expected, no mapping: docs/plugins.md"),
         ("name='two words'", "name: letters, digits"),
         ("name='lmbench:resnet18'", "name: letters, digits"),
         ("name=''", "name: letters, digits"),
@@ -127,6 +128,12 @@ def test_a_spec_whose_fields_are_not_what_they_should_be_is_refused(make: Plugin
             return [BackboneSpec(**{{"name": "x", "summary": "", "target": "a:b", **dict({fields})}})]
         """
     assert said in problem_of(make(source))
+
+
+@pytest.mark.parametrize("presets", ["nowhere:presets", "json.decoder:presets", ":presets"])
+def test_presets_in_no_package_are_refused_before_a_list_looks_for_them(make: PluginMaker, presets: str) -> None:
+    source = method("x").replace("variants=", f"presets={presets!r}, variants=")
+    assert f"presets: expected 'package:folder', found {presets!r}" in problem_of(make(source))
 
 
 def test_a_plugin_without_an_api_version_is_refused(make: PluginMaker) -> None:

@@ -10,9 +10,9 @@ import pytest
 from kept_runs import Killed, flip
 from small_trees import embedded
 
-from lmbench.data import preparing
+from lmbench.data import prepared
 from lmbench.data.opening import open_prepared
-from lmbench.data.preparing import load_split, save_prepared
+from lmbench.data.prepared import load_split, save_prepared
 from lmbench.errors import DataError
 from lmbench.plugins.loading import get_plugins
 from lmbench.plugins.registry import Entry
@@ -27,14 +27,14 @@ def entry() -> Entry[DatasetSpec]:
 def test_a_shard_that_was_damaged_after_a_kill_is_written_again(
     tmp_path: Path, entry: Entry[DatasetSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparing, "IMAGES_A_SHARD", 2)
+    monkeypatch.setattr(prepared, "IMAGES_A_SHARD", 2)
     splits, folder, draft = embedded(5), tmp_path / "prepared" / "x", tmp_path / "prepared" / ".x.partial"
 
     def die(*_: object) -> str:
         raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(preparing, "fingerprint", die)
+        patch.setattr(prepared, "fingerprint", die)
         save_prepared(entry, splits, folder, "here")
     flip(draft / "train" / "shard-00001.arrow", 8 * 700)
     save_prepared(entry, splits, folder, "here")
@@ -47,7 +47,7 @@ def test_a_shard_that_was_damaged_after_a_kill_is_written_again(
 def test_a_prepared_copy_in_which_a_bit_was_flipped_is_refused(
     tmp_path: Path, entry: Entry[DatasetSpec], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(preparing, "IMAGES_A_SHARD", 3)
+    monkeypatch.setattr(prepared, "IMAGES_A_SHARD", 3)
     folder = tmp_path / "x"
     save_prepared(entry, embedded(5), folder, "here")
     flip(folder / name, 8 * 60)
@@ -58,7 +58,7 @@ def test_a_prepared_copy_in_which_a_bit_was_flipped_is_refused(
 def test_a_prepared_copy_with_a_shard_too_many_or_too_few_is_refused(
     tmp_path: Path, entry: Entry[DatasetSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparing, "IMAGES_A_SHARD", 3)
+    monkeypatch.setattr(prepared, "IMAGES_A_SHARD", 3)
     folder = tmp_path / "x"
     save_prepared(entry, embedded(5), folder, "here")
     shutil.copy(folder / "train" / "shard-00001.arrow", folder / "train" / "shard-00002.arrow")

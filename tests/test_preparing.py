@@ -17,11 +17,11 @@ from small_trees import embedded, mtfl_tree, write_image
 
 from lmbench.cli import data as data_module
 from lmbench.cli.main import run_cli
-from lmbench.data import preparing
+from lmbench.data import prepared
 from lmbench.data.opening import open_dataset, open_prepared
 from lmbench.data.places import prepared_folder
-from lmbench.data.preparing import fingerprint, load_split, save_prepared
-from lmbench.datasets import mtfl
+from lmbench.data.prepared import fingerprint, load_split, save_prepared
+from lmbench.datasets.mtfl import loader as mtfl
 from lmbench.errors import DataError, StaleError
 from lmbench.originals import downloads
 from lmbench.originals.archives import unpack
@@ -178,9 +178,9 @@ class Killed(BaseException):
 def test_a_killed_preparation_goes_on_after_its_last_finished_shard(
     tmp_path: Path, entry: Entry[DatasetSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparing, "IMAGES_A_SHARD", 10)
+    monkeypatch.setattr(prepared, "IMAGES_A_SHARD", 10)
     splits, folder = embedded(35), tmp_path / "prepared" / "x"
-    embeds = preparing.image_bytes
+    embeds = prepared.image_bytes
     count = 0
 
     def die(record: Any, where: str) -> bytes:
@@ -190,7 +190,7 @@ def test_a_killed_preparation_goes_on_after_its_last_finished_shard(
             raise Killed
         return embeds(record, where)
 
-    monkeypatch.setattr(preparing, "image_bytes", die)
+    monkeypatch.setattr(prepared, "image_bytes", die)
     with pytest.raises(Killed):
         save_prepared(entry, splits, folder, "here")
     assert not folder.exists()
@@ -199,7 +199,7 @@ def test_a_killed_preparation_goes_on_after_its_last_finished_shard(
     for scratch in (".shard-00002.arrow.x1.arrow", "tmpx2"):  # what a real kill leaves
         (folder.with_name(".x.partial") / "test" / scratch).write_bytes(b"half")
     count = 100
-    monkeypatch.setattr(preparing, "fingerprint", lambda *a: "f")  # it reads images too
+    monkeypatch.setattr(prepared, "fingerprint", lambda *a: "f")  # it reads images too
     save_prepared(entry, splits, folder, "here")
     assert count == 100 + 15
     now = {f.relative_to(folder): f.stat().st_mtime_ns for f in folder.rglob("shard-*.arrow")}
@@ -221,7 +221,7 @@ def test_shards_of_other_originals_are_not_used(
     def die(*arguments: Any) -> str:
         raise Killed
 
-    monkeypatch.setattr(preparing, "fingerprint", die)
+    monkeypatch.setattr(prepared, "fingerprint", die)
     with pytest.raises(Killed):
         save_prepared(entry, splits, folder, "here")
     monkeypatch.undo()
@@ -236,7 +236,7 @@ def test_many_shards_have_the_fingerprint_of_one(
 ) -> None:
     splits = embedded(23)
     whole = fingerprint("a", entry.spec, splits)
-    monkeypatch.setattr(preparing, "IMAGES_A_SHARD", 5)
+    monkeypatch.setattr(prepared, "IMAGES_A_SHARD", 5)
     assert fingerprint("a", entry.spec, splits) == whole
     save_prepared(entry, splits, tmp_path / "x", "here")
     assert open_prepared("a", entry, tmp_path / "x").fingerprint == whole
@@ -250,8 +250,8 @@ def test_opening_reads_the_fingerprint_and_no_image(
     def refuse(*arguments: Any) -> str:
         raise AssertionError("computed anew")
 
-    monkeypatch.setattr(preparing, "_digest", refuse)
-    monkeypatch.setattr(preparing, "image_bytes", refuse)
+    monkeypatch.setattr(prepared, "_digest", refuse)
+    monkeypatch.setattr(prepared, "image_bytes", refuse)
     assert len(open_prepared("a", entry, tmp_path / "x").splits["train"]) == 5
 
 

@@ -104,7 +104,7 @@ def test_landmarks_are_drawn_as_large_as_their_weight(head_file, tmp_path):
     places = np.array([[[10, 10], [50, 10], [10, 50], [50, 50]]], np.float32)
     store = PixelStore(
         np.zeros((1, SIDE, SIDE, 3), np.uint8), np.zeros((1, 2, 2), np.float32), np.zeros((1, 2), bool), np.array([-1]),
-        np.array(["a"]), "", "",
+        np.array(["a"]), "",
     )  # fmt: skip
     draw_weighted_landmarks(weights, places, store, tmp_path / "landmarks.png")
     picture = np.asarray(Image.open(tmp_path / "landmarks.png").convert("RGB")).astype(int)

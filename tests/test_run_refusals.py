@@ -34,10 +34,9 @@ USAGE = [
     ),
     (
         ["--set", "network.backbone=resnet50"],
-        "network: what is judged is what the last stage trains; set stages.distillation.backbone_settings",
+        "network: what is judged is what the last stage trains; set stages.byol.backbone_settings",
     ),
     (["--set", "regresion.draws=3"], "regresion is no setting. Did you mean 'regression'"),
-    (["--tasks", "matching", "--draws", "3"], "--draws: no task of this run has such a setting (matching)."),
     (["--set", "segmentation.stepps=3"], "task 'segmentation' has no setting 'stepps'"),
     (
         ["--set", "stages.byol.name=x"],

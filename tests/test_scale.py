@@ -19,7 +19,6 @@ from lmbench.config.model import Read
 from lmbench.config.resolving import resolve_run
 from lmbench.data.opening import OpenDataset
 from lmbench.data.schema import landmark_dataset
-from lmbench.data.zooming import zoomed
 from lmbench.errors import DataError, UsageError
 from lmbench.features import Extractor
 from lmbench.metrics.scoring import iod
@@ -30,6 +29,7 @@ from lmbench.specs import DatasetSpec, Preprocessing
 from lmbench.tasks import regression, scale
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.settings import ScaleSettings
+from lmbench.tasks.zooming import zoomed, zoomed_pixels
 
 CPU = torch.device("cpu")
 SIDE = 120  # of the source images; their boxes are the middle half
@@ -122,7 +122,7 @@ def test_a_whole_image_is_zoomed_as_a_box_of_its_size():
 def test_landmarks_are_where_the_zoomed_image_shows_them(context_of, factor, centres):
     spec = replace(SPEC, preprocessing=replace(STEPS, centres=centres))
     context = context_of("ols", (factor,), spec=spec)
-    seen = context.dataset.pixels("test", zoom=factor)
+    seen = zoomed_pixels(context.dataset, "test", factor)
     judged = scale.judged_at(context, factor, context.test.landmarks[None])
     at_one = Centroids().landmarks(context.test.batch(np.arange(8))).numpy() - context.test.landmarks
     found = Centroids().landmarks(seen.batch(np.arange(8))).numpy()
@@ -132,7 +132,7 @@ def test_landmarks_are_where_the_zoomed_image_shows_them(context_of, factor, cen
 
 def test_beyond_the_source_image_is_black(context_of):
     context = context_of("ols", (4.0,))
-    images = context.dataset.pixels("test", zoom=4.0).images
+    images = zoomed_pixels(context.dataset, "test", 4.0).images
     assert images[:, :7].max() == 0 and images[:, :, :7].max() == 0
     assert images.max() > 50
 
@@ -196,10 +196,10 @@ def test_landmarks_that_leave_the_image_are_counted_and_not_scored_and_their_eye
     np.testing.assert_array_equal(judged.visible, expected)
     assert judged.settings["landmarks_that_left_the_image"] == 1
     (row,) = measure(replace(judged, predicted=judged.target[None] + [[[[2.0, 0.0]]]]), get_plugins())
-    assert (row["task"], row["subset"], row["points"]) == ("scale", "0.5", 23)
+    assert (row.task, row.subset, row.points) == ("scale", "0.5", 23)
     eyes = np.array([40.0, 56.0, *[20.0] * 6])
     counts = np.array([2, *[3] * 7])
-    assert row["value"] == pytest.approx(float((100 * 2 / eyes * counts).sum() / counts.sum()), rel=1e-5)
+    assert row.value == pytest.approx(float((100 * 2 / eyes * counts).sum() / counts.sum()), rel=1e-5)
 
 
 def test_an_eye_without_a_place_is_refused_before_anything_is_zoomed(context_of):

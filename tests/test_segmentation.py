@@ -17,15 +17,17 @@ from small_trees import write_image
 
 from lmbench.cli.main import run_cli
 from lmbench.config.resolving import resolve_run
+from lmbench.data.masks import read_masks
 from lmbench.data.opening import open_dataset
 from lmbench.data.schema import landmark_dataset
-from lmbench.datasets import cub, cub_figure
-from lmbench.datasets.helen import load, read_ids, read_mask
+from lmbench.datasets.cub import figure as cub_figure
+from lmbench.datasets.cub import loader as cub
+from lmbench.datasets.helen.loader import load, read_ids, read_mask
 from lmbench.errors import DataError, UsageError
 from lmbench.features import FeatureMaps
 from lmbench.heads.base import TensorInputs
 from lmbench.metrics.pixels import Confusions, figure_iou, pixel_accuracy
-from lmbench.originals.masks import read_masks
+from lmbench.originals.lists import Originals
 from lmbench.plugins.loading import get_plugins
 from lmbench.specs import Preprocessing
 from lmbench.tasks.segmentation import confusion_counts, fit_classifier
@@ -94,7 +96,7 @@ def test_what_is_missing_or_damaged_is_named(tmp_path):
         read_mask(folder / "labels", "102_1")
     part.write_bytes(kept)
     (folder / "images" / "105_1.jpg").unlink()
-    with pytest.raises(DataError, match=r"1 of \d+ files are missing \(first: .*105_1.jpg\)"):
+    with pytest.raises(DataError, match=r"1 of \d+ files are missing .*\(first: .*105_1.jpg\)"):
         load(folder)
 
 
@@ -103,7 +105,7 @@ def test_a_bad_line_of_a_list_is_named(tmp_path, line):
     path = tmp_path / "testing.txt"
     path.write_text(f"1 , 100_1\n{line}\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"testing.txt:2"):
-        read_ids(path)
+        read_ids(Originals("helen", path.parent, ""), path)
 
 
 def test_masks_follow_their_images_through_box_and_crop():
@@ -222,7 +224,7 @@ def bird_tree(root, inside=False):
     """CUB with masks and split lists below ``root``: its folder, the folder of the masks, the names of the birds."""
     cub_tree(root)
     folder = root / "CUB_200_2011"
-    benchmark = cub.read_metadata(folder, "cub")
+    benchmark = cub.read_metadata(Originals("cub", folder, cub.GET))
     names = [n for n, s in zip(benchmark.names, benchmark.species, strict=True) if s in cub.PASSEROIDEA]
     cub_lists(folder, {"train": names[:-3], "val": names[-3:-2], "test": names[-2:]})
     return folder, cub_masks(root, names, inside), names

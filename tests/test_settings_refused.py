@@ -168,14 +168,19 @@ ACROSS = [  # method, variant, assignments, what is said
     ("dve", "hourglass", ["stages.hourglass.backbone_settings.width=7"], "a multiple of 2"),
     ("sparse", "k10", ["stages.alignment.settings.crop=22"], "leaves less than 8 pixels of a frame of 48"),
     ("sparse", "k10", ["stages.alignment.backbone_settings.kernel=4"], "odd number"),
-    ("twostep", "k10", ["stages.contrast.settings.locations=2000"], "a view has 1024 pixels"),
-    ("twostep", "k10", ["stages.contrast.settings.deformation.zoom=(1.2, 0.8)"], "zoom[0] <= zoom[1]"),
+    ("twostep", "k10", ["stages.contrast.settings.locations=2000"], "expected at most 1024, the pixels of a view"),
+    (
+        "twostep",
+        "k10",
+        ["stages.contrast.settings.deformation.zoom=(1.2, 0.8)"],
+        "expected the smallest factor and then",
+    ),
     ("imm", "k10", ["stages.imm.settings.size=30"], "no multiple of the detector's 4 pixels"),
     ("imm", "k10", ["stages.imm.backbone_settings.landmarks=100"], "100 landmarks on maps of 8 x 8 cells"),
     ("supervised", "hypercolumn", ["regression.head_settings.layers=('conv9',)"], "resnet18 has no map 'conv9'"),
     ("supervised", "hypercolumn", ["regression.head_settings.backbone=resnet19"], "unknown backbone 'resnet19'"),
     ("supervised", "hypercolumn", ["regression.head_settings.backbone_settings.dim=3"], "has no setting 'dim'"),
-    ("random", "hypercolumn", ["tasks=('parts',)", "parts.k=50", "parts.images=1", "parts.size=2"], "parts: k = 50"),
+    ("random", "hypercolumn", ["tasks=('parts',)", "parts.k=50", "parts.images=1", "parts.size=2"], "parts.k = 50"),
 ]
 
 

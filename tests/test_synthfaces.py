@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from lmbench.data import places
-from lmbench.datasets.specs.faces import SYNTHFACES
-from lmbench.datasets.synthfaces import landmarks as constants
-from lmbench.datasets.synthfaces import render
-from lmbench.datasets.synthfaces.render import Face, render_face
+from lmbench.datasets import synthfaces as constants
+from lmbench.datasets.synthfaces.loader import render
+from lmbench.datasets.synthfaces.loader.render import Face, render_face
 
 TRAIN, TEST = 200, 100
 
@@ -49,21 +48,13 @@ def test_a_face_depends_on_nothing_but_its_split_index_and_seed() -> None:
 
 def test_an_image_is_rgb_at_the_size_that_the_spec_reads(faces: dict[str, list[Face]]) -> None:
     for face in faces["train"][:5]:
-        assert face.image.shape == (SYNTHFACES.preprocessing.size, SYNTHFACES.preprocessing.size, 3)
+        assert face.image.shape == (constants.SPECS[0].preprocessing.size,) * 2 + (3,)
         assert face.image.dtype == np.uint8
         assert face.image.std() > 5
 
 
-def test_the_spec_says_what_the_renderer_draws() -> None:
-    assert SYNTHFACES.landmark_names == constants.LANDMARK_NAMES
-    assert SYNTHFACES.eyes == constants.EYES
-    assert SYNTHFACES.swap_pairs == constants.SWAP_PAIRS
-    assert dict(SYNTHFACES.splits) == render.SPLIT_SIZES
-    assert SYNTHFACES.version == render.VERSION
-
-
 def test_no_identity_is_in_both_splits_and_each_has_five_images() -> None:
-    numbers = {s: [render._identity_number(s, i) for i in range(n)] for s, n in render.SPLIT_SIZES.items()}
+    numbers = {s: [render._identity_number(s, i) for i in range(n)] for s, n in constants.SPLIT_SIZES.items()}
     assert not set(numbers["train"]) & set(numbers["test"])
     for found in numbers.values():
         assert set(Counter(found).values()) == {5}
@@ -154,9 +145,8 @@ def test_a_cached_rendering_does_not_outlive_a_change_of_the_renderer(
     (package / "__init__.py").write_text("from drawn_set.inner import load\n", encoding="utf-8")
     (package / "inner.py").write_text("VERSION = '1'\ndef load(root): ...\n", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
-    spec = type(SYNTHFACES)(
-        name="drawn", summary="", target="drawn_set:load", splits={}, preprocessing=SYNTHFACES.preprocessing
-    )
+    drawn = constants.SPECS[0]
+    spec = type(drawn)(name="drawn", summary="", target="drawn_set:load", splits={}, preprocessing=drawn.preprocessing)
     before = places.loader_version(spec)
     assert places.loader_version(spec) == before
     (package / "inner.py").write_text("VERSION = '2'\ndef load(root): ...\n", encoding="utf-8")

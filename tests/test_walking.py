@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lmbench.datasets.folders.walking import walk
+from lmbench.originals.walking import walk
 
 
 def put(folder: Path, *names: str) -> None:

@@ -103,12 +103,12 @@ def prepare(name: str, source: Path | None, download: bool, data_root: Path | No
     if download == (source is not None):
         raise UsageError("prepare needs the original: pass either --source FOLDER_OR_ARCHIVE or --download.")
 
-    from lmbench.data import opening
     from lmbench.originals.downloads import download as fetch
+    from lmbench.originals.preparing import prepare as prepare_copy
 
     original = source if source is not None else fetch(spec.name, root, spec.source)
     target = prepared_folder(entry, root)
-    prepared, existed = opening.prepare(name, entry, original, target)
+    prepared, existed = prepare_copy(name, entry, original, target)
     counts = ", ".join(f"{len(d)} {split}" for split, d in prepared.splits.items())
     click.echo(f"{name}: {counts} images {'were prepared before' if existed else 'prepared'} in {target}")
 
@@ -154,8 +154,8 @@ def show(
 
     import torch
 
+    from lmbench.data.masks import read_masks
     from lmbench.data.opening import open_dataset
-    from lmbench.originals.masks import read_masks
     from lmbench.report.parts import draw_classes
     from lmbench.report.pictures import contact_sheet, save_png
 

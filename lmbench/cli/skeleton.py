@@ -51,7 +51,11 @@ def write_skeleton(name: str, folder: Path, plugins: Plugins) -> Path:
 
 def _require_free(slug: str, distribution: str, plugins: Plugins) -> None:
     """Raises UsageError where an installed plugin has the name, or a component: both would then be asked for in full."""
-    taken = [f"the plugin {i.name} of {i.distribution}" for i in plugins.infos if distribution == i.distribution]
+    taken = [
+        f"the plugin {i.name} of {i.distribution}"
+        for i in plugins.infos
+        if i.name == slug or i.distribution.replace("_", "-").lower() == distribution
+    ]
     taken += [
         f"the {kind} {entry.spec.name} of {entry.owner}"
         for kind in KIND_OF.values()

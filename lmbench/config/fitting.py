@@ -9,7 +9,7 @@ from typing import Any
 from lmbench.config.model import NO_NETWORK, Network, RunConfig, Stage
 from lmbench.config.ranges import BackboneName, HeadName, MapOf
 from lmbench.config.setting_types import hints, marks
-from lmbench.config.values import require_files, settings_of
+from lmbench.config.values import at, require_files, settings_of
 from lmbench.errors import UsageError, did_you_mean
 from lmbench.plugins.loading import Plugins
 from lmbench.specs import BackboneSpec, Map, MapSpec, Spec, Surroundings, TaskSpec
@@ -45,8 +45,6 @@ def require_fitting(plugins: Plugins, config: RunConfig) -> None:
         _require_parent(plugins, name, stage, before)
         _require_stage(plugins, name, stage)
         before = stage
-    if config.network:
-        _require_readable(plugins, config)
     around = Surroundings(
         maps_of=lambda name: maps_of(plugins, name),
         backbone=_backbone(plugins, config.network) if config.network else None,
@@ -54,6 +52,10 @@ def require_fitting(plugins: Plugins, config: RunConfig) -> None:
         read=config.read,
         dataset=plugins.find("dataset", config.dataset).spec,
     )
+    if around.backbone:
+        place = "network" if before is None else f"stages.{before.name}"
+        _require_fit(plugins, around.backbone, config.network.backbone_settings, f"{place}.backbone_settings", around)
+        _require_readable(plugins, config)
     for task, settings in config.settings.items():
         _require_fit(plugins, plugins.find("task", task).spec, settings, task, around)
 
@@ -170,7 +172,7 @@ def _require_fit(plugins: Plugins, spec: Spec, settings: Any, place: str, around
         try:
             settings.fits(around)
         except UsageError as error:
-            raise UsageError(f"{place}: {error}") from None
+            raise at(place, type(settings), error) from None
     for part in named_in(settings):
         if part.settings:
             inside, where = getattr(settings, part.settings), f"{place}.{part.settings}"
@@ -217,7 +219,6 @@ def _require_views(settings: Any, place: str, backbone: BackboneSpec) -> None:
 def _require_readable(plugins: Plugins, config: RunConfig) -> None:
     """Refuses layers that the judged network does not have, and images that are too small for it."""
     read, network = config.read, plugins.find("backbone", config.network.backbone).spec
-    require_files(config.network.backbone_settings, "network.backbone_settings")
     maps = [m.name for m in network.maps]
     foreign = [layer for layer in read.layers if maps and layer not in maps]
     if foreign:

@@ -40,50 +40,25 @@ def resolve_run(
 
     The preset is ``quick`` on embedded data and ``small`` elsewhere unless it is named. ``untrained``: the control of a
     method, every stage of which is left as it was initialised (closed-form ones are solved all the same). ``everywhere``:
-    settings of all tasks of the run that have one of the name (``draws``); ``overrides`` win over them.
+    settings of all tasks that have one of the name (``draws``); ``overrides`` win over them.
     """
     spec: MethodSpec = plugins.find("method", method).spec
-    data = plugins.find("dataset", dataset).spec
+    data: DatasetSpec = plugins.find("dataset", dataset).spec
     if not data.has_landmarks and not data.classes:
         raise UsageError(
             f"{dataset} has no landmarks to judge by: name it in --pretrain-on, and a labelled set in --dataset."
         )
     chosen = choose_variant(spec, variant)
-    lacking = plugins.lacking(chosen.needs)
-    if lacking:
-        raise DataError(
-            f"{spec.name} {chosen.name} is made of parts of {', '.join(lacking)}, which is not installed (or disabled: "
-            f"see `lmbench plugin doctor`). Install it: pip install {' '.join(lacking)}"
-        )
+    _require_installed(plugins, spec, chosen)
     everybodys, plugins = plugins, plugins.of_recipe(method, chosen.name)
     preset = _preset(spec, data, preset)
-    tasks = _tasks(plugins)
-    asked: dict[str, Any] = {
-        name: given
-        for name, task in tasks.items()
-        if (given := {k: v for k, v in (everywhere or {}).items() if k in hints(task.settings)})
-    }
-    for override in overrides:
-        require_plain(override, "")
-        asked = merge(asked, override)
-    tree = _base(spec, chosen)
-    for layer in _layers(spec, chosen, tasks, preset, dataset, asked):
-        tree = _lay(tree, plain(layer), tasks)
-    if chosen.stages and "network" in tree:
-        last = chosen.stages[-1]
-        raise UsageError(f"network: what is judged is what the last stage trains; set stages.{last}.backbone_settings.")
-    named: dict[str, Any] = {"method": method, "variant": chosen.name, "dataset": dataset, "preset": preset}
-    named |= {"seed": seed, "untrained": untrained}
-    named["pretrain_on"] = (pretrain_on or dataset) if chosen.stages else ""
-    for key, value in named.items():
-        if tree.get(key, value) != value:
-            raise UsageError(
-                f"{key} = {briefly(tree[key])}: the command line says {value!r}; give it by --{key.replace('_', '-')}."
-            )
-    config = _typed(merge(tree, named), spec, plugins, chosen.stages)
-    for name in everywhere or {}:
-        if not any(name in hints(type(section)) for section in config.settings.values()):
-            raise UsageError(f"--{name}: no task of this run has such a setting ({', '.join(config.tasks)}).")
+    asked = _asked(plugins, everywhere or {}, overrides)
+    options = {
+        "method": method, "variant": chosen.name, "dataset": dataset, "preset": preset, "seed": seed,
+        "untrained": untrained, "pretrain_on": (pretrain_on or dataset) if chosen.stages else "",
+    }  # fmt: skip
+    tree = _tree(plugins, spec, chosen, preset, dataset, asked)
+    config = _typed(_with_options(tree, options), spec, plugins, chosen.stages)
     _refuse_ambiguous(everybodys, asked)
     config = completed(plugins, _with_recipes(plugins, config, preset, data, asked))
     if untrained:
@@ -115,6 +90,16 @@ def left_untrained(plugins: Plugins, stage: Stage) -> Stage:
     return stage if plugins.find("objective", stage.objective).spec.closed_form else stage.untrained
 
 
+def _require_installed(plugins: Plugins, spec: MethodSpec, variant: VariantSpec) -> None:
+    """Raises DataError where a variant is made of parts of a distribution that is not here."""
+    lacking = plugins.lacking(variant.needs)
+    if lacking:
+        raise DataError(
+            f"{spec.name} {variant.name} is made of parts of {', '.join(lacking)}, which is not installed (or disabled: "
+            f"see `lmbench plugin doctor`). Install it: pip install {' '.join(lacking)}"
+        )
+
+
 def _preset(spec: MethodSpec, data: DatasetSpec, preset: str | None) -> str:
     preset, known = preset or ("small" if data.folder else "quick"), presets.names(spec)
     if preset not in known:
@@ -131,6 +116,39 @@ def _tasks(plugins: Plugins) -> dict[str, TaskSpec]:
         with contextlib.suppress(UsageError):
             found[name] = plugins.find("task", name).spec
     return found
+
+
+def _asked(plugins: Plugins, everywhere: Tree, overrides: Sequence[Tree]) -> dict[str, Any]:
+    """What the user asks for, as one tree. Raises UsageError for what no configuration can hold."""
+    own = {name: {k: v for k, v in everywhere.items() if k in hints(t.settings)} for name, t in _tasks(plugins).items()}
+    asked: dict[str, Any] = {name: given for name, given in own.items() if given}
+    for override in overrides:
+        require_plain(override, "")
+        asked = merge(asked, override)
+    return asked
+
+
+def _tree(
+    plugins: Plugins, spec: MethodSpec, variant: VariantSpec, preset: str, dataset: str, asked: Tree
+) -> dict[str, Any]:
+    """The recipe with every layer that is laid on it."""
+    tasks, tree = _tasks(plugins), _base(spec, variant)
+    for layer in _layers(spec, variant, tasks, preset, dataset, asked):
+        tree = _lay(tree, plain(layer), tasks)
+    if variant.stages and "network" in tree:
+        last = variant.stages[-1]
+        raise UsageError(f"network: what is judged is what the last stage trains; set stages.{last}.backbone_settings.")
+    return tree
+
+
+def _with_options(tree: Tree, options: Tree) -> dict[str, Any]:
+    """The tree with what the options of the command line say. Raises UsageError where it says another thing."""
+    for key, value in options.items():
+        if tree.get(key, value) != value:
+            raise UsageError(
+                f"{key} = {briefly(tree[key])}: the command line says {value!r}; give it by --{key.replace('_', '-')}."
+            )
+    return {**tree, **options}
 
 
 def _base(spec: MethodSpec, variant: VariantSpec) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -62,7 +63,14 @@ def complete(kind: type[T], given: Mapping[str, Any], place: str, base: T | None
     try:
         return kind(**values)
     except (UsageError, ValueError) as error:
-        raise UsageError(f"{place}: {error}" if place else str(error)) from None
+        raise at(place, kind, error) from None
+
+
+def at(place: str, kind: type, error: Exception) -> UsageError:
+    """What settings say of themselves, with its place: one of them that the message begins with stands in it."""
+    first = re.match(r"\w+(?= = |: )", str(error))
+    joint = "." if first and first[0] in hints(kind) else ": "
+    return UsageError(f"{place}{joint}{error}" if place else str(error))
 
 
 def value_of(hint: Any, value: Any, place: str) -> Any:

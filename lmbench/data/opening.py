@@ -14,11 +14,9 @@ import datasets
 from lmbench import progress
 from lmbench.data.pixels import PixelStore, open_pixels
 from lmbench.data.places import cache_root, default_data_root, prepared_folder
-from lmbench.data.preparing import NOTE, fingerprint, load_split, originals_of, save_prepared
+from lmbench.data.prepared import NOTE, fingerprint, load_split, originals_of, save_prepared
 from lmbench.data.schema import Incomplete, check_places
-from lmbench.data.zooming import zoomed
 from lmbench.errors import ChangedError, DataError, StaleError
-from lmbench.originals.archives import originals
 from lmbench.plugins.loading import Plugins, get_plugins
 from lmbench.plugins.registry import Entry, family_member
 from lmbench.specs import DatasetSpec, Preprocessing
@@ -57,19 +55,13 @@ class OpenDataset:
     def spec(self) -> DatasetSpec:
         return self.entry.spec
 
-    def pixels(self, split: str, steps: Preprocessing | None = None, zoom: float = 1.0) -> PixelStore:
-        """The pixel store of a split under its own preprocessing, or another size and crop. Raises DataError: no split.
-
-        ``zoom``: the side of every box is multiplied by it, about the box's centre; see `zoomed`.
-        """
+    def pixels(self, split: str, steps: Preprocessing | None = None) -> PixelStore:
+        """The pixel store of a split under its own preprocessing, or another size and crop. Raises DataError: no split."""
         if split not in self.splits:
             raise DataError(f"{self.name} has no split {split!r}; it has {', '.join(self.splits)}.")
         own = self.spec.preprocessing
         steps = own if steps is None else replace(steps, fill=own.fill, centres=own.centres)
-        read, name = self.splits[split], split
-        if zoom != 1:
-            read, name = zoomed(read, zoom, split), f"{split}, boxes x {zoom:g}"
-        return open_pixels(read, self.fingerprint, name, steps, cache_root(), self.check_unchanged)
+        return open_pixels(self.splits[split], self.fingerprint, split, steps, cache_root(), self.check_unchanged)
 
     def check_unchanged(self) -> None:
         """Raises ChangedError where a file was changed since the fingerprint was taken: what is read now is other data."""
@@ -207,24 +199,3 @@ def _damage(folder: Path, note: Mapping[str, Any]) -> str | None:
     shards = {p.relative_to(folder).as_posix() for split in note["counts"] for p in (folder / split).glob("*.arrow")}
     foreign = sorted(shards - manifests.listed(folder))
     return wrong or (f"{foreign[0]} was not written with it" if foreign else None)
-
-
-def prepare(name: str, entry: Entry[DatasetSpec], source: Path, target: Path) -> tuple[OpenDataset, bool]:
-    """The prepared copy of a dataset at ``target``, made from ``source`` unless it is there, and whether it was.
-
-    ``source`` is a folder or an archive. Raises StaleError where another copy, or that of another dataset, is there;
-    DataError for what is missing or damaged.
-    """
-    existed = target.is_dir()
-    if existed:
-        prepared = open_prepared(name, entry, target)  # refuses that of another dataset before anything is read
-    with originals(name, entry.spec, source, target) as folder:
-        splits = load_splits(name, entry, folder)
-        if not existed:
-            save_prepared(entry, splits, target, str(source.resolve()))
-            prepared = open_prepared(name, entry, target)
-        elif fingerprint(name, entry.spec, splits) != prepared.fingerprint:
-            raise StaleError(
-                f"{target} holds another copy of {name} and is left as it is; delete that folder to prepare this one."
-            )
-    return prepared, existed

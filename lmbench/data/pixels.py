@@ -1,8 +1,8 @@
-"""The pixel store: every image decoded once, into a uint8 memory map at the size that is read.
+"""The pixel store: every image decoded once, into a uint8 memory map at the size to which it is resized.
 
-Memory does not grow with the number of images: building streams, reading maps pages. A store is addressed by what is
-in it (dataset fingerprint, split, preprocessing), written beside its place and renamed, so a half-written one never is
-one.
+What is cropped is a slice of that map, so that training on frames and judging on their middle read the same file. Memory
+does not grow with the number of images: building streams, reading maps pages. A store is addressed by what is in it
+(dataset fingerprint, split, resizing), written beside its place and renamed, so a half-written one never is one.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,16 @@ from torch import Tensor
 
 from lmbench import progress
 from lmbench.config.model import digest_of
-from lmbench.data.images import read_image, summary
+from lmbench.data.images import summary
 from lmbench.data.mapped import new_array_file
-from lmbench.data.schema import column, reading_columns
+from lmbench.data.schema import column, decode, reading_columns
 from lmbench.errors import DataError
 from lmbench.specs import Preprocessing
 from lmbench.store.files import building
 
-FORMAT = 3  # of the files of a store; another one is built anew
+FORMAT = 4  # of the files of a store; another one is built anew
 READ_AHEAD = 256
-ANNOTATIONS = ("landmarks", "visible", "identity", "source_ids", "source_scale")
+IMAGES, ANNOTATIONS, META = "images.npy", "annotations.npz", "store.json"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,6 @@ class PixelStore:
     identity: np.ndarray
     source_ids: np.ndarray
     key: str
-    pixels_sha256: str
     source_scale: np.ndarray | None = None
     reading: str = ""
 
@@ -62,6 +62,14 @@ class PixelStore:
     def size(self) -> int:
         """The side of the images in pixels."""
         return int(self.images.shape[1])
+
+    @cached_property
+    def pixels_sha256(self) -> str:
+        """The SHA-256 of all pixels, in order."""
+        digest = hashlib.sha256()
+        for start in range(0, len(self), READ_AHEAD):
+            digest.update(self.images[start : start + READ_AHEAD].tobytes())
+        return digest.hexdigest()
 
     def batch(self, indices: Tensor | np.ndarray, device: torch.device | str = "cpu") -> Tensor:
         """(B, 3, size, size) float32 in [0, 1] on the device."""
@@ -90,7 +98,6 @@ class PixelStore:
             self.identity[span],
             self.source_ids[span],
             digest_of([self.key, hashlib.sha256(np.ascontiguousarray(indices).tobytes()).hexdigest()]),
-            self.pixels_sha256,
             None if self.source_scale is None else self.source_scale[span],
             self.reading,
         )
@@ -116,14 +123,13 @@ class DevicePixels:
 
 
 def transform_points(points: np.ndarray, boxes: np.ndarray, sides: np.ndarray, steps: Preprocessing) -> np.ndarray:
-    """(N, L, 2) landmarks in pixels of the preprocessed image; see ``Preprocessing`` for the convention.
+    """(N, L, 2) float64: landmarks in pixels of the preprocessed image; see ``Preprocessing`` for the convention.
 
     ``boxes`` (N, 4) as in the schema, ``sides`` (N, 2): width and height of the part that is resized.
     """
     origin, half = boxes[:, None, :2], steps.half
     scale = steps.resize / sides[:, None, :]
-    moved = (points.astype(np.float64) + half - origin) * scale - half - steps.crop
-    return moved.astype(np.float32)
+    return np.asarray((points.astype(np.float64) + half - origin) * scale - half - steps.crop)
 
 
 def restore_points(points: np.ndarray, boxes: np.ndarray, sides: np.ndarray, steps: Preprocessing) -> np.ndarray:
@@ -162,14 +168,6 @@ def _cut(image: Image.Image, box: tuple[int, int, int, int], fill: int) -> Image
     return part
 
 
-def decode(sample: Mapping[str, Any], where: str) -> tuple[Image.Image, tuple[str, ...]]:
-    """The image of a sample and what was done to it; see `read_image`. Raises DataError naming the file."""
-    record = sample["image"]
-    name = record["path"] or sample["source_id"]
-    source = record["bytes"] if record["bytes"] is not None else Path(record["path"])
-    return read_image(source, name, where, raw=bool(sample.get("raw")))
-
-
 def open_pixels(
     dataset: datasets.Dataset,
     fingerprint: str,
@@ -182,24 +180,25 @@ def open_pixels(
 
     ``check_unchanged`` raises where the images were changed while they were decoded: such a store is not kept.
     """
-    key = digest_of({"fingerprint": fingerprint, "split": split, "steps": asdict(steps), "format": FORMAT})
-    folder = cache / "pixels" / key[:20]
+    whole = replace(steps, crop=0)
+    folder = cache / "pixels" / _key(fingerprint, split, whole)[:20]
     with building(folder) as draft:
         if draft is not None:
-            _build(dataset, fingerprint, split, steps, draft, key)
+            _build(dataset, fingerprint, split, whole, draft)
             check_unchanged()
-    return _open(folder)
+    return _open(folder, _key(fingerprint, split, steps), steps.crop)
 
 
-def _build(
-    dataset: datasets.Dataset, fingerprint: str, split: str, steps: Preprocessing, draft: Path, key: str
-) -> None:
+def _key(fingerprint: str, split: str, steps: Preprocessing) -> str:
+    return digest_of({"fingerprint": fingerprint, "split": split, "steps": asdict(steps), "format": FORMAT})
+
+
+def _build(dataset: datasets.Dataset, fingerprint: str, split: str, steps: Preprocessing, draft: Path) -> None:
     count, size = len(dataset), steps.size
     if count == 0:
         raise DataError(f"the split {split!r} is empty.")
-    images = new_array_file(draft / "images.npy", np.uint8, (count, size, size, 3))
+    images = new_array_file(draft / IMAGES, np.uint8, (count, size, size, 3))
     sides = np.zeros((count, 2))
-    digest = hashlib.sha256()
     boxes = column(dataset, "box")
     done: Counter[str] = Counter()
     plain = reading_columns(dataset)
@@ -211,42 +210,34 @@ def _build(
                 image, work = decode(dict(zip(rows, values, strict=True)), split)
                 done.update(work)
                 images[i], sides[i] = preprocess_image(image, boxes[i], steps)
-                digest.update(images[i].tobytes())
             bar.advance(len(rows["source_id"]))
     images.flush()
-    points, visible = np.zeros((count, 0, 2), np.float32), np.zeros((count, 0), bool)
+    points, visible = np.zeros((count, 0, 2)), np.zeros((count, 0), bool)
     if "landmarks" in dataset.column_names:
         points = transform_points(column(dataset, "landmarks"), boxes, sides, steps)
         visible = column(dataset, "visible")
     np.savez(
-        draft / "annotations.npz",
-        landmarks=points,
+        draft / ANNOTATIONS,
+        landmarks=points,  # float64: a crop is taken off before they are rounded
         visible=visible,
         identity=column(dataset, "identity"),
         source_ids=column(dataset, "source_id"),
         source_scale=sides / steps.resize,
     )
-    meta = {
-        "key": key,
-        "fingerprint": fingerprint,
-        "split": split,
-        "steps": asdict(steps),
-        "pixels_sha256": digest.hexdigest(),
-        "reading": summary(done, count),
-    }
-    (draft / "store.json").write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
+    meta = {"fingerprint": fingerprint, "split": split, "steps": asdict(steps), "reading": summary(done, count)}
+    (draft / META).write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
 
 
-def _open(folder: Path) -> PixelStore:
+def _open(folder: Path, key: str, crop: int) -> PixelStore:
+    """The store in a folder, ``crop`` pixels cut off each side of its images."""
     try:
-        meta = json.loads((folder / "store.json").read_text(encoding="utf-8"))
-        notes = np.load(folder / "annotations.npz", allow_pickle=False)
-        images = np.load(folder / "images.npy", mmap_mode="r")
-        arrays = {name: notes[name] for name in ANNOTATIONS}
-    except (OSError, ValueError, KeyError) as error:
+        meta = json.loads((folder / META).read_text(encoding="utf-8"))
+        notes = dict(np.load(folder / ANNOTATIONS, allow_pickle=False))
+        images = np.load(folder / IMAGES, mmap_mode="r")
+        landmarks = (notes.pop("landmarks") - crop).astype(np.float32)
+        end = images.shape[1] - crop
+        return PixelStore(images[:, crop:end, crop:end], landmarks, **notes, key=key, reading=meta["reading"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"pixel store {folder} is damaged ({error}); delete the folder, it will be built again."
         ) from None
-    return PixelStore(
-        images, **arrays, key=meta["key"], pixels_sha256=meta["pixels_sha256"], reading=meta.get("reading", "")
-    )

@@ -16,7 +16,9 @@ from typing import Any
 
 import datasets
 import numpy as np
+from PIL import Image
 
+from lmbench.data.images import read_image
 from lmbench.errors import DataError
 
 WHOLE = (0.0, 0.0, 0.0, 0.0)
@@ -170,3 +172,21 @@ def reading_columns(dataset: datasets.Dataset) -> datasets.Dataset:
     """The columns that reading an image takes."""
     wanted = [name for name in ("image", "source_id", "raw") if name in dataset.column_names]
     return dataset.with_format(None).select_columns(wanted)
+
+
+def image_bytes(record: Mapping[str, Any], where: str) -> bytes:
+    """The encoded bytes of an entry of the column ``image``. Raises DataError naming the file."""
+    if record["bytes"] is not None:
+        return bytes(record["bytes"])
+    try:
+        return Path(record["path"]).read_bytes()
+    except OSError as error:
+        raise DataError(f"{where}: {record['path']}: {error.strerror or error}.") from None
+
+
+def decode(sample: Mapping[str, Any], where: str) -> tuple[Image.Image, tuple[str, ...]]:
+    """The image of a sample and what was done to it; see `read_image`. Raises DataError naming the file."""
+    record = sample["image"]
+    name = record["path"] or sample["source_id"]
+    source = record["bytes"] if record["bytes"] is not None else Path(record["path"])
+    return read_image(source, name, where, raw=bool(sample.get("raw")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -50,6 +50,10 @@ class SoftargmaxConditioned:
             "batch_size": s.batch_size,
             "few_shot": few if s.few_shot else "as the full set",
         }
+
+    def restored(self, state: Mapping[str, Tensor]) -> FittedSoftargmax:
+        """The fitted heads again, from their tensors."""
+        return FittedSoftargmax.from_state(state)
 
     def fit(
         self,

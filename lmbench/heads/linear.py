@@ -6,7 +6,7 @@ These three change the number: on the very same MAFL predictions a bias moves th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,12 @@ class Linear:
         weight = torch.from_numpy(np.stack([w for w, _ in solved]))
         bias = torch.from_numpy(np.stack([b for _, b in solved]))
         return FittedLinear(weight, bias, scale, shift)
+
+    def restored(self, state: Mapping[str, Tensor]) -> FittedLinear:
+        """The fitted maps again, from their tensors."""
+        scale = UNITS[self.settings.unit]
+        shift = scale / 2 if self.settings.origin == "centre" else 0.0
+        return FittedLinear(state["weight"], state["bias"], scale, shift)
 
     def _solve(self, x: np.ndarray, y: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if seen.all():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -93,6 +93,10 @@ class SoftargmaxLinear:
         recipe = RECIPES[few if n != "all" and (up_to is None or int(n) <= up_to) else self.settings.recipe]
         epochs = self.settings.epochs if n == "all" else self.settings.few_shot_epochs
         return recipe if epochs is None else replace(recipe, epochs=epochs)
+
+    def restored(self, state: Mapping[str, Tensor]) -> FittedSoftargmax:
+        """The fitted heads again, from their tensors."""
+        return FittedSoftargmax.from_state(state)
 
     def fit(
         self,

@@ -7,7 +7,7 @@ ContrastLandmarks do, `conditioned.py` in a twentieth of the steps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +59,7 @@ class FittedSoftargmax:
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Tensor]) -> FittedSoftargmax:
+    def from_state(cls, state: Mapping[str, Tensor]) -> FittedSoftargmax:
         cells = state["cells"].tolist() if "cells" in state else ()  # heads of older runs read maps as they come
         return cls(state["filters"], state["linear"], state["offset"], float(state["multiplier"]), cells)
 

@@ -1,57 +1,155 @@
-"""What the loaders of original files share: lists, tables, missing images, splits of our own, square boxes."""
+"""The lists of a dataset's originals, read with errors that say where, and the splits that come of them."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
 import numpy as np
 
-from lmbench.data.schema import Incomplete
+from lmbench import progress
+from lmbench.data.images import suffixes
+from lmbench.data.schema import Incomplete, landmark_dataset
 from lmbench.errors import DataError
 
-
-def read_text(path: Path, dataset: str, get: str) -> str:
-    """The content of an annotation file. Raises DataError: not there (``get`` says what to do), or no text."""
-    if not path.is_file():
-        raise DataError(f"{dataset}: {path} is missing. {get}")
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{dataset}: {path} is no text file ({error.reason} at byte {error.start}).") from None
+NAMES_SHOWN = 5
 
 
-def read_names(path: Path, dataset: str, get: str) -> list[str]:
-    """The lines of a list, stripped, without empty ones. Raises DataError: missing, empty, or a line stands twice."""
-    names: list[str] = []
-    seen: dict[str, int] = {}
-    for number, line in enumerate(read_text(path, dataset, get).splitlines(), 1):
-        name = line.strip().replace("\\", "/")
-        if not name:
-            continue
-        if name in seen:
-            raise DataError(f"{dataset}: {path}:{number}: {name} stands in line {seen[name]} already.")
-        seen[name] = number
-        names.append(name)
-    if not names:
-        raise DataError(f"{dataset}: {path} lists no image.")
-    return names
+@dataclass(frozen=True)
+class Listed:
+    """A split as its list has it: files, ids, and for each file landmarks (N, L, 2), visible (N, L), boxes, identity (N,).
+
+    ``mask``: called with the id of each image that is there, gives its encoded mask. ``remark``: what the data alone do not
+    tell (derived boxes, repeated entries); kept as the split's description.
+    """
+
+    files: Sequence[Path]
+    ids: Sequence[str]
+    landmarks: np.ndarray | None = None
+    visible: np.ndarray | None = None
+    boxes: np.ndarray | None = None
+    identity: np.ndarray | None = None
+    mask: Callable[[str], bytes] | None = None
+    remark: str = ""
 
 
-def read_numbers(path: Path, columns: int, dataset: str, get: str) -> np.ndarray:
-    """(lines, columns) float64 of a table of finite numbers. Raises DataError naming file and line."""
-    text = read_text(path, dataset, get)
-    rows = sum(1 for line in text.splitlines() if line.strip())
-    try:
-        values: np.ndarray = np.array(text.split(), np.float64)
-    except ValueError:
-        values = np.empty(0)
-    if rows == 0 or values.size != rows * columns or not np.isfinite(values).all():
-        raise DataError(f"{dataset}: {path}{_first_bad_line(text, columns)}")
-    return values.reshape(rows, columns)
+@dataclass(frozen=True)
+class Originals:
+    """The folder of a dataset while its loader reads it: what errors name, and ``advice`` on how to get what is missing."""
+
+    name: str
+    root: Path
+    advice: str
+
+    def require(self, path: Path) -> Path:
+        """The path of a file that is there. Raises DataError that says what lies in the dataset's folder instead."""
+        if path.is_file():
+            return path
+        found = sorted(f.name for f in self.root.iterdir()) if self.root.is_dir() else []
+        rest = " ..." if len(found) > NAMES_SHOWN else ""
+        holds = f"{self.root} holds {', '.join(found[:NAMES_SHOWN]) or 'nothing'}{rest}"
+        raise self.error(f"{self._below(path)} is missing; {holds}. {self.advice}")
+
+    def text(self, path: Path) -> str:
+        """The content of an annotation file. Raises DataError: not there, or no text."""
+        try:
+            return self.require(path).read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise self.error(
+                f"{path} is no text file ({error.reason} at byte {error.start}); fetch it again."
+            ) from None
+
+    def lines(self, path: Path) -> list[str]:
+        """The lines of a text file without line ends, outer blanks and empty lines. Raises DataError for another kind."""
+        return [line.strip() for line in self.text(path).splitlines() if line.strip()]
+
+    def names(self, path: Path) -> list[str]:
+        """The lines of a list of names, with forward slashes. Raises DataError: missing, empty, or a line stands twice."""
+        seen: dict[str, int] = {}
+        for number, line in enumerate(self.text(path).splitlines(), 1):
+            name = line.strip().replace("\\", "/")
+            if name and seen.setdefault(name, number) != number:
+                raise self.error(f"{path}:{number}: {name} stands in line {seen[name]} already.")
+        if not seen:
+            raise self.error(f"{path} lists no image.")
+        return list(seen)
+
+    def numbers(self, path: Path, columns: int) -> np.ndarray:
+        """(lines, columns) float64 of a table of finite numbers. Raises DataError naming file and line."""
+        text = self.text(path)
+        rows = sum(1 for line in text.splitlines() if line.strip())
+        try:
+            values: np.ndarray = np.array(text.split(), np.float64)
+        except ValueError:
+            values = np.empty(0)
+        if rows == 0 or values.size != rows * columns or not np.isfinite(values).all():
+            raise self.error(f"{path}{_first_bad_line(text, columns)}")
+        return values.reshape(rows, columns)
+
+    def splits(self, parts: Mapping[str, Listed], beside: Sequence[Path] = ()) -> dict[str, datasets.Dataset]:
+        """The splits of all files that are there, without those of which nothing is.
+
+        ``beside``: further files that have to be there. Raises DataError where no image is, Incomplete (with what is there)
+        where some are missing.
+        """
+        folders: dict[Path, set[str]] = {}
+        there = {split: _present(part.files, folders) for split, part in parts.items()}
+        files = [f for part in parts.values() for f in part.files]
+        missing = [f for split, part in parts.items() for f, ok in zip(part.files, there[split], strict=True) if not ok]
+        if not files:
+            raise self.error(f"the lists under {self.root} name no image.")
+        lacking = [*missing, *(f for f in beside if not f.is_file())]
+        said = ""
+        if lacking:
+            lying = set().union(*(folders[folder] for folder in {m.parent for m in missing}))
+            others = sorted(n for n in lying - {f.name for f in files} if Path(n).suffix.lower() in suffixes())
+            renamed = f" Beside them lie {len(others)} files of other names (first: {others[0]})." if others else ""
+            said = (
+                f"{len(lacking)} of {len(files) + len(beside)} files are missing under {self.root} "
+                f"(first: {self._below(lacking[0])}).{renamed} {self.advice}"
+            )
+        if len(missing) == len(files):
+            raise self.error(said)
+        splits = {split: self._split(split, part, there[split]) for split, part in parts.items() if there[split].any()}
+        if lacking:
+            raise Incomplete(f"{self.name}: {said}", splits)
+        return splits
+
+    def error(self, said: str) -> DataError:
+        """The error that says this of the dataset."""
+        return DataError(f"{self.name}: {said}")
+
+    def _split(self, split: str, part: Listed, there: np.ndarray) -> datasets.Dataset:
+        chosen = np.flatnonzero(there).tolist()
+        files, ids = [part.files[i] for i in chosen], [part.ids[i] for i in chosen]
+        rows = (part.landmarks, part.visible, part.boxes, part.identity)
+        landmarks, visible, boxes, identity = (None if a is None else a[chosen] for a in rows)
+        masks: list[bytes] | None = None
+        if part.mask is not None:
+            masks = []
+            with progress.task(f"reading masks of {self.name} {split}", len(ids)) as bar:
+                for i in ids:
+                    masks.append(part.mask(i))
+                    bar.advance()
+        where = f"{self.name} {split}"
+        made = landmark_dataset(files, ids, landmarks, visible, identity, boxes, where, masks)
+        made.info.description = part.remark
+        return made
+
+    def _below(self, path: Path) -> str:
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def _present(files: Sequence[Path], folders: dict[Path, set[str]]) -> np.ndarray:
+    """Which files are there (N,), by one listing a folder: a look at each of 200,000 names takes minutes on a share."""
+    for folder in {f.parent for f in files} - folders.keys():
+        folders[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
+    return np.array([f.name in folders[f.parent] for f in files], dtype=bool)
 
 
 def _first_bad_line(text: str, columns: int) -> str:
@@ -76,25 +174,6 @@ def _is_finite(word: str) -> bool:
 def hashed(name: str) -> int:
     """A whole number from a name, the same everywhere: what splits of our own are made by."""
     return int(hashlib.sha256(name.encode()).hexdigest(), 16)
-
-
-def complete(
-    dataset: str, expected: Iterable[Path], splits: Mapping[str, datasets.Dataset], get: str
-) -> dict[str, datasets.Dataset]:
-    """The splits that have images, where every expected file is there.
-
-    Raises Incomplete with them, naming the first missing file; DataError where none is there.
-    """
-    there = {split: d for split, d in splits.items() if len(d)}
-    files = list(expected)
-    missing = [f for f in files if not f.is_file()]
-    if files and len(missing) == len(files):
-        raise DataError(f"{dataset}: none of its {len(files)} files is there (first: {files[0]}). {get}")
-    if missing:
-        raise Incomplete(
-            f"{dataset}: {len(missing)} of {len(files)} files are missing (first: {missing[0]}). {get}", there
-        )
-    return there
 
 
 def require_disjoint(dataset: str, lists: Mapping[str, Sequence[str]]) -> None:

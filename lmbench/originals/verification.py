@@ -14,14 +14,13 @@ import numpy as np
 
 from lmbench import progress
 from lmbench.data.images import summary
+from lmbench.data.masks import decode_mask
 from lmbench.data.opening import load_splits, open_prepared, part_there
-from lmbench.data.pixels import decode
 from lmbench.data.places import default_data_root, prepared_folder
-from lmbench.data.preparing import fingerprint, image_bytes
-from lmbench.data.schema import Incomplete, Leaking, column, reading_columns
+from lmbench.data.prepared import fingerprint
+from lmbench.data.schema import Incomplete, Leaking, column, decode, image_bytes, reading_columns
 from lmbench.errors import DataError
 from lmbench.originals.leaks import copies, shared_identities
-from lmbench.originals.masks import decode_mask
 from lmbench.originals.plausibility import OF_SINGLE_SAMPLES, Labels, implausible
 from lmbench.plugins.loading import Plugins, get_plugins
 from lmbench.plugins.registry import Entry

@@ -36,6 +36,7 @@ from lmbench.specs import (
     MethodSpec,
     MetricSpec,
     ObjectiveSpec,
+    PaperSpec,
     Spec,
     TaskSpec,
 )
@@ -73,6 +74,7 @@ class Plugins:
     metrics: Registry[MetricSpec]
     tasks: Registry[TaskSpec]
     methods: Registry[MethodSpec]
+    papers: Registry[PaperSpec]
 
     def __init__(self) -> None:
         self.managers: dict[str, pluggy.PluginManager] = {}

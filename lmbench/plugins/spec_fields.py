@@ -7,6 +7,7 @@ of five million letters would spoil it for everybody. Importing pydantic for it 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import re
 import types
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,9 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from lmbench.config import setting_types
+from lmbench.config.model import OWN_FIELDS
 from lmbench.printable import printable
+from lmbench.specs import TaskSpec
 
 LONGEST_TEXT = 20_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*(/[A-Za-z0-9_.+-]+)*(/\*|:\*)?")
@@ -23,6 +26,8 @@ TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 def complaint(spec: Any) -> str:
     """The first thing that is wrong with a spec: ``maps[0]: expected MapSpec, found 'conv5_x'``; empty where nothing is."""
+    if isinstance(spec.settings, Mapping):
+        return 'settings: a frozen dataclass is expected, no mapping: docs/plugins.md, "Moving from API 1"'
     wrong = _misfit(spec, type(spec), "")
     if wrong:
         return wrong
@@ -30,6 +35,8 @@ def complaint(spec: Any) -> str:
         return (
             "name: letters, digits and _.+- are expected (up to 100), '/' between parts, '/*' or ':*' behind a family"
         )
+    if isinstance(spec, TaskSpec) and spec.name in OWN_FIELDS:
+        return f"name: {spec.name!r} is a setting of every run, where a task's section stands under its name"
     if spec.has_target and not TARGET.fullmatch(spec.target):
         return f"target: expected 'package.module:Name', found {spec.target!r:.60}"
     for field in fields(spec):
@@ -38,6 +45,11 @@ def complaint(spec: Any) -> str:
             return f"{field.name}: {len(text):,} letters, up to {LONGEST_TEXT:,} are expected"
         if isinstance(text, str) and printable(text) != text:
             return f"{field.name}: control characters, or letters that are none ({printable(text):.60})"
+    folder = getattr(spec, "presets", None)
+    package = folder.partition(":")[0] if isinstance(folder, str) else "lmbench"
+    found = importlib.util.find_spec(package) if package else None
+    if found is None or found.submodule_search_locations is None:
+        return f"presets: expected 'package:folder', found {folder!r:.60}; there is no package {package!r:.60}"
     return next(iter(setting_types.complaints(spec.settings)), "")
 
 

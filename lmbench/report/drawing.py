@@ -9,11 +9,12 @@ from typing import Any
 from lmbench import progress
 from lmbench.errors import LmbenchError
 from lmbench.report.plots import draw_curve
+from lmbench.results.record import Row
 from lmbench.tasks.base import TaskContext
 
 
-def draw_run(context: TaskContext, stages: Sequence[dict[str, Any]], metrics: Sequence[dict[str, Any]]) -> None:
-    """Draws what was learned and, task by task, what was measured. ``stages`` and ``metrics`` are the record's entries."""
+def draw_run(context: TaskContext, stages: Sequence[dict[str, Any]], rows: Sequence[Row]) -> None:
+    """Draws what was learned and, task by task, what was measured. ``stages`` and ``rows`` are the record's."""
     if stages:
         with _dispensable():
             draw_curve(stages, context.folder / "curve.png")
@@ -21,9 +22,9 @@ def draw_run(context: TaskContext, stages: Sequence[dict[str, Any]], metrics: Se
         spec = context.plugins.find("task", task).spec
         results = context.results_of(spec.name)
         if spec.pictures and results:
-            rows = [row for row in metrics if row["task"] == spec.name]
+            measured = [row for row in rows if row.task == spec.name]
             with _dispensable():
-                spec.load(spec.pictures)(context, context.settings_of(spec.name), results, rows)
+                spec.load(spec.pictures)(context, context.settings_of(spec.name), results, measured)
 
 
 @contextmanager

@@ -14,11 +14,12 @@ from lmbench.config.fitting import named_in
 from lmbench.config.model import RunConfig, digest_of
 from lmbench.errors import DataError, LmbenchError
 from lmbench.plugins.loading import Plugins
-from lmbench.results.record import PREDICTIONS, RECORD, read_record, run_name
+from lmbench.results.reading import read_record
+from lmbench.results.record import HEADS, PREDICTIONS, RECORD, run_name
 from lmbench.store import manifests
 from lmbench.store.files import clear_drafts, free, read_json, write_json
 
-IDENTITY, HEADS, FROZEN = "identity.json", "heads", "frozen"
+IDENTITY, FROZEN = "identity.json", "frozen"
 
 Identity = dict[str, Any]
 
@@ -166,14 +167,14 @@ def _identity_in(place: Path, config: RunConfig) -> Identity | None:
         if not (place / RECORD).is_file():
             return None
         record = read_record(place / RECORD)
-        if record["config_sha256"] != config.digest():
+        if record.config_sha256 != config.digest():
             return None
         return {
             "config": _settings(config),
-            "precision": record["environment"].get("precision"),
-            "device": str(record["environment"].get("device", "")).partition(":")[0],
-            "data": record["data"].get("fingerprint"),
-            "pretraining": record["data"].get("pretraining_fingerprint"),
+            "precision": record.environment.get("precision"),
+            "device": str(record.environment.get("device", "")).partition(":")[0],
+            "data": record.data.fingerprint,
+            "pretraining": record.data.pretraining_fingerprint,
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, LmbenchError):
         return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from lmbench.metrics.aggregates import interval
 from lmbench.metrics.base import Metric, MetricResult
 from lmbench.metrics.stored import StoredResult, is_stored, task_of
 from lmbench.plugins.loading import Plugins
+from lmbench.results.record import Row
 from lmbench.specs import MetricSpec, TaskSpec
 
 
@@ -69,7 +69,7 @@ def results(stored: StoredResult, plugins: Plugins) -> Iterator[tuple[MetricSpec
         yield spec, metric(stored)
 
 
-def measure(stored: StoredResult, plugins: Plugins) -> list[dict[str, Any]]:
+def measure(stored: StoredResult, plugins: Plugins) -> list[Row]:
     """The rows of a record for a result, one a number."""
     return [_row(found, stored) for found in measured(stored, plugins)]
 
@@ -84,24 +84,23 @@ def interval_of(found: Measured, samples: np.ndarray, stored: StoredResult) -> t
     return interval(samples)
 
 
-def _row(found: Measured, stored: StoredResult) -> dict[str, Any]:
+def _row(found: Measured, stored: StoredResult) -> Row:
     values, aggregate = found.result.values, found.result.aggregate
     draws = len(aggregate) if stored.n_annotations not in (None, "all") else None
-    bounds = interval_of(found, found.samples, stored)
-    return {
-        "task": stored.task,
-        "metric": found.metric.name,
-        "subset": found.subset,
-        "n_annotations": stored.n_annotations,
-        "value": float(aggregate.mean()),
-        "std": float(aggregate.std(ddof=1)) if draws and draws > 1 else None,
-        "draws": draws,
-        "ci95": list(bounds) if bounds else None,
-        "images": found.images,
-        "points": int((~np.isnan(values[0])).sum()),
-        "unit": found.metric.unit,
-        "higher_is_better": found.metric.higher_is_better,
-        "normaliser": found.metric.normaliser or None,
-        "settings": dict(stored.settings),
-        **({"curve": [list(point) for point in found.result.curve]} if found.result.curve else {}),
-    }
+    return Row(
+        task=stored.task,
+        metric=found.metric.name,
+        subset=found.subset,
+        n_annotations=stored.n_annotations,
+        value=float(aggregate.mean()),
+        std=float(aggregate.std(ddof=1)) if draws and draws > 1 else None,
+        draws=draws,
+        ci95=interval_of(found, found.samples, stored),
+        images=found.images,
+        points=int((~np.isnan(values[0])).sum()),
+        unit=found.metric.unit,
+        higher_is_better=found.metric.higher_is_better,
+        normaliser=found.metric.normaliser or None,
+        settings=dict(stored.settings),
+        curve=found.result.curve,
+    )

@@ -22,7 +22,7 @@ from lmbench.metrics.stored import StoredResult
 from lmbench.plugins.loading import Plugins
 from lmbench.results import identity
 from lmbench.results.measuring import read_stored
-from lmbench.results.record import PREDICTIONS
+from lmbench.results.record import HEADS, PREDICTIONS
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class TaskContext:
     @property
     def heads_folder(self) -> Path:
         """Where fitted heads are kept."""
-        return self.folder / identity.HEADS
+        return self.folder / HEADS
 
     def settings_of(self, task: str) -> Any:
         """The settings of a task, of this or of one that it ``uses``."""

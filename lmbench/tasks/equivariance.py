@@ -23,6 +23,7 @@ from lmbench.geometry.heatmaps import argmax_points
 from lmbench.geometry.warps import affine_matrices, affine_points, warp_images, warp_points
 from lmbench.metrics.base import Predictions
 from lmbench.report.plots import draw_accuracy
+from lmbench.results.record import Row
 from lmbench.seeds import generator_for
 from lmbench.specs import Preprocessing
 from lmbench.tasks.base import TaskContext
@@ -117,11 +118,11 @@ def judge_layers(
 
 
 def draw(
-    context: TaskContext, settings: EquivarianceSettings, results: Sequence[Predictions], rows: Sequence[dict[str, Any]]
+    context: TaskContext, settings: EquivarianceSettings, results: Sequence[Predictions], rows: Sequence[Row]
 ) -> None:
     """Draws ``accuracy.png``, the curves of all layers."""
     del settings, results
-    draw_accuracy([row for row in rows if "curve" in row], context.folder / "accuracy.png")
+    draw_accuracy([row for row in rows if row.curve], context.folder / "accuracy.png")
 
 
 def find_points(source: FeatureMaps, target: FeatureMaps, points: Tensor) -> Tensor:

@@ -141,6 +141,5 @@ def warped_store(
         visible=np.array(whole.visible[kept]),
         identity=np.array(whole.identity[kept]),
         source_ids=np.array(whole.source_ids[kept]),
-        pixels_sha256="",
         source_scale=None,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from lmbench.heads.linear import MeanShape
 from lmbench.metrics.base import Predictions
 from lmbench.report.pictures import draw_overlay
 from lmbench.report.weights import draw_regressor
+from lmbench.results.record import Row
 from lmbench.seeds import generator_for
 from lmbench.specs import DatasetSpec, NoSettings
 from lmbench.tasks.backward import judge_backward
@@ -96,7 +96,7 @@ def mean_shape(context: TaskContext, settings: RegressionSettings) -> Iterator[P
 
 
 def draw(
-    context: TaskContext, settings: RegressionSettings, results: Sequence[Predictions], rows: Sequence[dict[str, Any]]
+    context: TaskContext, settings: RegressionSettings, results: Sequence[Predictions], rows: Sequence[Row]
 ) -> None:
     """Draws ``overlay.png`` and, of a head that is linear in discovered landmarks, its weights."""
     del settings, rows

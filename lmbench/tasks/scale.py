@@ -5,19 +5,19 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 
-from lmbench.data.zooming import zoomed_points
 from lmbench.heads.base import HeadInputs, Subset
 from lmbench.metrics.base import Predictions
 from lmbench.report.plots import draw_scale
+from lmbench.results.record import Row
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.heads import RunHead
 from lmbench.tasks.regression import judged_by
 from lmbench.tasks.settings import ScaleSettings
+from lmbench.tasks.zooming import zoomed_pixels, zoomed_points
 
 
 def run(context: TaskContext, settings: ScaleSettings) -> None:
@@ -71,9 +71,7 @@ def rehearse(context: TaskContext, settings: ScaleSettings) -> Iterator[Predicti
         yield replace(judged, predicted=judged.target[None])
 
 
-def draw(
-    context: TaskContext, settings: ScaleSettings, results: Sequence[Predictions], rows: Sequence[dict[str, Any]]
-) -> None:
+def draw(context: TaskContext, settings: ScaleSettings, results: Sequence[Predictions], rows: Sequence[Row]) -> None:
     """Draws ``scale.png``: each metric against the factor."""
     del settings, results
     draw_scale(rows, context.folder / "scale.png")
@@ -84,7 +82,7 @@ def _zoomed_inputs(head: RunHead, factor: float, name: str) -> HeadInputs:
     if factor == 1:
         return head.inputs("test")
     context = head.context
-    pixels = context.dataset.pixels("test", zoom=factor).first(len(context.test))
+    pixels = zoomed_pixels(context.dataset, "test", factor).first(len(context.test))
     if context.extractor is None:
         return head.without_network(pixels)
     return context.freeze(pixels, name, f"encoding x {factor:g}")

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lmbench.data.masks import read_masks
 from lmbench.heads.base import HeadInputs
 from lmbench.heads.draws import draw_subsets
 from lmbench.metrics.pixels import Confusions
-from lmbench.originals.masks import read_masks
 from lmbench.report.parts import draw_classes
 from lmbench.seeds import generator_for
 from lmbench.tasks.base import TaskContext

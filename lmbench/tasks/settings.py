@@ -45,6 +45,11 @@ class RegressionSettings:
     warp: TPSStrength = SINGLE
     score: Literal["visible", "all"] = "visible"
 
+    def otherwise(self) -> list[str]:
+        """What is done otherwise than in the papers, whatever they print, in words."""
+        copies = f"{self.warped_copies} warped copies of each annotated image, not a fresh warp at every look"
+        return [copies] if self.warped_copies else []
+
     def fits(self, around: Surroundings) -> None:
         """Raises UsageError for a layer that the variant does not have."""
         for layer in self.layers_alone:

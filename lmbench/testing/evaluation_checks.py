@@ -247,7 +247,7 @@ def _inputs(spec: HeadSpec, count: int, chance: Any) -> HeadInputs:
     if spec.inputs == "images":
         values = torch.randint(256, (count, IMAGE_SIZE, IMAGE_SIZE, 3), generator=chance).to(torch.uint8).numpy()
         nothing, ids = np.zeros((count, 0, 2), np.float32), np.arange(count)
-        pixels = PixelStore(values, nothing, np.zeros((count, 0), bool), ids, ids.astype(str), "", "")
+        pixels = PixelStore(values, nothing, np.zeros((count, 0), bool), ids, ids.astype(str), "")
         return ImageInputs(pixels, torch.device("cpu"))
     if spec.inputs == "landmarks":
         return TensorInputs(IMAGE_SIZE, landmarks=torch.rand(count, 6, 2, generator=chance) * (IMAGE_SIZE - 1))

@@ -45,7 +45,7 @@ def presets_resolve(spec: MethodSpec, plugins: Plugins) -> None:
     count = sum(1 for _ in resolutions(entry, plugins))
     ensure(count > 0, "no preset of any variant makes a configuration")
     for pattern in spec.paper_on:
-        dataset = next((e.qualified for e in plugins.datasets if fnmatchcase(e.spec.name, pattern)), None)
+        dataset = next((e.spec.name for e in plugins.datasets if fnmatchcase(e.spec.name, pattern)), None)
         ensure(dataset is not None, f"paper_on: no dataset is called {pattern}")
         for variant in spec.variants:
             if dataset is not None and not plugins.lacking(variant.needs):

@@ -18,7 +18,7 @@ from torch import Tensor
 from lmbench import progress
 from lmbench.config.model import Optimiser, Training
 from lmbench.data.pixels import DevicePixels, PixelStore
-from lmbench.errors import LmbenchError, StaleError
+from lmbench.errors import DataError, LmbenchError, StaleError, UsageError
 from lmbench.seeds import generator_for
 from lmbench.store import manifests
 from lmbench.store.files import write_atomically
@@ -208,14 +208,18 @@ def cpu_has_bf16_units() -> bool:
 
 
 def resolve_device(wanted: str) -> torch.device:
-    """The device by name; ``auto`` takes a GPU where there is one. Raises LmbenchError for one that is not there."""
+    """The device by name; ``auto`` takes a GPU where there is one. Raises UsageError for a name that is none, DataError for a
+    device that is not there."""
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(wanted)
+    except RuntimeError as error:
+        raise UsageError(f"--device {wanted}: {str(error).splitlines()[0]}") from None
+    try:
         torch.zeros(1, device=device).cpu()  # `meta` has no values to give
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise LmbenchError(f"--device {wanted}: {str(error).splitlines()[0]}") from None
+        raise DataError(f"--device {wanted}: {str(error).splitlines()[0]}") from None
     return device
 
 

@@ -20,7 +20,7 @@ from lmbench.data.opening import OpenDataset
 from lmbench.errors import DataError, LmbenchError, UsageError
 from lmbench.features import Extractor
 from lmbench.plugins.loading import Plugins
-from lmbench.printable import csv_text
+from lmbench.printable import counted, csv_text
 from lmbench.seeds import initialising
 from lmbench.specs import ObjectiveSpec, Preprocessing
 from lmbench.store import manifests
@@ -155,7 +155,8 @@ def ensure_stage(
         with manifests.relying() as relied_on:
             pixels = dataset.pixels("train", Preprocessing(config.training.frame)).first(config.training.images)
             steps = config.training.steps(len(pixels))
-            amount = f"{len(pixels)} images of {dataset.name}, {config.training.epochs} epochs, {steps} steps"
+            taken = f"{counted(config.training.epochs, 'epoch')}, {counted(steps, 'step')}"
+            amount = f"{counted(len(pixels), 'image')} of {dataset.name}, {taken}"
             progress.say(f"stage {name}: {config.objective} on {config.backbone}, {amount}")
             curve, seconds = train(
                 objective,

@@ -193,9 +193,7 @@ def paired() -> Paired:
 def store(images: int, side: int = 96) -> PixelStore:
     values = np.random.default_rng(0).integers(0, 256, (images, side, side, 3), dtype=np.uint8)
     empty, ids = np.zeros((images, 0, 2), np.float32), np.arange(images).astype(str)
-    return PixelStore(
-        values, empty, np.zeros((images, 0), bool), np.full(images, -1), ids, key="speed", pixels_sha256=""
-    )
+    return PixelStore(values, empty, np.zeros((images, 0), bool), np.full(images, -1), ids, key="speed")
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from lmbench.data.opening import OpenDataset, load_splits
-from lmbench.data.preparing import fingerprint
+from lmbench.data.prepared import fingerprint
 from lmbench.data.schema import Incomplete, column
 from lmbench.errors import LmbenchError
 from lmbench.plugins.loading import get_plugins

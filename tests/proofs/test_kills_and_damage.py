@@ -28,7 +28,7 @@ from small_trees import embedded, write_image
 from lmbench import runner
 from lmbench.cli.main import run_cli
 from lmbench.data.opening import open_prepared
-from lmbench.data.preparing import save_prepared
+from lmbench.data.prepared import save_prepared
 from lmbench.errors import DataError
 from lmbench.plugins.loading import get_plugins
 from lmbench.training import loop
@@ -68,7 +68,7 @@ def arguments(method: str, data: Path, runs: Path) -> list[str]:
         "smoke",
     ]
     fixed += ["--runs", str(runs), "--annotations", "2,all", "--draws", "2", "--device", "cpu", "--precision", "fp32"]
-    settings: dict[str, Any] = {"train_images": 6, "regression.size": 6, "regression.layers_alone": "()"}
+    settings: dict[str, Any] = {"train_images": 6, "read.size": 6, "regression.layers_alone": "()"}
     for stage in get_plugins().find("method", method).spec.stages:
         training = f"stages.{stage.name}.training"
         settings |= {f"{training}.epochs": 4, f"{training}.batch_size": 2, f"{training}.checkpoint_minutes": 1e-9}

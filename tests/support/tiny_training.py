@@ -34,7 +34,7 @@ class TinySettings:
 
 
 class Backbone(nn.Module):
-    def __init__(self, settings: TinyNetSettings) -> None:
+    def __init__(self, settings: TinyNetSettings = TinyNetSettings()) -> None:
         super().__init__()
         self.conv, self.norm = nn.Conv2d(3, settings.width, 3, stride=2), nn.BatchNorm2d(settings.width)
 
@@ -50,7 +50,7 @@ class Tiny(Objective):
     nan_at = 0
     pause = 0.0
 
-    def __init__(self, backbone, parent, settings: TinySettings) -> None:
+    def __init__(self, backbone, parent=None, settings: TinySettings = TinySettings()) -> None:
         super().__init__(backbone, parent, settings)
         self.register_buffer("average", torch.zeros(4))
         self.register_buffer("count", torch.zeros((), dtype=torch.long))
@@ -82,7 +82,7 @@ def pixels(count: int = 22, side: int = 20, seed: int = 0) -> PixelStore:
     images = np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
     empty = np.zeros((count, 0, 2), np.float32)
     ids = np.array([str(i) for i in range(count)])
-    return PixelStore(images, empty, np.zeros((count, 0), bool), np.full(count, -1), ids, key="tiny", pixels_sha256="")
+    return PixelStore(images, empty, np.zeros((count, 0), bool), np.full(count, -1), ids, key="tiny")
 
 
 def config(**changes) -> Training:
@@ -93,7 +93,7 @@ def config(**changes) -> Training:
 def new_objective(**attributes) -> Tiny:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        objective = Tiny(Backbone(TinyNetSettings()), None, TinySettings())
+        objective = Tiny(Backbone())
     for name, value in attributes.items():
         setattr(objective, name, value)
     return objective

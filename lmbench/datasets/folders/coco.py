@@ -14,8 +14,8 @@ from lmbench.datasets.folders.options import Options
 from lmbench.datasets.folders.people import person_in
 from lmbench.datasets.folders.photos import Photos
 from lmbench.datasets.folders.samples import Annotations, Sample, box_of, folded_name
-from lmbench.datasets.folders.texts import plain, read_text
 from lmbench.errors import DataError, UsageError
+from lmbench.originals.texts import plain, read_text
 
 Id = int | float | str
 

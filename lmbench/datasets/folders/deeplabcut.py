@@ -13,9 +13,9 @@ import numpy as np
 from lmbench.datasets.folders.options import Options
 from lmbench.datasets.folders.photos import Photos
 from lmbench.datasets.folders.rows import first_row, read_head_rows, read_rows
-from lmbench.datasets.folders.samples import Annotations, Sample, coordinate, folded_name, known
-from lmbench.datasets.folders.texts import is_blank
+from lmbench.datasets.folders.samples import Annotations, Sample, folded_name, known
 from lmbench.errors import DataError, UsageError
+from lmbench.originals.texts import coordinate, is_blank
 
 HEADERS = ("scorer", "individuals", "bodyparts", "coords")
 UNIQUE = "single"

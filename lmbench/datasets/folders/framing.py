@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from lmbench.data.boxes import square_frames
+from lmbench.datasets.conventions import PAPERS_FACES
 from lmbench.datasets.folders.samples import Sample
-from lmbench.datasets.specs.faces import PAPERS_FACES
 from lmbench.errors import DataError
 from lmbench.specs import Framing
 

@@ -12,9 +12,9 @@ import numpy as np
 from lmbench.datasets.folders.foreign import known_xml
 from lmbench.datasets.folders.options import Options
 from lmbench.datasets.folders.photos import Photos
-from lmbench.datasets.folders.samples import Annotations, Sample, box_of, coordinate, known
-from lmbench.datasets.folders.texts import plain
+from lmbench.datasets.folders.samples import Annotations, Sample, box_of, known
 from lmbench.errors import DataError
+from lmbench.originals.texts import coordinate, plain
 
 HEAD = 1 << 16  # bytes in which a file shows what it is
 

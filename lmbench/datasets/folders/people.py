@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lmbench.datasets.folders.samples import MISSING, folded_name
+from lmbench.datasets.folders.samples import folded_name
+from lmbench.originals.texts import MISSING
 
 KINDS = ("identity", "person", "subject", "individual", "participant", "patient")
 WORDS = (*KINDS, *(f"{kind}_id" for kind in KINDS), *(f"{kind}id" for kind in KINDS))

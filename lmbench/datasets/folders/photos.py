@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 
 from lmbench.data.images import suffixes
 from lmbench.datasets.folders.samples import Sample, composed
-from lmbench.datasets.folders.walking import walk
 from lmbench.errors import DataError
+from lmbench.originals.walking import walk
 
 FOLDERS_NAMED = 5
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lmbench.datasets.folders.texts import read_head, read_text
 from lmbench.errors import DataError
+from lmbench.originals.texts import read_head, read_text
 
 DELIMITERS = ",;\t"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -120,26 +119,6 @@ def folded_name(name: str) -> str:
 def known(points: np.ndarray) -> np.ndarray:
     """(L,) bool: which of the points (L, 2) have both coordinates."""
     return np.asarray(np.isfinite(points).all(axis=1))
-
-
-MISSING = ("", "nan", "na", "n/a", "#n/a", "<na>", "null", "none")
-
-
-def coordinate(text: str, where: str) -> float:
-    """A number of a text annotation, NaN where it is empty or ``NA``. Raises DataError."""
-    text = text.strip()
-    if text.lower() in MISSING:
-        return float("nan")
-    try:
-        value = float(text.replace("_", "?"))  # Python reads 1_0 as ten
-    except ValueError:
-        advice = "decimal points are expected"
-        if re.fullmatch(r"-?\d+,\d+", text):
-            advice = "it has a decimal comma; write the file with decimal points"
-        raise DataError(f"{where}: {text!r} is no number ({advice}).") from None
-    if np.isinf(value):
-        raise DataError(f"{where}: a coordinate is infinite.")
-    return value
 
 
 def box_of(left: float, top: float, width: float, height: float) -> Box | None:

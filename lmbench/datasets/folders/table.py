@@ -15,10 +15,10 @@ from lmbench.datasets.folders.headers import Columns, box_named, columns_of
 from lmbench.datasets.folders.options import Options
 from lmbench.datasets.folders.photos import Photos
 from lmbench.datasets.folders.rows import first_row, read_rows
-from lmbench.datasets.folders.samples import MISSING, Annotations, Box, Sample, box_of, coordinate, folded_name, known
+from lmbench.datasets.folders.samples import Annotations, Box, Sample, box_of, folded_name, known
 from lmbench.datasets.folders.splitting import word_of
-from lmbench.datasets.folders.texts import is_blank
 from lmbench.errors import DataError
+from lmbench.originals.texts import MISSING, coordinate, is_blank
 
 SEEN = {
     **dict.fromkeys(("1", "1.0", "2", "2.0", "true", "t", "yes"), True),

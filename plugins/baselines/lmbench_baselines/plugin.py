@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lmbench.api import BackboneSpec, HeadSpec, MapSpec, MethodSpec, hookimpl
-from lmbench_baselines.recipe import IMAGENET, MEAN_SHAPE, PIXELS, POSITION, RANDOM, SUPERVISED, THEWLIS, TIMM
+from lmbench_baselines.recipe import METHODS, THEWLIS
 from lmbench_baselines.settings import PixelsSettings, SixConvSettings, SupervisedSettings, TimmSettings
 
 LMBENCH_API = 2
@@ -11,7 +11,7 @@ LMBENCH_API = 2
 
 @hookimpl
 def lmbench_methods() -> list[MethodSpec]:
-    return [PIXELS, POSITION, RANDOM, MEAN_SHAPE, SUPERVISED, IMAGENET, TIMM]
+    return METHODS
 
 
 @hookimpl

@@ -7,34 +7,24 @@ from lmbench_contrastlandmarks.settings import HYPERCOLUMN
 
 LAYERS = (*HYPERCOLUMN, "conv1")  # Table 3: #5 to #1
 
-SGD = Optimiser(name="sgd", lr=0.03, momentum=0.9, weight_decay=1e-4)  # reference code
-ADAM = Optimiser(name="adam", lr=1e-3, betas=(0.5, 0.999), weight_decay=5e-4)  # reference code
-MOCO = Stage(  # sec. 3.1
-    name="moco",
-    objective="moco",
-    training=Training(epochs=800, batch_size=256, frame=136, optimiser=SGD, schedule="cosine"),  # sec. 4.1
-)
+# Stage 1: sec. 4.1; its optimiser, and all of stage 2: reference code.
+SGD = Optimiser(name="sgd", lr=0.03, momentum=0.9, weight_decay=1e-4)
+STAGE1 = Training(epochs=800, batch_size=256, frame=136, optimiser=SGD, schedule="cosine")
+ADAM = Optimiser(name="adam", lr=1e-3, betas=(0.5, 0.999), weight_decay=5e-4)
+STAGE2 = Training(epochs=10, batch_size=32, frame=136, optimiser=ADAM, schedule="cosine", final_lr=8e-4)
+
+MOCO = Stage(name="moco", objective="moco", training=STAGE1)  # sec. 3.1
 PROJECTION = Stage(  # sec. 3.2
-    name="projection",
-    objective="cl_projection",
-    backbone="{backbone}_proj",
-    reads=HYPERCOLUMN,
-    training=Training(
-        epochs=10, batch_size=32, frame=136, optimiser=ADAM, schedule="cosine", final_lr=8e-4
-    ),  # reference
+    name="projection", objective="cl_projection", backbone="{backbone}_proj", reads=HYPERCOLUMN, training=STAGE2
 )
-NMF = Stage(  # Table 4, Fig. 5; how it was solved is open
-    name="nmf",
-    objective="nmf",
-    backbone="{backbone}_nmf",
-    reads=HYPERCOLUMN,
-    training=Training(epochs=1, images=4096, batch_size=32, frame=136),
-)
+# Table 4, Fig. 5; how many images it was solved on is open.
+ONCE = Training(epochs=1, images=4096, batch_size=32, frame=136)
+NMF = Stage(name="nmf", objective="nmf", backbone="{backbone}_nmf", reads=HYPERCOLUMN, training=ONCE)
 
 
 def compact(second: Stage, dim: int, summary: str) -> VariantSpec:
     """The variant that is judged by ``dim`` channels made of the hypercolumn."""
-    changes = {"backbone_settings": {"dim": dim}}
+    changes: dict[str, dict[str, float]] = {"backbone_settings": {"dim": dim}}
     if (second, dim) == (PROJECTION, 64):  # reference code: constants of its own
         changes = {"backbone_settings": {"dim": dim, "multiplier": 6.5}, "settings": {"temperature": 8.0}}
     wide = {"backbone": "resnet50"} if dim > 960 else {}  # a ResNet-18's hypercolumn has 960 channels
@@ -76,6 +66,7 @@ CONTRASTLANDMARKS = MethodSpec(
     default_variant="hypercolumn",
     presets="lmbench_contrastlandmarks:presets",
     paper_on={"cub*": "paper_birds"},
+    published="lmbench_contrastlandmarks:published.toml",
     choices={
         "projection: linear (text) or a softmax over each channel's cells (reference code)": "the softmax, as the code",
         "projection's resolution": "stride 4 in training and after it; the code trains at 24x24 and evaluates at 96x96",

@@ -73,6 +73,7 @@ DVE = MethodSpec(
     default_variant="smallnet",
     presets="lmbench_dve:presets/dve",
     paper_on={"cub*": "paper_birds"},
+    published="lmbench_dve:published.toml",
     choices=CHOICES,
 )
 
@@ -86,5 +87,6 @@ DENSE3D = replace(
     stages=(SMALLNET_3D, finetuned(SMALLNET_3D)),
     variants=variants(SMALLNET_3D, "the 3-d map of SmallNet"),
     presets="lmbench_dve:presets/dense3d",
+    published="lmbench_dve:published.toml",
     choices={**CHOICES, "training": "DVE's reference code for SmallNet in 3 dimensions, of whose runs the numbers are"},
 )

@@ -42,6 +42,7 @@ IMM = MethodSpec(
     # Reference code, scripts/test.py: least squares on pixels of a 128-pixel image, neither bias nor centring.
     defaults={"regression": {"head": "ols", "head_settings": {"bias": False, "origin": "corner", "unit": "pixel128"}}},
     presets="lmbench_imm:presets",
+    published="lmbench_imm:published.toml",
     choices={
         "VGG-16 of the perceptual loss": "torchvision's, trained on ImageNet's classes, on RGB, after each ReLU; the paper's was "
         "trained to colour grey images",

@@ -343,7 +343,11 @@ def test_views_landmarks_and_sides_that_do_not_fit_the_maps_are_named(size, netw
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"backbone": "resnet18", "backbone_settings": {}}, UsageError, "reads the maps features, heatmaps"),
+        (
+            {"backbone_settings": {"levels": 9}},
+            UsageError,
+            "backbone_settings.levels = 9: expected a whole number, 1 to 8",
+        ),
         ({"settings": {"border": "white"}}, UsageError, r"settings.border = 'white': expected black or real"),
         ({"settings": {"source_warp": {"rotation": 5}}}, UsageError, "no setting 'rotation'; it has warpsd_all"),
         ({"settings": {"perceptual_weights": "vgg.pth"}}, DataError, "settings.perceptual_weights: .*vgg.pth"),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from lmbench.api import Crops, MethodSpec, ObjectiveSpec, hookimpl
+from lmbench_lead.paper import lmbench_papers as lmbench_papers
 from lmbench_lead.recipe import LEAD
 from lmbench_lead.settings import BYOLSettings, DistillationSettings
 
 LMBENCH_API = 2
+
+PLAIN = {"blur_p": 0.0, "flip_p": 0.0}  # views of settings that named none of these, in records of schema 1
 
 
 @hookimpl
@@ -26,6 +29,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             settings=BYOLSettings,
             min_batch=2,
             cuts=Crops(("view1", "view2")),
+            earlier={"view1": PLAIN, "view2": {**PLAIN, "solarise_p": 0.0}},
         ),
         ObjectiveSpec(
             name="correspondence_distillation",
@@ -38,5 +42,6 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             needs_maps=("dense",),
             min_batch=2,
             cuts=Crops(),
+            earlier={"view": PLAIN, "view2": {"blur_p": None, "solarise_p": None}},
         ),
     ]

@@ -27,15 +27,11 @@ CL = "lmbench-contrastlandmarks"
 MOCO = Stage(name="moco", objective="moco", training=replace(STAGE1, epochs=800, warmup_epochs=0))
 # ... its projection on BYOL's views, and NMF of plain images that are framed as the test crops are.
 VIEW = {**asdict(FIRST_VIEW), "centre": 0, "jpeg": False, "lighting": 0.0}
-PLAIN_VIEW = {**VIEW, "window": 96 / 136, "scale": (1.0, 1.0), "jitter_p": 0.0, "grey_p": 0.0, "blur_p": 0.0}
+PLAIN = {**VIEW, "window": 96 / 136, "scale": (1.0, 1.0), "jitter_p": 0.0, "grey_p": 0.0, "blur_p": 0.0}
 PROJECTION = replace(DISTILLATION, name="projection", objective="cl_projection", settings={"view": VIEW})
+ONCE = Training(epochs=1, images=4096, batch_size=32, frame=136)  # open
 NMF = Stage(
-    name="nmf",
-    objective="nmf",
-    backbone="{backbone}_nmf",
-    reads=HYPERCOLUMN,
-    settings={"view": PLAIN_VIEW},
-    training=Training(epochs=1, images=4096, batch_size=32, frame=136),  # open
+    name="nmf", objective="nmf", backbone="{backbone}_nmf", reads=HYPERCOLUMN, settings={"view": PLAIN}, training=ONCE
 )
 
 
@@ -77,6 +73,7 @@ LEAD = MethodSpec(
     default_variant="dense64",
     presets="lmbench_lead:presets",
     paper_on={"cub*": "paper_birds"},
+    published="lmbench_lead:published.toml",
     choices={
         "eq. 1 prints no normalisation": "both vectors L2-normalised, symmetric: the text follows BYOL",
         "eq. 2 prints a plain dot product": "cosine over channels, the hypercolumn as one block: the text says cosine",

@@ -9,7 +9,16 @@ from lmbench.api import Channels, Ge, Le, MapName, Positive, Probability, ViewSe
 
 # BYOL's pair of augmentations (Grill et al. 2020, appendix B), which LEAD follows in both stages (supplement D): the first
 # view is always blurred, the second now and then, and it alone is solarised.
-FIRST_VIEW = ViewSettings(size=96, scale=(0.08, 1.0), flip_p=0.5, blur_p=1.0, solarise_p=0.0)
+FIRST_VIEW = ViewSettings(
+    size=96,
+    scale=(0.08, 1.0),
+    flip_p=0.5,
+    jitter=(0.4, 0.4, 0.2, 0.1),
+    jitter_p=0.8,
+    grey_p=0.2,
+    blur_p=1.0,
+    solarise_p=0.0,
+)
 SECOND_BLUR, SECOND_SOLARISE = 0.1, 0.2
 SECOND_VIEW = replace(FIRST_VIEW, blur_p=SECOND_BLUR, solarise_p=SECOND_SOLARISE)
 
@@ -63,5 +72,6 @@ class DistillationSettings:
     @property
     def views(self) -> tuple[ViewSettings, ViewSettings]:
         """How both images of a pair are drawn."""
-        differing = {"blur_p": self.view2.blur_p, "solarise_p": self.view2.solarise_p}
-        return self.view, replace(self.view, **{name: p for name, p in differing.items() if p is not None})
+        first, blur, solarise = self.view, self.view2.blur_p, self.view2.solarise_p
+        blur, solarise = first.blur_p if blur is None else blur, first.solarise_p if solarise is None else solarise
+        return first, replace(first, blur_p=blur, solarise_p=solarise)

@@ -1,6 +1,7 @@
 """What lmbench-sparse brings: a method, its objective and its network."""
 
 from lmbench.api import BackboneSpec, MapSpec, Margin, MethodSpec, ObjectiveSpec, hookimpl
+from lmbench_sparse.paper import lmbench_papers as lmbench_papers
 from lmbench_sparse.recipe import PAPER, SPARSE
 from lmbench_sparse.settings import WIDTHS, SparseAlignmentSettings, SparseNetSettings
 

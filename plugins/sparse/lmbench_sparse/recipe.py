@@ -63,6 +63,7 @@ SPARSE = MethodSpec(
     defaults={"regression": {**RIDGE, "warp": FACES_G2}},
     presets="lmbench_sparse:presets",
     paper_on={"cats": "paper_cats"},
+    published="lmbench_sparse:published.toml",
     choices={
         "unit of u in eq. 6 (gamma = 500 is relative to it)": "cells of the score map, as both public ports count",
         "kernel sizes and padding": "5x5 (ports) in paper, padded: maps are said to be half the image",

@@ -1,6 +1,7 @@
 """What lmbench-twostep brings: a method and its ablation, the objectives of both steps, both networks."""
 
 from lmbench.api import BackboneSpec, MapSpec, MethodSpec, ObjectiveSpec, Window, hookimpl
+from lmbench_twostep.paper import lmbench_papers as lmbench_papers
 from lmbench_twostep.recipe import END_TO_END, PAPER, TWOSTEP
 from lmbench_twostep.settings import DetectorSettings, HourglassSettings, PixelNTXentSettings, TwoStepLandmarksSettings
 

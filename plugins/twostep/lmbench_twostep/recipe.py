@@ -94,6 +94,7 @@ TWOSTEP = MethodSpec(
     presets="lmbench_twostep:presets/twostep",
     paper_on={"cats": "paper_cats"},
     tasks=("regression",),  # matching of F's map is dense64's, whatever K
+    published="lmbench_twostep:published.toml",
     choices=CHOICES,
 )
 
@@ -105,4 +106,5 @@ END_TO_END = replace(
     variants=discovering(TOGETHER),
     presets="lmbench_twostep:presets/end_to_end",
     tasks=("regression", "matching"),
+    published="lmbench_twostep:published.toml",
 )
