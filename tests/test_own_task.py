@@ -56,7 +56,7 @@ def nobody(context, settings):
 
 def draw(context, settings, results, rows):
     (result,), (row,) = results, rows
-    (context.folder / "counting.txt").write_text(f"{len(result.image_ids)} images, {row['value']:g}")
+    (context.folder / "counting.txt").write_text(f"{len(result.image_ids)} images, {row.value:g}")
 '''
 
 RESULTS = """
