@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lmbench.config.model import Network, RunConfig, Stage, Training
 from lmbench.config.resolving import config_of
 from lmbench.heads.settings import SoftargmaxConditionedSettings
 from lmbench.plugins.loading import get_plugins
+from lmbench.results import identity
 
 RECORDS = sorted((Path(__file__).parents[1] / "leaderboards" / "records").glob("*.json"))
 
@@ -39,6 +41,21 @@ def test_the_configuration_of_every_kept_record_is_read(path: Path) -> None:
     if record["schema"] == 1 and "regression" in config.settings:
         assert config.read.size == before["regression"]["size"]
     assert config_of(get_plugins(), config.dump()) == config  # what is dumped is read again as the same
+
+
+def test_a_run_of_an_earlier_version_is_found_beside_the_one_of_today(tmp_path: Path) -> None:
+    path = next(p for p in RECORDS if json.loads(p.read_text(encoding="utf-8"))["schema"] == 1)
+    record = json.loads(path.read_text(encoding="utf-8"))
+    (tmp_path / record["run"]).mkdir()
+    (tmp_path / record["run"] / "record.json").write_text(json.dumps(record), encoding="utf-8")
+    config = config_in(record)
+    parts = ("pretraining", "precision", "device", "components", "files", "stages")
+    now = {"config": identity._settings(config), "data": "f" * 64, **dict.fromkeys(parts, {})}
+    today = tmp_path / f"{record['run'].rpartition('_')[0]}_12345678"
+    ((place, why),) = identity.earlier(today, config, now)
+    assert place.name == record["run"] and "other data (" in why
+    other = replace(config, seed=config.seed + 1)
+    assert not list(identity.earlier(today, other, {**now, "config": identity._settings(other)}))
 
 
 def test_the_network_of_a_run_without_stages_stands_by_itself_and_that_of_stages_with_them() -> None:

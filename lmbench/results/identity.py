@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from lmbench import progress
+from lmbench.config.earlier import upgraded
 from lmbench.config.fitting import named_in
 from lmbench.config.model import RunConfig, digest_of
+from lmbench.config.resolving import config_of
 from lmbench.errors import DataError, LmbenchError
-from lmbench.plugins.loading import Plugins
+from lmbench.plugins.loading import Plugins, get_plugins
 from lmbench.results.reading import read_record
 from lmbench.results.record import HEADS, PREDICTIONS, RECORD, run_name
 from lmbench.store import manifests
@@ -161,13 +163,14 @@ def _settings(config: RunConfig) -> str:
 def _identity_in(place: Path, config: RunConfig) -> Identity | None:
     """What a run's folder was filled from; of records of earlier versions, as far as they say it."""
     try:
-        if (place / IDENTITY).is_file():
+        record = read_record(place / RECORD) if (place / RECORD).is_file() else None
+        if (record is None or record.schema > 1) and (place / IDENTITY).is_file():
             found = json.loads((place / IDENTITY).read_text(encoding="utf-8"))["identity"]
             return found if isinstance(found, dict) else None
-        if not (place / RECORD).is_file():
+        if record is None:
             return None
-        record = read_record(place / RECORD)
-        if record.config_sha256 != config.digest():
+        then = config_of(get_plugins(), upgraded(record.config, record.schema))
+        if _settings(then) != _settings(config):
             return None
         return {
             "config": _settings(config),
