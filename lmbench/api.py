@@ -9,15 +9,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from lmbench import progress
+from lmbench.config.model import Optimiser, Stage, Training
 from lmbench.config.ranges import (
+    AnnotatedImages,
+    Annotations,
+    Ascending,
     BackboneName,
+    Batch,
     Cells,
     Channels,
+    ComponentSettings,
     Count,
     Degrees,
+    Draws,
     Fraction,
     Ge,
     Gt,
+    HeadName,
     ImageNetWeights,
     Landmarks,
     Le,
@@ -25,10 +33,13 @@ from lmbench.config.ranges import (
     MapName,
     MapOf,
     MinLen,
+    Momentum,
     MultipleOf,
     Name,
+    Names,
     Natural,
     NotNegative,
+    Once,
     Positive,
     Probability,
     Rate,
@@ -49,10 +60,12 @@ from lmbench.specs import (
     MapSpec,
     MethodSpec,
     MetricSpec,
+    NoSettings,
     ObjectiveSpec,
+    PaperSpec,
     Preprocessing,
     PublishedRows,
-    StageSpec,
+    Reading,
     Surroundings,
     TaskSpec,
     VariantSpec,
@@ -62,6 +75,7 @@ from lmbench.training.views import Colours, ViewSettings
 
 if TYPE_CHECKING:
     from lmbench.backbones import build_backbone as build_backbone
+    from lmbench.backbones import channels_of as channels_of
     from lmbench.backbones.checkpoints import load_state as load_state
     from lmbench.backbones.checkpoints import read_state as read_state
     from lmbench.backbones.resnet import InputNorm as InputNorm
@@ -75,7 +89,6 @@ if TYPE_CHECKING:
     from lmbench.geometry.heatmaps import argmax_points as argmax_points
     from lmbench.geometry.heatmaps import soft_argmax as soft_argmax
     from lmbench.geometry.warps import WarpedPairs as WarpedPairs
-    from lmbench.geometry.warps import affine_grid as affine_grid
     from lmbench.geometry.warps import affine_matrices as affine_matrices
     from lmbench.geometry.warps import affine_points as affine_points
     from lmbench.geometry.warps import draw_tps_weights as draw_tps_weights
@@ -90,10 +103,12 @@ if TYPE_CHECKING:
     from lmbench.metrics.base import MetricResult as MetricResult
     from lmbench.metrics.base import Predictions as Predictions
     from lmbench.metrics.pixels import Confusions as Confusions
+    from lmbench.metrics.stored import StoredResult as StoredResult
     from lmbench.precision import float32 as float32
+    from lmbench.results.record import Record as Record
+    from lmbench.results.record import Row as Row
     from lmbench.tasks.base import TaskContext as TaskContext
     from lmbench.training.augment import draw_views as draw_views
-    from lmbench.training.augment import view_settings as view_settings
     from lmbench.training.objective import Objective as Objective
     from lmbench.training.views import ViewSettings as ViewSettings
 
@@ -107,14 +122,17 @@ LAZY = {
     "MetricResult": "lmbench.metrics.base",
     "Objective": "lmbench.training.objective",
     "Predictions": "lmbench.metrics.base",
+    "Record": "lmbench.results.record",
+    "StoredResult": "lmbench.metrics.stored",
+    "Row": "lmbench.results.record",
     "Subset": "lmbench.heads.base",
     "TaskContext": "lmbench.tasks.base",
     "WarpedPairs": "lmbench.geometry.warps",
-    "affine_grid": "lmbench.geometry.warps",
     "affine_matrices": "lmbench.geometry.warps",
     "affine_points": "lmbench.geometry.warps",
     "argmax_points": "lmbench.geometry.heatmaps",
     "build_backbone": "lmbench.backbones",
+    "channels_of": "lmbench.backbones",
     "denormalise_points": "lmbench.geometry.coordinates",
     "draw_tps_weights": "lmbench.geometry.warps",
     "draw_views": "lmbench.training.augment",
@@ -127,7 +145,6 @@ LAZY = {
     "read_state": "lmbench.backbones.checkpoints",
     "soft_argmax": "lmbench.geometry.heatmaps",
     "tps_grid": "lmbench.geometry.warps",
-    "view_settings": "lmbench.training.augment",
     "warp_images": "lmbench.geometry.warps",
     "warp_pair_weights": "lmbench.geometry.warps",
     "warp_pairs": "lmbench.geometry.warps",
@@ -136,21 +153,28 @@ LAZY = {
 
 __all__ = [
     "API_VERSION",
+    "AnnotatedImages",
+    "Annotations",
+    "Ascending",
     "BackboneName",
     "BackboneSpec",
+    "Batch",
     "Cells",
     "Channels",
     "Colours",
+    "ComponentSettings",
     "Count",
     "Crops",
     "Cuts",
     "DataError",
     "DatasetSpec",
     "Degrees",
+    "Draws",
     "Fraction",
     "Framing",
     "Ge",
     "Gt",
+    "HeadName",
     "HeadSpec",
     "ImageNetWeights",
     "Landmarks",
@@ -164,26 +188,34 @@ __all__ = [
     "MethodSpec",
     "MetricSpec",
     "MinLen",
+    "Momentum",
     "MultipleOf",
     "Name",
+    "Names",
     "Natural",
+    "NoSettings",
     "NotNegative",
     "ObjectiveSpec",
+    "Once",
+    "Optimiser",
+    "PaperSpec",
     "PluginError",
     "Positive",
     "Preprocessing",
     "Probability",
     "PublishedRows",
     "Rate",
+    "Reading",
     "Shown",
     "Side",
     "SideOrZero",
-    "StageSpec",
+    "Stage",
     "StaleError",
     "Surroundings",
     "TPSStrength",
     "TRAIN_PAIR",
     "TaskSpec",
+    "Training",
     "UsageError",
     "VariantSpec",
     "ViewSettings",

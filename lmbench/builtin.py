@@ -10,7 +10,7 @@ from lmbench.plugins.hooks import hookimpl
 from lmbench.specs import BackboneSpec, DatasetSpec, HeadSpec, MetricSpec, TaskSpec
 from lmbench.tasks.specs import TASKS
 
-LMBENCH_API = 1
+LMBENCH_API = 2
 
 
 @hookimpl

@@ -240,10 +240,9 @@ class Extractor(nn.Module):
     def of(
         cls, network: nn.Module, layers: Sequence[str], size: int | tuple[int, int], normalise: Normalise
     ) -> Extractor:
-        """The extractor of a frozen network; ``("*",)``: all its maps, which a family's members tell when they are asked."""
+        """The extractor of a frozen network; ``("*",)``: all its maps, which it states (see `build_backbone`)."""
         if tuple(layers) == ("*",):
-            with torch.no_grad():
-                layers = tuple(reversed(network.eval()(torch.zeros(1, 3, 96, 96))))
+            layers = tuple(m.name for m in reversed(network.maps))  # type: ignore[arg-type, union-attr]
         return cls(network, layers, size, normalise)
 
     def train(self, mode: bool = True) -> Extractor:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lmbench.config.model import RunConfig, StageConfig, digest_of
+from lmbench.config.model import RunConfig, Stage, digest_of
 from lmbench.config.object_scale import object_scales
-from lmbench.config.values import arguments
+from lmbench.config.ranges import AnnotatedImages
+from lmbench.config.setting_types import hints, marks
 from lmbench.data.opening import NotMade, OpenDataset, open_dataset
 from lmbench.errors import StaleError, UsageError
 from lmbench.plugins.loading import Plugins
@@ -50,17 +51,17 @@ class Job:
         """(folder, why it is another) of the runs that the same command began before."""
         return list(identity.earlier(self.folder, self.config, dict(self.identity)))
 
-    def images_of(self, stage: StageConfig) -> OpenDataset:
+    def images_of(self, stage: Stage) -> OpenDataset:
         """The dataset whose training images a stage learns from, without their labels."""
         if stage.data == "target":
             return self.target
         assert self.source is not None
         return self.source
 
-    def repeated(self, stage: StageConfig) -> StageConfig:
-        """A stage as it is trained on the images there are: with more epochs where they are few (`TrainingConfig.over`)."""
+    def repeated(self, stage: Stage) -> Stage:
+        """A stage as it is trained on the images there are: with more epochs where they are few (`Training.over`)."""
         training = stage.training.over(len(self.images_of(stage).splits["train"]))
-        return stage.model_copy(update={"training": training})
+        return replace(stage, training=training)
 
 
 def prepare(
@@ -79,9 +80,6 @@ def prepare(
     """
     place = resolve_device(device)
     plugins = plugins.of_recipe(config.method, config.variant)
-    for name, stage in config.stages.items():
-        objective = plugins.find("objective", stage.objective).spec
-        objective.load().check(arguments(objective, stage.settings, f"stages.{name}.settings"))
     opened = {} if opened is None else opened
     for name in filter(None, (config.dataset, config.pretrain_on)):
         if name not in opened:
@@ -89,12 +87,10 @@ def prepare(
     target, source = opened[config.dataset], opened.get(config.pretrain_on)
     train_size = min(len(target.splits["train"]), config.train_images or 10**9)
     precision = resolve_precision(config.precision, place)
-    wanted = [("--annotations", n) for n in config.regression.annotations]
-    wanted += [("segmentation.annotations", n) for n in config.segmentation.annotations]
-    for option, n in wanted:
-        if n != "all" and n > train_size:
+    for setting, n in _annotated(config):
+        if n > train_size:
             raise UsageError(
-                f"{option} {n}: {config.dataset} has {train_size} training images; ask for 1 to {train_size}, or all."
+                f"{setting} {n}: {config.dataset} has {train_size} training images; ask for 1 to {train_size}, or all."
             )
     keys: dict[str, str] = {}
     parent: str | None = None
@@ -103,19 +99,27 @@ def prepare(
         assert images is not None
         _require_batch(name, stage, images, plugins)
         steps = replace(images.spec.preprocessing, resize=stage.training.frame, crop=0)
-        taught = None if parent is None else digest_of([parent, config.regression.size, config.read.normalise])
+        taught = None if parent is None else digest_of([parent, config.read.size, config.read.normalise])
         parent = keys[name] = stage_key(
             stage, plugins, images.fingerprint, steps, taught, config.seed, precision, place.type
         )
     leaked = require_held_out(config, target, source)
     found = identity.identity_of(
         config, plugins, target.fingerprint, source.fingerprint if source else None, keys,
-        files_named(config.read.backbone_settings), precision, place.type,
+        files_named(config.network.backbone_settings), precision, place.type,
     )  # fmt: skip
     return Job(config, plugins, target, source, runs.absolute(), place, keys, precision, found, leaked)
 
 
-def _require_batch(name: str, stage: StageConfig, images: OpenDataset, plugins: Plugins) -> None:
+def _annotated(config: RunConfig) -> Iterator[tuple[str, int]]:
+    """(setting, number) of all numbers of annotated images that the tasks are asked for."""
+    for task, settings in config.settings.items():
+        for name, hint in hints(type(settings)).items():
+            if any(isinstance(mark, AnnotatedImages) for mark in marks(hint)):
+                yield from ((f"{task}.{name}", n) for n in getattr(settings, name) if n != "all")
+
+
+def _require_batch(name: str, stage: Stage, images: OpenDataset, plugins: Plugins) -> None:
     """Raises UsageError where a stage is trained on fewer images than one batch of its objective needs."""
     least = plugins.find("objective", stage.objective).spec.min_batch
     found = min(len(images.splits["train"]), stage.training.images or least)

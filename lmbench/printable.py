@@ -46,3 +46,15 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     writer.writerow([cell(column) for column in columns])
     writer.writerows([cell(row.get(column, "")) for column in columns] for row in rows)
     return text.getvalue()
+
+
+def plain_table(lines: Sequence[Sequence[str]], indent: str = "") -> str:
+    """The cells in columns, two blanks between them, nothing wrapped or cut."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    padded = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+    return "\n".join((indent + line).rstrip() for line in padded)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 epoch``, ``2 epochs``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -8,29 +8,37 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
 
+from lmbench.config.model import Read, Stage
 from lmbench.training.cuts import Cuts
 
-API_VERSION = 1
+API_VERSION = 2
 """The version of the plugin interface. A plugin states the one it was written for as ``LMBENCH_API``."""
 
 Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """Of a component that has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
     """What every component has: a name, one line about it, where it comes from, and the code behind it."""
 
+    has_target: ClassVar[bool] = True
+    """Whether there is code behind a component of this kind; else it is data alone."""
+
     name: str
     summary: str
     target: str = ""
     paper: str = ""
     year: int | None = None
-    settings: Settings | type = field(default_factory=dict)
-    """What the target takes as keyword arguments: a frozen dataclass (names, types, ranges, defaults) or, of plugins that were
-    written before there were types, a mapping of names to defaults, each value being of its default's type."""
+    settings: type = NoSettings
+    """A frozen dataclass: name, type, range, default, unit and source of each setting. The target receives an object of it."""
     fixed: Settings = field(default_factory=dict)
     """What the target takes besides, and nobody can change: the difference between two components of one target."""
 
@@ -38,22 +46,38 @@ class Spec:
     def kind(self) -> str:
         return next(KIND_OF[t] for t in type(self).__mro__ if t in KIND_OF)
 
-    def default_settings(self) -> dict[str, Any]:
-        """The settings with their defaults; nested ones as mappings."""
-        return dict(self.settings) if isinstance(self.settings, Mapping) else asdict(self.settings())
-
-    def load(self) -> Any:
-        """The object that ``target`` names. Raises ImportError or AttributeError with that name."""
-        module, _, attribute = self.target.partition(":")
+    def load(self, target: str = "") -> Any:
+        """The object that a lazy target names, its own unless another is given. Raises ImportError or AttributeError."""
+        module, _, attribute = (target or self.target).partition(":")
         return getattr(importlib.import_module(module), attribute)
+
+    def make(self, *given: Any, **more: Any) -> Any:
+        """What the target makes of what it is given, and of what is fixed."""
+        return self.load()(*given, **self.fixed, **more)
 
 
 @dataclass(frozen=True)
 class MapSpec:
-    """One output map of a backbone: its name, channels, and how many input pixels lie between two of its cells."""
+    """One output map of a backbone: its name, channels, and how many input pixels lie between two of its cells.
+
+    ``channels`` and ``stride``: numbers, or the setting of the backbone (or the property of its settings) that holds one.
+    """
 
     name: str
-    channels: int | None
+    channels: int | str
+    stride: int | str
+
+    def of(self, settings: Any) -> Map:
+        """The map with both as numbers."""
+        channels, stride = (v if isinstance(v, int) else getattr(settings, v) for v in (self.channels, self.stride))
+        return Map(self.name, channels, stride)
+
+
+@dataclass(frozen=True)
+class Map(MapSpec):
+    """A map of one network: its channels and stride are numbers."""
+
+    channels: int
     stride: int
 
 
@@ -61,9 +85,10 @@ class MapSpec:
 class BackboneSpec(Spec):
     """A network that turns images in [0, 1] into named feature maps.
 
-    The target is called with the settings and returns an ``nn.Module`` whose ``forward(images)`` gives
+    The target is called as ``Target(settings, **fixed)`` and returns an ``nn.Module`` whose ``forward(images)`` gives
     ``dict[name, (B, C, h, w)]`` with the names of ``maps`` (shallow to deep); mean and standard deviation are its own
-    business. A name that ends in ``/*`` is a family: the target then also gets ``model=<what follows the slash>``.
+    business. A name that ends in ``/*`` is a family: the target then also gets ``model=<what follows the slash>``, and the
+    network that it returns has an attribute ``maps``, a tuple of MapSpec, where the family cannot state them for all.
     ``min_size`` is the smallest image side that its deepest map survives. ``resizes_to``: the setting, where there is one,
     that holds the side in pixels to which it first brings every image (0: none).
     """
@@ -77,7 +102,7 @@ class BackboneSpec(Spec):
 class ObjectiveSpec(Spec):
     """A pretraining loss with all it trains beside the backbone.
 
-    The target is an ``Objective`` class, called as ``Target(backbone, parent=<Extractor or None>, **settings)``.
+    The target is an ``Objective`` class, called as ``Target(backbone, parent, settings, **fixed)``.
     ``needs_parent``: it learns from an earlier stage. ``needs_maps``: names of backbone maps it reads.
     ``min_batch``: the smallest batch the loss makes sense for. ``closed_form``: nothing of it is trained by gradients; it
     looks at every batch and solves at its last step, so an untrained control runs it as well. ``cuts``: which of its settings
@@ -89,34 +114,42 @@ class ObjectiveSpec(Spec):
     min_batch: int = 1
     closed_form: bool = False
     cuts: Cuts | None = None
+    earlier: Settings = field(default_factory=dict)
+    """Settings whose defaults are others today, as they were while records stated only what differed (schema 1)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSpec(Spec):
-    """A landmark head: called with the settings, returns an object with ``fit`` (see ``lmbench.heads``).
+    """A landmark head: called as ``Target(settings, **fixed)``, returns an object with ``fit`` (see ``lmbench.heads``).
 
     ``inputs`` says what it is fitted on: frozen ``maps``, discovered ``landmarks``, ``nothing``, or the ``images``
     themselves (supervised networks, which nothing frozen stands behind).
     """
 
     inputs: Literal["maps", "landmarks", "nothing", "images"] = "maps"
+    presets: Mapping[str, Settings] = field(default_factory=dict)
+    """What differs from its settings' defaults in a preset, by the preset's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
     """Where a component is used: what the settings of one have to fit that say so by a method ``fits(around)``.
 
-    It is asked before anything is computed and raises UsageError. ``fixed``: of the component's spec. The others are an
-    objective's stage: the ``backbone`` that it trains with all its settings, ``frame`` and ``batch_size`` (of as many images
-    as there are at most). ``maps_of``: the maps of any backbone by name, ``{}`` where only the network itself knows them.
+    It is asked before anything is computed and raises UsageError. ``fixed``: of the component's spec. ``backbone`` with its
+    settings (their object): what an objective's stage trains, and what a task or a head judges (None: no network).
+    ``maps_of``: the maps of any backbone by name, ``{}`` where only the network itself knows them; channels are numbers, of the
+    backbone's default settings but for those of ``backbone`` itself. Of a stage: ``frame`` and ``batch_size`` (of as many
+    images as there are at most). Of a task or a head: how the network is ``read``, and the ``dataset`` it is judged on.
     """
 
-    maps_of: Callable[[str], Mapping[str, MapSpec]]
+    maps_of: Callable[[str], Mapping[str, Map]]
     fixed: Mapping[str, Any] = field(default_factory=dict)
     backbone: BackboneSpec | None = None
-    backbone_settings: Mapping[str, Any] = field(default_factory=dict)
+    backbone_settings: Any = None
     frame: int = 0
     batch_size: int = 0
+    read: Read = field(default_factory=Read)
+    dataset: DatasetSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -217,6 +250,8 @@ class DatasetSpec(Spec):
     checksums: Mapping[str, str] = field(default_factory=dict)
     """Files as published, by their path below ``folder``: ``md5:...`` or ``sha256:...`` of the bytes, for ``verify``."""
     notes: tuple[str, ...] = ()
+    selection_of: str = ""
+    """The dataset that papers do not tell it apart from: what stands for that one stands for it too."""
     accepted: tuple[str, ...] = ()
     """What looks wrong in its labels and is meant, by the words of ``lmbench.originals.plausibility``."""
 
@@ -234,51 +269,47 @@ class DatasetSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec(Spec):
-    """A pure function of stored predictions: called with a ``Predictions`` object, returns values and an aggregate.
-
-    ``of``: ``points``, or ``pixels``: it is called with ``Confusions``, the results of a pixel classifier.
-    """
+    """A pure function of what a task stored: called with one of its results, returns values and an aggregate."""
 
     task: str
     unit: str
     higher_is_better: bool
     normaliser: str = ""
-    of: Literal["points", "pixels"] = "points"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSpec(Spec):
-    """An evaluation of frozen output: called with a ``TaskContext``, yields stored predictions.
+    """An evaluation of frozen output: called as ``Target(context, settings)``, keeps results (see ``TaskContext``).
 
-    ``needs``: what method and dataset must have, told before anything is computed: a ``network``, annotated ``landmarks``,
-    ``masks`` (a class for every pixel). ``measured_as``: the task whose metrics measure this one's predictions, where it is
-    another. ``pictures``: it leaves pictures in the run's folder and no number, so it names no metric.
+    Its settings stand in a run's configuration under its name. ``needs``: what method and dataset must have, told before
+    anything is computed: a ``network``, annotated ``landmarks``, ``masks`` (a class for every pixel). ``uses``: other tasks
+    whose settings it takes; their sections stand in the configuration as well. ``measured_as``: the task whose metrics
+    measure this one's results, where it is another. ``leaves``: what it is run for; one of pictures names no metric.
+
+    Lazy targets besides its own, each where there is such a thing:
+    ``predictions``: the type of its results, a ``StoredResult``.
+    ``rehearse(context, settings)``: perfect results, made before anything is trained, to see that they can be judged.
+    ``pictures(context, settings, results, rows)``: draws into ``context.folder`` what it found and what was measured of it.
+    ``floors``, by name, ``floor(context, settings)``: results that nothing has to be learnt for, to be read beside its own.
+    Neither ``rehearse`` nor a floor is given a network.
+
+    ``control``: whether the same recipe untrained is judged by it and shown beside: ``always``, for it costs little, or where
+    it is ``affordable``: takes no more than half of the run's time. A method ``of_control()`` of its settings gives those that
+    the control is judged with.
     """
 
     metrics: tuple[str, ...] = ()
-    measured_as: str = ""
-    pictures: bool = False
+    presets: Mapping[str, Settings] = field(default_factory=dict)
+    """What differs from its settings' defaults in a preset, by the preset's name."""
     needs: tuple[Literal["network", "landmarks", "masks"], ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageSpec:
-    """One objective trained on one backbone. ``{backbone}`` in ``backbone`` stands for the run's backbone.
-
-    ``training`` holds the fields of ``lmbench.config.model.TrainingConfig``. ``reads``: the maps of the stage before that the
-    objective is handed as ``parent``, deepest first (empty: all of them). ``data``: the images of ``--pretrain-on``, or
-    the unlabelled training images of the ``target`` dataset (fine-tuning without labels).
-    """
-
-    name: str
-    objective: str
-    backbone: str = "{backbone}"
-    backbone_settings: Settings = field(default_factory=dict)
-    settings: Settings = field(default_factory=dict)
-    training: Settings = field(default_factory=dict)
-    starts_from_parent: bool = False
-    reads: tuple[str, ...] = ()
-    data: Literal["pretrain", "target"] = "pretrain"
+    uses: tuple[str, ...] = ()
+    measured_as: str = ""
+    leaves: Literal["numbers", "pictures"] = "numbers"
+    predictions: str = "lmbench.metrics.base:Predictions"
+    rehearse: str = ""
+    pictures: str = ""
+    floors: Mapping[str, str] = field(default_factory=dict)
+    control: Literal["", "always", "affordable"] = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,34 +317,38 @@ class VariantSpec:
     """Which frozen output of a method is judged: after which stages, and which maps of the last one.
 
     ``layers``: deepest first (the order of a hypercolumn's channels); ``("*",)``: all maps of the backbone.
-    ``stages``: names, in order; empty for an untrained backbone. ``overrides`` change the run's defaults for this variant
-    alone.
+    ``stages``: names, in order; the last one's network is judged. ``backbone`` and ``backbone_settings``: of a variant without
+    stages, whose network is judged as it is built; ``none``: there is no network. ``overrides`` change the run's defaults for
+    this variant alone, in the grammar of ``--config``.
     """
 
     name: str
     summary: str
-    layers: tuple[str, ...]
+    layers: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
     backbone: str = "{backbone}"
     backbone_settings: Settings = field(default_factory=dict)
-    layers_alone: tuple[str, ...] = ()
     overrides: Settings = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     """Other distributions whose parts its stages name; without them this variant alone is refused."""
 
 
+Where = Mapping[str, str | tuple[str, ...]]
+"""Column of a paper's rows -> the values it may have, with shell wildcards; every column that is named must fit."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PublishedRows:
-    """The rows of ``published.csv`` that a method's runs are set beside, and the configuration that the papers mean.
+    """Printed numbers that a method's runs are set beside, and the configuration that the papers mean by them.
 
-    ``where``: column -> the values it may have, with shell wildcards; every column named must fit. ``{column}`` in
-    ``variant`` and ``backbone`` is filled in from the row. ``dataset``, ``pretrain_on`` and ``metrics`` stand for what the row
-    prints where they are given (of several metrics the first that a run measured counts), ``part`` for the part of a record.
-    ``settings`` go above the preset; ``note`` is about the printed number, ``differs`` says what the run lacks beside the
-    paper's in every preset, ``reason`` why no run can give these rows.
+    ``where`` without ``method``: the rows of the method's own name. ``{column}`` in ``variant`` and ``backbone`` is filled in
+    from the row. ``dataset``, ``pretrain_on`` and ``metrics`` stand for what the row prints where they are given (of several
+    metrics the first that a run measured counts), ``part`` for the part of a record. ``settings`` go above the preset;
+    ``note`` is about the printed number, ``differs`` says what the run lacks beside the paper's in every preset, ``reason``
+    why no run can give these rows.
     """
 
-    where: Mapping[str, tuple[str, ...]]
+    where: Where = field(default_factory=dict)
     variant: str = ""
     backbone: str = ""
     dataset: str = ""
@@ -327,26 +362,69 @@ class PublishedRows:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How some printed numbers of a paper are to be read, whoever's they are; all readings that fit a row count.
+
+    ``metric``: what they are, in a name of this benchmark, where the paper calls it otherwise. ``metrics``: what of a run is
+    set beside them, the first that it measured. ``paper_settings``: what the paper's code does besides, in preset ``paper``
+    alone. ``note``, ``differs`` and ``reason`` as in ``PublishedRows``; ``off_boards``: leaderboards do not show them.
+    """
+
+    where: Where
+    metric: str = ""
+    metrics: tuple[str, ...] = ()
+    paper_settings: Settings = field(default_factory=dict)
+    note: str = ""
+    differs: str = ""
+    reason: str = ""
+    off_boards: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperSpec(Spec):
+    """The printed numbers of a paper, so that runs can be set beside them. Nothing is read before somebody asks.
+
+    ``rows``: the CSV with its numbers, ``package:published.csv`` (columns: ``lmbench.papers.published``). ``notes``: a text
+    about them, ``package:published.md``. ``names``: column -> what is printed -> what that is called here.
+    ``brought_by``: method as printed -> the distribution whose methods alone it is a number of.
+    """
+
+    has_target: ClassVar[bool] = False
+
+    rows: str
+    notes: str = ""
+    names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    brought_by: Mapping[str, str] = field(default_factory=dict)
+    readings: tuple[Reading, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class MethodSpec(Spec):
     """A recipe as data: stages + which frozen output is evaluated + defaults + named presets.
 
-    ``presets`` map a name to overrides of the run's configuration, merged deeply; ``defaults`` come before them.
+    ``presets``: what a preset changes of the run's configuration. ``"package:folder"`` names a folder of ``smoke.toml``,
+    ``quick.toml``, ``small.toml`` and ``paper.toml`` in the grammar of ``--config``, as many as the method has; a method in one
+    file gives a mapping by the presets' names. ``defaults`` come before them. ``paper_on``: what preset ``paper`` changes
+    besides on a dataset that the paper treats otherwise, by the dataset's name (shell wildcards): the name of another file in
+    that folder, or a mapping.
     """
 
+    has_target: ClassVar[bool] = False
+
     variants: tuple[VariantSpec, ...]
-    stages: tuple[StageSpec, ...] = ()
+    stages: tuple[Stage, ...] = ()
     default_variant: str = ""
     backbone: str = "resnet18"
     defaults: Settings = field(default_factory=dict)
-    presets: Mapping[str, Settings] = field(default_factory=dict)
-    paper_on: Mapping[str, Settings] = field(default_factory=dict)
-    """What preset ``paper`` changes besides on a dataset that the paper treats otherwise, by its name (shell wildcards)."""
+    presets: Mapping[str, Settings] | str = field(default_factory=dict)
+    paper_on: Mapping[str, Settings | str] = field(default_factory=dict)
     tasks: tuple[str, ...] = ("regression", "matching")
     supervision: str = "self-supervised"
     choices: Mapping[str, str] = field(default_factory=dict)
     """What the paper leaves open and what was chosen, each with its reason; copied into every record."""
-    published: tuple[PublishedRows, ...] = ()
-    """The printed numbers that ``lmbench reproduce`` sets beside its runs."""
+    published: tuple[PublishedRows, ...] | str = ()
+    """The printed numbers that ``lmbench reproduce`` sets beside its runs, or the TOML file with them under the method's
+    name (``package:published.toml``)."""
 
     def variant(self, name: str) -> VariantSpec | None:
         return next(
@@ -362,6 +440,7 @@ KIND_OF: dict[type[Spec], str] = {
     MetricSpec: "metric",
     TaskSpec: "task",
     MethodSpec: "method",
+    PaperSpec: "paper",
 }
 """Every kind of component with its spec; the hook of a kind is ``lmbench_<kind>s``."""
 

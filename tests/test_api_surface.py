@@ -16,7 +16,7 @@ import pytest
 
 from lmbench import api
 from lmbench.plugins import hooks as hookspecs
-from lmbench.plugins.loading import HOOK_NAMES
+from lmbench.plugins.contract import HOOK_NAMES
 
 SURFACE = Path(__file__).with_name("api_surface.txt")
 

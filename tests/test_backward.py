@@ -7,12 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from made_heads import ols_head
 
-from lmbench.config.model import RunConfig
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import DataError
 from lmbench.heads.base import Subset, TensorInputs
-from lmbench.heads.linear import LeastSquares
 from lmbench.metrics.scoring import backward_iod, iod
 from lmbench.tasks.backward import judge_backward
 from lmbench.tasks.regression import judged_by
@@ -39,7 +38,7 @@ def context_of(train, test, discovered, eyes=(0, 1), hidden_annotated=False):
     )
     return SimpleNamespace(
         dataset=SimpleNamespace(spec=spec), train=train, test=test, frozen=frozen.get, keep=found.append, found=found,
-        kept=lambda name: False, config=RunConfig.model_construct(seed=0),
+        kept=lambda name: False, config=SimpleNamespace(seed=0),
     )  # fmt: skip
 
 
@@ -58,14 +57,12 @@ def errors(junk):
     """(forward, backward) in percent of the distance of the eyes."""
     discovered = discovered_by(junk)
     context = context_of(store(TRAIN, 1), store(TEST, 2), discovered)
-    judge_backward(context, LeastSquares(bias=True), {})
+    judge_backward(context, ols_head(bias=True), {})
     (kept,) = context.found
     train, test = (TensorInputs(SIDE, landmarks=discovered[split]) for split in ("train", "test"))
     points = torch.from_numpy(context.train.landmarks)
     every = [Subset("all", 0, torch.arange(TRAIN))]
-    fitted = LeastSquares(bias=True).fit(
-        train, points, torch.ones(TRAIN, 5, dtype=torch.bool), every, torch.Generator()
-    )
+    fitted = ols_head(bias=True).fit(train, points, torch.ones(TRAIN, 5, dtype=torch.bool), every, torch.Generator())
     forward = judged_by(context.dataset.spec, context.test, fitted.predict(test).numpy(), "visible")
     return float(iod(forward).aggregate[0]), float(backward_iod(kept).aggregate[0])
 
@@ -80,7 +77,7 @@ def test_degenerate_landmarks_hide_forward_and_show_backward():
 def test_the_backward_error_is_least_squares_from_annotated_to_discovered_points_over_the_annotated_eyes():
     discovered = discovered_by(2)
     context = context_of(store(TRAIN, 1), store(TEST, 2), discovered)
-    judge_backward(context, LeastSquares(bias=True), {"head": "ols"})
+    judge_backward(context, ols_head(bias=True), {"head": "ols"})
     (kept,) = context.found
     x, z = (
         np.c_[p.landmarks.reshape(len(p), -1).astype(float), np.ones(len(p))] for p in (context.train, context.test)
@@ -99,7 +96,7 @@ def test_images_that_do_not_show_all_landmarks_take_no_part():
         pixels.visible[:10, 3] = False
         pixels.landmarks[:10, 3] = np.nan
     context = context_of(train, test, discovered_by(0))
-    judge_backward(context, LeastSquares(bias=True), {})
+    judge_backward(context, ols_head(bias=True), {})
     (kept,) = context.found
     assert not kept.visible[:10].any() and kept.visible[10:].all()
     assert backward_iod(kept).aggregate[0] < 0.01
@@ -107,11 +104,11 @@ def test_images_that_do_not_show_all_landmarks_take_no_part():
 
 def test_without_eyes_or_complete_images_there_is_no_backward_error(capsys):
     context = context_of(store(TRAIN, 1), store(TEST, 2), discovered_by(0), eyes=None)
-    judge_backward(context, LeastSquares(), {})
+    judge_backward(context, ols_head(), {})
     hidden = store(TEST, 2)
     hidden.visible[:, 0] = False
     other = context_of(store(TRAIN, 1), hidden, discovered_by(0))
-    judge_backward(other, LeastSquares(), {})
+    judge_backward(other, ols_head(), {})
     assert context.found == other.found == []
     assert "no backward error" in capsys.readouterr().err
 
@@ -120,6 +117,6 @@ def test_eyes_at_one_place_are_named():
     test = store(TEST, 2)
     test.landmarks[7, 1] = test.landmarks[7, 0]
     context = context_of(store(TRAIN, 1), test, discovered_by(0))
-    judge_backward(context, LeastSquares(), {})
+    judge_backward(context, ols_head(), {})
     with pytest.raises(DataError, match="image 2-7 "):
         backward_iod(context.found[0])

@@ -3,71 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from made_runs import IMAGES, compared, predicted, run_of
 
-from lmbench.cli.main import run_cli
 from lmbench.metrics.base import Predictions
-from lmbench.plugins.loading import get_plugins
-from lmbench.results.measuring import measure
-from lmbench.results.record import write_record
-
-IMAGES = 60
-
-
-def predicted(noise, n="all", images=IMAGES, draws=1, seed=0, **changes):
-    """Predictions of ``noise`` pixels; the truth depends on ``seed`` alone."""
-    rng = np.random.default_rng(seed)
-    target = rng.uniform(5, 60, (images, 4, 2))
-    hard = rng.uniform(0.2, 4, (images, 1, 1))  # some images are hard for everybody: what pairing takes out
-    made = Predictions(
-        task="regression",
-        predicted=target + noise * hard * np.random.default_rng(1).normal(0, 1, (draws, images, 4, 2)),
-        target=target,
-        visible=np.ones((images, 4), bool),
-        image_ids=np.array([f"{i}.jpg" for i in range(images)]),
-        image_size=64,
-        n_annotations=n,
-        eyes=(0, 1),
-        settings={
-            "head": "core:ols 1",
-            "bias": False,
-            "draw_indices": None if n == "all" else [[1, 2]],
-            "dimension": noise,
-        },
-        metrics=("pck_5pct", "iod"),
-        landmark_names=("p", "q", "r", "s"),
-    )
-    return replace(made, **changes)
-
-
-def run_of(folder: Path, *stored: Predictions, **data) -> Path:
-    """A run's folder with these predictions and the record they give."""
-    for p in stored:
-        p.write(folder / "predictions")
-    held = {
-        "fingerprint": "f" * 64, "used": {"train": None, "test": None}, "preprocessing": {"resize": 64, "crop": 0, "size": 64},
-    }  # fmt: skip
-    record = dict.fromkeys(("method", "variant", "pretrain_on", "preset", "backbone", "config_sha256"), "")
-    record |= {"status": "ok", "seed": 0, "stages": [], "components": [], "code": {}, "environment": {}, "config": {}}
-    record |= {
-        "schema": 1, "run": folder.name, "dataset": "mafl", "data": {**held, **data},
-        "metrics": [row for p in stored for row in measure(p, get_plugins())],
-        "predictions": [f"predictions/{p.name}.parquet" for p in stored],
-    }  # fmt: skip
-    write_record(folder, record)
-    return folder
-
-
-def compared(capsys, *arguments):
-    """(exit code, stdout, stderr) of ``lmbench compare``."""
-    capsys.readouterr()
-    code = run_cli(["compare", *map(str, arguments)])
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import make_dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import faulty_parts
 import pytest
 
+from lmbench.config.model import Stage, Training
 from lmbench.plugins.loading import Plugins, load_plugins
 from lmbench.specs import (
     BackboneSpec,
@@ -19,7 +21,6 @@ from lmbench.specs import (
     ObjectiveSpec,
     Preprocessing,
     Spec,
-    StageSpec,
     TaskSpec,
     VariantSpec,
 )
@@ -32,14 +33,14 @@ BACKBONE = BackboneSpec(
     name="tiny",
     summary="two convolutions",
     target="faulty_parts:Backbone",
-    settings={"fault": "", "width": 4},
-    maps=(MapSpec("shallow", None, 4), MapSpec("deep", 8, 8)),
+    settings=faulty_parts.BackboneSettings,
+    maps=(MapSpec("shallow", "width", 4), MapSpec("deep", "deep", 8)),
 )
 OBJECTIVE = ObjectiveSpec(
     name="agreement",
     summary="two views agree",
     target="faulty_parts:Agreement",
-    settings={"fault": ""},
+    settings=faulty_parts.FaultSettings,
     needs_maps=("deep",),
 )
 
@@ -51,7 +52,7 @@ class Narrow(Cuts):
         return [Shown(17, 0.5)]
 
 
-HEAD = HeadSpec(name="mean", summary="the mean", target="faulty_parts:MeanHead", settings={"fault": ""})
+HEAD = HeadSpec(name="mean", summary="the mean", target="faulty_parts:MeanHead", settings=faulty_parts.FaultSettings)
 METRIC = MetricSpec(
     name="pixels",
     summary="mean distance",
@@ -70,11 +71,12 @@ DATASET = DatasetSpec(
     eyes=(0, 1),
     swap_pairs=((0, 1),),
 )
-TASK = TaskSpec(name="regression", summary="regression", target="faulty_parts:load", metrics=("iod",))
+TASK = TaskSpec(name="regression", summary="regression", target="faulty_parts:judge", metrics=("iod",))
+ALONE = {"regression": {"layers_alone": ["shallow"]}}
 METHOD = MethodSpec(
     name="agree",
     summary="one stage",
-    stages=(StageSpec(name="pretrain", objective="agreement", training={"frame": 48}),),
+    stages=(Stage(name="pretrain", objective="agreement", training=Training(frame=48)),),
     variants=(VariantSpec(name="maps", summary="both maps", layers=("deep", "shallow"), stages=("pretrain",)),),
     backbone="tiny",
     presets={"smoke": {"stages": {"pretrain": {"training": {"epochs": 1}}}}, "quick": {}},
@@ -110,16 +112,23 @@ def test_a_component_that_keeps_its_promises_passes(kind: str) -> None:
 
 
 def settings(spec: Any, fault: str) -> Any:
-    return replace(spec, settings={**spec.settings, "fault": fault})
+    """The component with a fault, as the default of its setting."""
+    faulty = make_dataclass("Faulty", [("fault", str, fault)], bases=(spec.settings,), frozen=True)
+    return replace(spec, settings=faulty)
 
 
 @pytest.mark.parametrize(
     ("spec", "check", "said"),
     [
         (settings(BACKBONE, "missing map"), "maps_are_as_promised", "the spec names deep too"),
-        (settings(BACKBONE, "stride"), "maps_are_as_promised", "map deep: expected (2, 8, 8, 8)"),
+        (settings(BACKBONE, "stride"), "maps_are_as_promised", "map deep: expected (2, 8, 8, 8) (stride 8)"),
         (settings(BACKBONE, "not finite"), "maps_are_as_promised", "map deep: not finite"),
         (replace(BACKBONE, maps=(MapSpec("deep", 16, 8),)), "maps_are_as_promised", "expected (2, 16, 8, 8)"),
+        (
+            replace(BACKBONE, maps=(MapSpec("shallow", 4, 4), MapSpec("deep", "width", 8))),
+            "maps_are_as_promised",
+            "map deep: expected (2, 4, 8, 8)",
+        ),
         (replace(BACKBONE, maps=()), "maps_are_as_promised", "the spec names no maps"),
         (
             settings(BACKBONE, "dies small"),
@@ -137,11 +146,7 @@ def settings(spec: Any, fault: str) -> Any:
         ),
         (replace(BACKBONE, target="nowhere:Nothing"), "target_is_importable", "No module named 'nowhere'"),
         (replace(BACKBONE, target="faulty_parts:METRIC_FAULTS"), "target_is_importable", "is not callable"),
-        (
-            replace(BACKBONE, settings={"wdith": 4}),
-            "settings_fit_the_target",
-            "unexpected keyword argument 'wdith'",
-        ),
+        (replace(BACKBONE, fixed={"wdith": 4}), "settings_fit_the_target", "unexpected keyword argument 'wdith'"),
         (settings(OBJECTIVE, "no total"), "loss_is_finite_and_reaches_the_backbone", '"total" is expected'),
         (settings(OBJECTIVE, "no scalar"), "loss_is_finite_and_reaches_the_backbone", "is no scalar"),
         (settings(OBJECTIVE, "not finite"), "loss_is_finite_and_reaches_the_backbone", "loss 'total' = inf"),
@@ -235,16 +240,23 @@ def settings(spec: Any, fault: str) -> Any:
         (replace(METHOD, presets={"fast": {}}), "names_are_unique_and_known", "preset fast is none of"),
         (replace(METHOD, stages=()), "names_are_unique_and_known", "uses a stage 'pretrain'; there are none"),
         (replace(METHOD, stages=2 * METHOD.stages), "names_are_unique_and_known", "two stages have one name"),
-        (replace(METHOD, tasks=("regresion",)), "tasks_exist", "Did you mean 'regression'"),
-        (replace(METHOD, tasks=()), "tasks_exist", "names no task"),
+        (replace(METHOD, tasks=()), "names_are_unique_and_known", "names no task"),
         (
-            replace(METHOD, presets={"smoke": {"regression": {"drawz": 1}}}),
-            "presets_validate",
-            "Did you mean 'draws'",
+            replace(METHOD, presets="lmbench:nowhere"),
+            "names_are_unique_and_known",
+            "lmbench:nowhere holds no preset's TOML",
         ),
-        (replace(METHOD, presets={"smoke": {"train_images": 0}}), "presets_validate", "train_images = 0"),
-        (replace(METHOD, backbone="tinny"), "presets_validate", "unknown backbone 'tinny'"),
-        (replace(METHOD, backbone="resnet18"), "stages_name_existing_parts", "deep"),
+        (replace(METHOD, tasks=("regresion",)), "presets_resolve", "Did you mean 'regression'"),
+        (replace(METHOD, presets={"smoke": {"regression": {"drawz": 1}}}), "presets_resolve", "Did you mean 'draws'"),
+        (replace(METHOD, presets={"smoke": {"train_images": 0}}), "presets_resolve", "train_images = 0"),
+        (replace(METHOD, backbone="tinny"), "presets_resolve", "unknown backbone 'tinny'"),
+        (replace(METHOD, backbone="resnet18"), "presets_resolve", "deep"),
+        (replace(METHOD, paper_on={"mfal": {}}), "presets_resolve", "no dataset is called mfal"),
+        (
+            replace(METHOD, presets={"paper": {}}, paper_on={"mafl*": {"train_imags": 3}}),
+            "presets_resolve",
+            "Did you mean 'train_images'",
+        ),
     ],
 )
 def test_a_fault_is_found_by_the_check_that_looks_for_it(spec: Spec, check: str, said: str) -> None:
@@ -253,59 +265,67 @@ def test_a_fault_is_found_by_the_check_that_looks_for_it(spec: Spec, check: str,
     assert said in found[check]
 
 
-def stage(**fields: Any) -> tuple[StageSpec, ...]:
+def stage(**fields: Any) -> tuple[Stage, ...]:
     return (replace(METHOD.stages[0], **fields),)
 
 
 @pytest.mark.parametrize(
-    ("changed", "check", "said"),
+    ("changed", "said"),
     [
-        ({"stages": stage(objective="agreemant")}, "stages_name_existing_parts", "Did you mean 'agreement'"),
-        ({"stages": stage(settings={"falt": ""})}, "stages_name_existing_parts", "no setting 'falt'"),
+        ({"stages": stage(objective="agreemant")}, "Did you mean 'agreement'"),
+        ({"stages": stage(settings={"falt": ""})}, "no setting 'falt'"),
+        ({"stages": stage(backbone_settings={"wdth": 8})}, "has no setting 'wdth'"),
+        ({"stages": stage(training=Training(epochs=-3))}, "epochs = -3"),
+        ({"stages": stage(starts_from_parent=True)}, "there is none before it"),
+        ({"variants": (replace(METHOD.variants[0], layers=("deeep",)),)}, "has no map 'deeep'"),
         (
-            {"stages": stage(backbone_settings={"wdth": 8})},
-            "stages_name_existing_parts",
-            "has no setting 'wdth'",
-        ),
-        ({"stages": stage(training={"epocs": 3})}, "presets_validate", "Did you mean 'epochs'"),
-        (
-            {"stages": stage(starts_from_parent=True)},
-            "stages_follow_from_their_parents",
-            "needs a stage before it",
-        ),
-        (
-            {"stages": stage(backbone_settings={"width": 8})},
-            "variants_read_what_was_trained",
-            "set stages.pretrain.backbone_settings.width alike",
-        ),
-        (
-            {"variants": (replace(METHOD.variants[0], layers=("deeep",)),)},
-            "variants_read_what_was_trained",
-            "has no map 'deeep'",
-        ),
-        (
-            {"variants": (replace(METHOD.variants[0], layers=("deep",), layers_alone=("shallow",)),)},
-            "variants_read_what_was_trained",
-            "regression.layers_alone: the variant has no layer 'shallow'",
+            {"variants": (replace(METHOD.variants[0], layers=("deep",), overrides=ALONE),)},
+            "regression: layers_alone: the variant has no layer 'shallow'",
         ),
     ],
 )
-def test_a_fault_of_a_method_is_found(changed: dict[str, Any], check: str, said: str) -> None:
-    found = failures(replace(METHOD, **changed))
-    assert check in found
-    assert said in found[check]
+def test_a_fault_of_a_method_is_found_where_its_presets_resolve(changed: dict[str, Any], said: str) -> None:
+    assert said in failures(replace(METHOD, **changed))["presets_resolve"]
+
+
+def test_a_network_of_a_preset_that_is_not_what_it_states_is_found() -> None:
+    """Also where its default settings are as stated."""
+    narrow = {"stages": {"pretrain": {"backbone_settings": {"width": 3}}}}
+    lying = replace(BACKBONE, maps=(MapSpec("shallow", "width", 4), MapSpec("deep", 8, 8)))
+    plugins = with_parts(lying, replace(METHOD, presets={"smoke": narrow}))
+    maps_are_as_promised, networks = COMPONENT_CHECKS["backbone"][2], COMPONENT_CHECKS["method"][-1]
+    maps_are_as_promised(replace(lying, maps=(lying.maps[1],)), plugins)
+    with pytest.raises(AssertionError, match=r"map deep: expected \(2, 8, 8, 8\).*found \(2, 6, 8, 8\)"):
+        networks(plugins.methods.get("agree").spec, plugins)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "check", "said"),
+    [
+        ("qick", "", "names_are_unique_and_known", "preset qick is none of paper, quick, small, smoke"),
+        ("quick", "train_images = ", "presets_resolve", "quick.toml"),
+    ],
+)
+def test_a_file_of_presets_that_is_misspelt_or_no_toml_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, check: str, said: str
+) -> None:
+    package = tmp_path / f"with_{name}"
+    (package / "presets").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "presets" / "smoke.toml").touch()
+    (package / "presets" / f"{name}.toml").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert said in failures(replace(METHOD, presets=f"with_{name}:presets"))[check]
 
 
 def test_every_check_of_the_kit_is_seen_to_fail_somewhere() -> None:
     """A check that no fault of these tests trips may check nothing."""
-    tested = set()
-    for function in (test_a_fault_is_found_by_the_check_that_looks_for_it, test_a_fault_of_a_method_is_found):
-        cases = function.pytestmark[0].args[1]
-        tested |= {(c[0].kind if isinstance(c[0], Spec) else "method", c[1]) for c in cases}
+    cases = test_a_fault_is_found_by_the_check_that_looks_for_it.pytestmark[0].args[1]
+    tested = {(c[0].kind, c[1]) for c in cases} | {("method", "networks_have_the_maps_they_state")}
     shared = {"target_is_importable", "settings_fit_the_target"}
     every = {(k, c.__name__) for k, checks in COMPONENT_CHECKS.items() for c in checks if c.__name__ not in shared}
     assert every - tested == set()
 
 
 def test_the_faulty_parts_are_faultless_by_default() -> None:
-    assert faulty_parts.Backbone().fault == faulty_parts.MeanHead().fault == ""
+    assert faulty_parts.BackboneSettings().fault == faulty_parts.FaultSettings().fault == ""

@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import nn
 
-from lmbench.config.model import EquivarianceConfig
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import DataError
 from lmbench.features import Extractor, FeatureMaps
 from lmbench.metrics.accuracy import THRESHOLDS, acc_20px, acc_curve, accuracy_at, match_distances
 from lmbench.metrics.base import Predictions
 from lmbench.tasks.equivariance import draw_grid, find_points, judge_layers, move_points
+from lmbench.tasks.settings import EquivarianceSettings
 
 CPU = torch.device("cpu")
-STILL = EquivarianceConfig(rotation=0, elastic=0)
+STILL = EquivarianceSettings(rotation=0, elastic=0)
 
 
 def seeded(seed):
@@ -85,7 +85,7 @@ def images_that_say_where(count=10, side=128, landmarks=8, seed=0):
     )
 
 
-def judged(layers, settings=EquivarianceConfig(), crop=16, seed=0, store=None):  # noqa: B008 (frozen)
+def judged(layers, settings=EquivarianceSettings(), crop=16, seed=0, store=None):  # noqa: B008 (frozen)
     found = judge_layers(
         Extractor(Colours(), layers), store or images_that_say_where(), crop, settings, seeded(seed), CPU
     )
@@ -121,7 +121,7 @@ def test_without_a_deformation_a_point_is_where_it_was():
 
 
 def test_points_move_as_the_deformed_image_does():
-    settings = EquivarianceConfig(rotation=40, elastic=0.03)
+    settings = EquivarianceSettings(rotation=40, elastic=0.03)
     grid = draw_grid(3, 128, 96, settings, seeded(1))
     points = torch.randint(40, 88, (3, 6, 2), generator=seeded(2)).double()
     moved, there = move_points(points, grid, 0)
@@ -141,7 +141,7 @@ def test_points_move_as_the_deformed_image_does():
 
 
 def test_points_that_leave_the_image_are_not_scored():
-    settings = EquivarianceConfig(rotation=0, elastic=0)
+    settings = EquivarianceSettings(rotation=0, elastic=0)
     store = images_that_say_where()
     store.landmarks[0, 0] = (3, 60)  # cut off by the crop of 16
     store.landmarks[1, 1] = (127, 127)
@@ -153,7 +153,7 @@ def test_points_that_leave_the_image_are_not_scored():
 
 
 def test_a_corner_that_turns_out_of_sight_is_told():
-    grid = draw_grid(1, 64, 64, EquivarianceConfig(rotation=180, elastic=0), seeded(2))
+    grid = draw_grid(1, 64, 64, EquivarianceSettings(rotation=180, elastic=0), seeded(2))
     corners = torch.tensor([[[0.0, 0.0], [63.0, 0.0], [32.0, 32.0]]])
     _, there = move_points(corners, grid, 0)
     turned = torch.nn.functional.grid_sample(
@@ -170,7 +170,10 @@ def predictions_at(distances, side=128):
     predicted = target.copy()
     predicted[..., 0] += distances
     ids = np.array([f"image{i}" for i in range(len(distances))])
-    return Predictions("equivariance", predicted[None], target, ~np.isnan(distances), ids, side)
+    return Predictions(
+        task="equivariance", predicted=predicted[None], target=target, visible=~np.isnan(distances), image_ids=ids,
+        image_size=side,
+    )  # fmt: skip
 
 
 def test_the_curve_is_the_share_within_each_distance():

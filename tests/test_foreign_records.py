@@ -11,57 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_leaderboard import keep, record, rows_of
+from made_records import BAD, GOOD, HOSTILE, METRIC, keep, place, record, rows_of
 
 from lmbench.cli.main import run_cli
 from lmbench.printable import cell, csv_text, printable
 from lmbench.results.leaderboard import build, write
-
-GOOD = record("good", "mine", 1.0)
-METRIC = GOOD["metrics"][0]
-BAD = {
-    "not JSON": "{",
-    "a list": [],
-    "text": "record",
-    "nothing in it": {},
-    "no seed": {k: v for k, v in GOOD.items() if k != "seed"},
-    "schema 2": {**GOOD, "schema": 2},
-    "schema true": {**GOOD, "schema": True},
-    "run climbs": {**GOOD, "run": "../../evil"},
-    "run is absolute": {**GOOD, "run": "/tmp/evil"},
-    "run is a number": {**GOOD, "run": 7},
-    "run is long": {**GOOD, "run": "r" * 5000},
-    "run with an escape": {**GOOD, "run": "a\x1b[2J"},
-    "status": {**GOOD, "status": "great"},
-    "seed is text": {**GOOD, "seed": "0"},
-    "metrics is a dict": {**GOOD, "metrics": {}},
-    "a metric is a number": {**GOOD, "metrics": [1]},
-    "value NaN": {**GOOD, "metrics": [{**METRIC, "value": float("nan")}]},
-    "value infinite": {**GOOD, "metrics": [{**METRIC, "value": float("inf")}]},
-    "value absurd": {**GOOD, "metrics": [{**METRIC, "value": 1e300}]},
-    "value is text": {**GOOD, "metrics": [{**METRIC, "value": "1.0"}]},
-    "value is true": {**GOOD, "metrics": [{**METRIC, "value": True}]},
-    "interval of one": {**GOOD, "metrics": [{**METRIC, "ci95": [1.0]}]},
-    "task is a list": {**GOOD, "metrics": [{**METRIC, "task": ["regression"]}]},
-    "annotations minus one": {**GOOD, "metrics": [{**METRIC, "n_annotations": -1}]},
-    "annotations a word": {**GOOD, "metrics": [{**METRIC, "n_annotations": "some"}]},
-    "no settings": {**GOOD, "metrics": [{k: v for k, v in METRIC.items() if k != "settings"}]},
-    "stage key climbs": {**GOOD, "stages": [{"key": "../../../etc"}]},
-    "predictions climb": {**GOOD, "predictions": ["../../secret.parquet"]},
-    "data is text": {**GOOD, "data": "x"},
-    "nested": '{"a":' * 100_000,
-    "long number": '{"schema": ' + "9" * 10_000 + "}",
-    "UTF-16": json.dumps(GOOD).encode("utf-16"),
-    "binary": bytes(range(256)),
-}
-
-
-def place(runs: Path, name: str, content) -> Path:
-    folder = runs / name
-    folder.mkdir(parents=True)
-    text = content if isinstance(content, str | bytes) else json.dumps(content)
-    (folder / "record.json").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return folder
 
 
 def test_every_bad_record_is_left_out_and_named_and_the_good_one_stands(tmp_path, capfd):
@@ -105,12 +59,9 @@ def test_what_the_schema_does_not_name_is_kept_and_a_missing_interval_is_an_empt
         "metrics": [{**METRIC, "ci95": None, "references": {"mean_shape": 9.0}}],
     }
     built = build(keep(tmp_path / "runs", extra), tmp_path / "out")
-    assert not built.left_out and built.records["good"] == extra
+    assert not built.left_out and built.records["good"].to_json() == extra
     (row,) = [r for r in rows_of(built.files["mafl_regression.csv"]) if r["kind"] == "measured"]
     assert (row["ci95_low"], row["ci95_high"], row["value"]) == ("", "", "1.0000")
-
-
-HOSTILE = ["../../etc/passwd", "/etc/passwd", "..", ".", "", "x" * 4000, "a/../b", "nul\0byte", "a\nb", "CON", "~root"]
 
 
 def test_names_of_a_foreign_record_are_never_paths(tmp_path):

@@ -15,7 +15,6 @@ from lmbench.geometry.elastic import elastic_grid
 from lmbench.geometry.heatmaps import argmax_points, soft_argmax
 from lmbench.geometry.strength import EVAL_PAIR, SINGLE, TRAIN_PAIR, TPSStrength
 from lmbench.geometry.warps import (
-    affine_grid,
     affine_matrices,
     affine_points,
     draw_tps_weights,
@@ -236,6 +235,14 @@ def test_the_grid_of_a_pair_leads_from_view_a_to_view_b(seed):
     inside = ((pair.landmarks_a > 0) & (pair.landmarks_a < torch.tensor([width - 1, height - 1]))).all(-1)
     led = read_off(pair.grid.double(), pair.landmarks_a)
     assert ((led - pair.landmarks_b).norm(dim=-1)[inside] < 2e-3).all()
+
+
+def affine_grid(matrices, size):
+    """The sampling grid ``(B, H, W, 2)`` under which image content moves as `affine_points` moves points."""
+    inverse = torch.linalg.inv(matrices[..., :2])
+    pixels = pixel_grid(size, matrices.dtype, matrices.device).reshape(1, -1, 2)
+    read_from = affine_points(pixels - matrices[:, None, :, 2], torch.nn.functional.pad(inverse, (0, 1)))
+    return normalise_points(read_from, size).reshape(-1, *size, 2)
 
 
 def test_a_point_that_leaves_the_image_stays_on_its_border():

@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_heads import conditioned_head, linear_head
 
 from lmbench.backbones import build_backbone
 from lmbench.data.opening import open_dataset
 from lmbench.features import Extractor
 from lmbench.heads.base import Subset
-from lmbench.heads.conditioned import SoftargmaxConditioned
 from lmbench.heads.frozen import freeze_maps
-from lmbench.heads.reference import SoftargmaxLinear
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.scoring import iod
 from lmbench.plugins.loading import get_plugins
@@ -51,7 +50,7 @@ def errors(test_data: Path, folder: Path) -> dict[str, tuple[float, float]]:
             for n, p in (("train", train), ("test", test))
         ]
         values = []
-        for head in (SoftargmaxLinear("cl_faces"), SoftargmaxConditioned()):
+        for head in (linear_head(recipe="cl_faces"), conditioned_head()):
             fitted = head.fit(maps[0], landmarks, visible, everything, torch.Generator().manual_seed(0))
             predicted = fitted.predict(maps[1]).numpy()
             judged = Predictions(

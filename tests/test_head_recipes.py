@@ -7,13 +7,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from made_heads import conditioned_head, linear_head
 
 from lmbench.features import FeatureMaps
 from lmbench.heads import conditioned, reference
 from lmbench.heads.base import Subset, TensorInputs
-from lmbench.heads.conditioned import SoftargmaxConditioned
 from lmbench.heads.frozen import FrozenMaps
-from lmbench.heads.reference import SoftargmaxLinear
 from lmbench.tasks.inputs import with_copies
 
 
@@ -46,24 +45,24 @@ def subset_of(n, images=60):
 
 def test_epochs_of_the_full_set_do_not_cut_the_fits_of_draws(monkeypatch):
     steps = {
-        (n, epochs): plan_of(SoftargmaxLinear(epochs=epochs), reference, subset_of(n), monkeypatch).steps
+        (n, epochs): plan_of(linear_head(epochs=epochs), reference, subset_of(n), monkeypatch).steps
         for n in ("all", 5)
         for epochs in (None, 2)
     }
     assert steps["all", 2] == 2 * math.ceil(60 / 32) and steps["all", None] == 45 * math.ceil(60 / 32)
     assert steps[5, 2] == steps[5, None] == 1000 * math.ceil(60 / 32)  # 5 images, repeated to the 60 there are
-    shorter = plan_of(SoftargmaxLinear(few_shot_epochs=3), reference, subset_of(5), monkeypatch)
+    shorter = plan_of(linear_head(few_shot_epochs=3), reference, subset_of(5), monkeypatch)
     assert shorter.steps == 3 * math.ceil(60 / 32)
 
 
 def test_a_record_says_the_epochs_of_both():
-    said = SoftargmaxLinear(epochs=7).description()
+    said = linear_head(epochs=7).description()
     assert said["recipe"]["epochs"] == 7 and said["few_shot_recipe"]["epochs"] == 1000
 
 
 @pytest.mark.parametrize(("n", "decay"), [(10, 5e-2), (100, 5e-2), (101, 5e-3), (250, 5e-3), ("all", 5e-3)])
 def test_birds_have_less_weight_decay_above_100_annotations(n, decay, monkeypatch):
-    head = SoftargmaxLinear("cl_birds")  # eval_animal.py and README: 5e-2 up to 100 images, else 5e-3
+    head = linear_head(recipe="cl_birds")  # eval_animal.py and README: 5e-2 up to 100 images, else 5e-3
     plan = plan_of(head, reference, subset_of(n, 300), monkeypatch, 300)
     optimiser = plan.make([torch.zeros(1, requires_grad=True)])
     assert optimiser.param_groups[0]["weight_decay"] == decay
@@ -73,7 +72,7 @@ def test_birds_have_less_weight_decay_above_100_annotations(n, decay, monkeypatc
 
 def test_birds_on_dves_features_decay_alike_at_every_number(monkeypatch):
     for n in (10, 250, "all"):
-        plan = plan_of(SoftargmaxLinear("dve_birds"), reference, subset_of(n, 300), monkeypatch, 300)
+        plan = plan_of(linear_head(recipe="dve_birds"), reference, subset_of(n, 300), monkeypatch, 300)
         assert plan.make([torch.zeros(1, requires_grad=True)]).param_groups[0]["weight_decay"] == 5e-4
 
 
@@ -81,9 +80,7 @@ def test_birds_on_dves_features_decay_alike_at_every_number(monkeypatch):
 @pytest.mark.parametrize("head", ["conditioned", "cl_faces", "dve_faces", "cl_birds"])
 def test_warped_copies_change_no_recipe(head, n, monkeypatch):
     made, module = (
-        (SoftargmaxConditioned(few_shot=12), conditioned)
-        if head == "conditioned"
-        else (SoftargmaxLinear(head), reference)
+        (conditioned_head(few_shot=12), conditioned) if head == "conditioned" else (linear_head(recipe=head), reference)
     )
     plain = subset_of(n)
     _, (copied,) = with_copies([plain], 60, 10)
@@ -132,6 +129,6 @@ def test_a_normalised_map_is_standardised_as_it_is_read():
     found = []
     for values in (direction, loud):
         inputs = TensorInputs(64, FeatureMaps((values,), (6, 6), "global"))
-        fitted = SoftargmaxConditioned(steps=3).fit(inputs, landmarks, seen, every, torch.Generator().manual_seed(2))
+        fitted = conditioned_head(steps=3).fit(inputs, landmarks, seen, every, torch.Generator().manual_seed(2))
         found.append(fitted.predict(inputs))
     torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-2)

@@ -12,7 +12,8 @@ import pytest
 from fake_plugins import PluginMaker, install, lmbench, write_module
 
 from lmbench.plugins import hooks as hookspecs
-from lmbench.plugins.loading import HOOK_NAMES, PluginInfo, Plugins, load_plugins
+from lmbench.plugins.contract import HOOK_NAMES
+from lmbench.plugins.loading import PluginInfo, Plugins, load_plugins
 from lmbench.specs import KIND_OF
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -102,6 +103,10 @@ def test_lmbench_tasks_brings_tasks(make: PluginMaker) -> None:
 def test_lmbench_methods_brings_methods(make: PluginMaker) -> None:
     plugins = bring(make, "method", "variants=(VariantSpec(name='v', summary='', layers=('conv5_x',)),)")
     assert plugins.methods.get("brought").spec.variant("").name == "v"
+
+
+def test_lmbench_papers_brings_papers(make: PluginMaker) -> None:
+    assert bring(make, "paper", "rows='a.b:published.csv', year=2030").papers.get("brought").spec.year == 2030
 
 
 def observed(make: PluginMaker, hook: str, **arguments: Any) -> list[Any]:

@@ -15,7 +15,8 @@ from hostile_plugins import SOURCES, install_all
 
 from lmbench.config.resolving import resolve_run
 from lmbench.errors import UsageError, did_you_mean
-from lmbench.plugins.loading import installed, load_plugins
+from lmbench.plugins.finding import installed
+from lmbench.plugins.loading import load_plugins
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from made_runs import compared, predicted, run_of
 from small_runs import command, recorded, run_here
-from test_comparison import compared, predicted, run_of
 
 from lmbench.plugins.loading import get_plugins
 from lmbench.results.leaderboard import measured_rows
 from lmbench.results.measuring import measure
+from lmbench.results.record import Record
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ from lmbench.results.measuring import measure
 )
 def test_a_number_of_one_image_or_one_draw_has_no_interval(changes, has_one: bool) -> None:
     rows = measure(predicted(1.0, **changes), get_plugins())
-    assert rows and all((row["ci95"] is not None) == has_one for row in rows)
+    assert rows and all((row.ci95 is not None) == has_one for row in rows)
 
 
 def test_runs_of_one_draw_are_compared_without_an_interval(capsys, tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_one_pair_and_one_draw_are_shown_and_ranked_without_an_interval(capsys, 
     options += ("--set", "matching.pairs=1")
     record = recorded(command(tmp_path, *options, method="pixels", variant="patch"))
     assert [row["ci95"] for row in record["metrics"] if row["task"] in ("regression", "matching")].count(None) >= 2
-    rows = [row for row in measured_rows(record) if row["task"] == "regression"]
+    rows = [row for row in measured_rows(Record.of(record)) if row["task"] == "regression"]
     assert rows and {(row["ci95_low"], row["ci95_high"]) for row in rows} == {("", "")}
     out = run_here(capsys, *command(tmp_path, *options, method="pixels", variant="patch"))[1]
     assert "-" in next(line for line in out.splitlines() if line.startswith("regression")).split()

@@ -2,74 +2,46 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from pathlib import Path
+import functools
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from made_records import keep, record, rows_of
 
 from lmbench.cli.leaderboard import leaderboard
 from lmbench.cli.main import run_cli
 from lmbench.errors import StaleError
-from lmbench.results.leaderboard import build, published_rows, ranked, render, stale_files, write
+from lmbench.papers.boards import published_rows
+from lmbench.papers.published import tables
+from lmbench.plugins.loading import get_plugins
+from lmbench.results.leaderboard import build, ranked, render, stale_files, write
 
 
-def record(run: str, method: str, value: float, **changes):
-    metric = {
-        "task": "regression",
-        "metric": "iod",
-        "subset": None,
-        "n_annotations": "all",
-        "value": value,
-        "std": None,
-        "draws": None,
-        "ci95": [value - 1, value + 1],
-        "unit": "percent",
-        "higher_is_better": False,
-        "settings": {"head": "ols", "grid": [48, 48]},
-    }
-    made = {
-        "schema": 1, "run": run, "status": "ok", "method": method, "variant": "v", "dataset": "mafl", "pretrain_on": "",
-        "preset": "small", "seed": 0, "backbone": "resnet18", "metrics": [metric], "stages": [], "components": [],
-        "data": {}, "code": {"version": "0"}, "environment": {}, "config": {}, "config_sha256": "",
-    }  # fmt: skip
-    return {**made, **changes}
-
-
-def keep(runs: Path, *records) -> Path:
-    for r in records:
-        folder = runs / r["run"]
-        folder.mkdir(parents=True)
-        (folder / "record.json").write_text(json.dumps(r))
-    return runs
-
-
-def rows_of(text: str):
-    return list(csv.DictReader(io.StringIO(text)))
+@functools.cache
+def published() -> list[dict[str, Any]]:
+    """The rows of the papers that are installed."""
+    rows, unread = published_rows(get_plugins())
+    assert unread == []
+    return rows
 
 
 def test_every_published_landmark_number_stands_in_one_file_as_printed():
-    source = Path(__file__).parents[1] / "lmbench" / "published" / "published.csv"
-    given = [
-        r
-        for r in csv.DictReader(source.open(encoding="utf-8"))
-        if r["task"] in ("regression", "matching", "equivariance") and r["dataset"]
+    printed = [
+        c for cells in tables(get_plugins()).values() for c in cells if c.dataset and c["task"] != "segmentation"
     ]
-    found = published_rows()
-    assert len(found) == len(given) > 450
-    assert sorted(r["value"] for r in found) == sorted(r["value"] for r in given)
+    assert len(published()) == len(printed) == 525
+    assert [r["value"] for r in published()] == [c["value"] for c in printed]
 
 
 def test_the_2017_name_of_aflw_m_is_not_mixed_with_our_other_benchmark():
-    assert "aflw_mtfl" not in {r["dataset"] for r in published_rows()}
-    printed = [r for r in published_rows() if r["source"].startswith("sparse2017") and r["dataset"] == "aflw_m"]
+    assert "aflw_mtfl" not in {r["dataset"] for r in published()}
+    printed = [r for r in published() if r["source"].startswith("sparse2017") and r["dataset"] == "aflw_m"]
     assert {"10.53"} <= {r["value"] for r in printed}
 
 
 def test_the_average_of_joints_is_the_whole_and_the_joints_are_its_parts():
-    rows = [r for r in published_rows() if r["dataset"] == "bbcpose" and r["metric"] == "pck_6px"]
+    rows = [r for r in published() if r["dataset"] == "bbcpose" and r["metric"] == "pck_6px"]
     table = [r for r in rows if r["source"] == "twostep2021, Table 1" and r["method"] == "twostep"]
     assert {r["part"]: r["value"] for r in table} == {
         "head": "99.4", "wrist": "33.5", "elbow": "78.3", "shoulder": "93.5", "": "72.9",
@@ -80,17 +52,20 @@ def test_the_average_of_joints_is_the_whole_and_the_joints_are_its_parts():
 def test_a_measured_pck_stands_in_the_file_of_the_published_ones_under_the_metric_that_their_code_computes(tmp_path):
     metric = {**record("a", "mine", 70.0)["metrics"][0], "metric": "pck_cub_truncated", "higher_is_better": True}
     parts = [metric, {**metric, "subset": "nape", "value": 60.0}]
-    built = build(keep(tmp_path / "runs", record("a", "mine", 70.0, dataset="cub", metrics=parts)), tmp_path / "out")
+    built = build(
+        keep(tmp_path / "runs", record("a", "mine", 70.0, dataset="cub", metrics=parts)), tmp_path / "out", published()
+    )
     rows = rows_of(built.files["cub_regression.csv"])
     whole = [r for r in rows if (r["metric"], r["part"], r["n_annotations"]) == ("pck_cub_truncated", "", "all")]
     assert {r["kind"] for r in whole} == {"measured", "published"}
-    published = [r for r in whole if r["kind"] == "published"]
-    assert published[0]["value"] == "68.63" and {r["higher_is_better"] for r in whole} == {"true"}
+    printed = [r for r in whole if r["kind"] == "published"]
+    assert printed[0]["value"] == "68.63" and {r["higher_is_better"] for r in whole} == {"true"}
     assert [r["value"] for r in rows if r["part"] == "nape"] == ["60.0000"]
 
 
 def test_measured_and_published_rows_are_ranked_apart(tmp_path):
-    built = build(keep(tmp_path / "runs", record("a", "mine", 1.0), record("b", "other", 9.0)), tmp_path / "out")
+    runs = keep(tmp_path / "runs", record("a", "mine", 1.0), record("b", "other", 9.0))
+    built = build(runs, tmp_path / "out", published())
     rows = [
         r for r in rows_of(built.files["mafl_regression.csv"]) if r["n_annotations"] == "all" and r["metric"] == "iod"
     ]
@@ -123,7 +98,7 @@ def test_a_kept_record_serves_without_the_runs_folder(tmp_path):
 
 
 def test_smoke_runs_are_never_ranked(tmp_path):
-    built = build(keep(tmp_path / "runs", record("a", "mine", 1.0, preset="smoke")), tmp_path / "out")
+    built = build(keep(tmp_path / "runs", record("a", "mine", 1.0, preset="smoke")), tmp_path / "out", published())
     assert ",measured," not in built.files["mafl_regression.csv"]
 
 

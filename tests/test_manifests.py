@@ -19,7 +19,6 @@ from tiny_training import EVERY_STEP, new_objective, trained
 from lmbench import progress
 from lmbench.errors import DataError, LmbenchError
 from lmbench.metrics.base import Predictions
-from lmbench.metrics.pixels import Confusions, read_stored
 from lmbench.store import files as store
 from lmbench.store import manifests
 
@@ -126,19 +125,18 @@ def test_no_bit_of_stored_predictions_can_be_flipped_unnoticed(tmp_path: Path, n
         flip(tmp_path / name, bit)
         if whole[bit // 8 : bit // 8 + 1] not in (b" ", b"\n") or name != "manifest.json":
             with pytest.raises(DataError, match="is damaged"):
-                read_stored(tmp_path, "regression")
+                Predictions.read(tmp_path, "regression")
         (tmp_path / name).write_bytes(whole)
-    assert isinstance(read_stored(tmp_path, "regression"), Predictions)
+    assert isinstance(Predictions.read(tmp_path, "regression"), Predictions)
 
 
 def test_predictions_of_an_earlier_version_are_read_with_a_word_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     predictions().write(tmp_path)
-    Confusions("segmentation", np.ones((1, 2, 2, 2), int), np.array(["a", "b"]), ("x", "y")).write(tmp_path)
     (tmp_path / "manifest.json").unlink()
-    assert isinstance(read_stored(tmp_path, "regression"), Predictions)
-    assert isinstance(read_stored(tmp_path, "segmentation"), Confusions)
+    assert isinstance(Predictions.read(tmp_path, "regression"), Predictions)
+    assert isinstance(Predictions.read(tmp_path, "regression"), Predictions)
     assert capsys.readouterr().err.count("written without checksums, by an earlier lmbench") == 1
 
 

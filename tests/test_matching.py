@@ -16,6 +16,7 @@ from lmbench.errors import UsageError
 from lmbench.features import Extractor, FeatureMaps
 from lmbench.metrics.scoring import matching_error
 from lmbench.tasks.matching import READINGS, Reading, choose_pairs, match_pairs
+from lmbench.tasks.settings import MatchingSettings
 
 CPU = torch.device("cpu")
 
@@ -160,7 +161,8 @@ def images_that_say_where(count, side, landmarks=4, seed=0):
 
 def errors_of(network, reading="cl", points="exact", seed=0):
     extractor = Extractor(network, ("place",))
-    found = match_pairs(extractor, images_that_say_where(12, 136), 20, reading, 6, points, seeded(seed), CPU)
+    settings = MatchingSettings(reading, 6, points)
+    found = match_pairs(extractor, images_that_say_where(12, 136), 20, settings, seeded(seed), CPU)
     return [float(matching_error(p).aggregate[0]) for p in found]
 
 
@@ -181,7 +183,7 @@ def test_a_blind_descriptor_finds_none():
 def test_predictions_state_their_protocol_and_name_their_pairs():
     store = images_that_say_where(5, 136)
     same, different = match_pairs(
-        Extractor(PerfectDescriptor(), ("place",)), store, 20, "cl", 9, "nearest", seeded(0), CPU
+        Extractor(PerfectDescriptor(), ("place",)), store, 20, MatchingSettings(pairs=9), seeded(0), CPU
     )
     assert (same.subset, different.subset, same.image_size) == ("same", "different", 96)
     assert different.image_ids.tolist() == ["image 0 -> image 1", "image 2 -> image 3"]
@@ -201,6 +203,6 @@ def test_a_point_counts_only_where_both_images_show_it():
     store = images_that_say_where(4, 136)
     store.visible[0, 1] = store.visible[3, 2] = False
     _, different = match_pairs(
-        Extractor(PerfectDescriptor(), ("place",)), store, 20, "cl", 2, "nearest", seeded(0), CPU
+        Extractor(PerfectDescriptor(), ("place",)), store, 20, MatchingSettings(pairs=2), seeded(0), CPU
     )
     assert different.visible.tolist() == [[True, False, True, True], [True, True, False, True]]

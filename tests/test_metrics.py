@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmbench.errors import DataError
-from lmbench.metrics.iod import inter_ocular_errors, iod
-from lmbench.metrics.matching import matching_error, matching_errors
+from lmbench.metrics.iod import inter_ocular_errors
+from lmbench.metrics.matching import matching_errors
 
 
 def faces(images=4, landmarks=5, seed=0):
@@ -30,7 +30,6 @@ def test_each_error_is_the_distance_over_the_eye_distance_of_its_image(images, l
             for landmark in range(landmarks):
                 distance = np.hypot(*(predicted[draw, image, landmark] - target[image, landmark]))
                 assert errors[draw, image, landmark] == pytest.approx(100 * distance / eyes, rel=1e-12)
-    np.testing.assert_allclose(iod(predicted, target, (0, landmarks - 1)), errors.mean((1, 2)))
 
 
 def test_invisible_landmarks_are_not_scored_and_not_looked_at():
@@ -43,14 +42,13 @@ def test_invisible_landmarks_are_not_scored_and_not_looked_at():
     errors = inter_ocular_errors(predicted, target, (0, 1), visible)
     np.testing.assert_array_equal(np.isnan(errors), np.broadcast_to(~visible, errors.shape))
     np.testing.assert_array_equal(errors[:, visible], expected[:, visible])
-    np.testing.assert_allclose(iod(predicted, target, (0, 1), visible), expected[:, visible].mean(-1))
 
 
 def test_tensors_with_gradients_and_in_half_precision_are_read():
     predicted, target = faces()
-    found = iod(torch.tensor(predicted, requires_grad=True), torch.tensor(target), (0, 1))
-    np.testing.assert_array_equal(found, iod(predicted, target, (0, 1)))
-    assert np.isfinite(iod(torch.tensor(predicted).bfloat16(), torch.tensor(target), (0, 1))).all()
+    found = inter_ocular_errors(torch.tensor(predicted, requires_grad=True), torch.tensor(target), (0, 1))
+    np.testing.assert_array_equal(found, inter_ocular_errors(predicted, target, (0, 1)))
+    assert np.isfinite(inter_ocular_errors(torch.tensor(predicted).bfloat16(), torch.tensor(target), (0, 1))).all()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +77,7 @@ def test_an_image_without_a_number_is_named(damage, message, named):
         predicted[1, 2, 4, 1] = np.inf
     ids = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"] if named else None
     with pytest.raises(DataError, match=message) as caught:
-        iod(predicted, target, (0, 1), visible, ids)
+        inter_ocular_errors(predicted, target, (0, 1), visible, ids)
     assert ("image c.jpg (1 of 4 " if named else "image #2 (1 of 4 ") in str(caught.value)
 
 
@@ -88,23 +86,20 @@ def test_an_image_with_nothing_visible_scores_nothing():
     visible = np.ones(target.shape[:2], bool)
     visible[3] = False
     assert np.isnan(inter_ocular_errors(predicted, target, (0, 1), visible)[:, 3]).all()
-    assert np.isfinite(iod(predicted, target, (0, 1), visible)).all()
-    with pytest.raises(DataError, match="none of 20 landmarks in 4 images is visible"):
-        iod(predicted, target, (0, 1), np.zeros_like(visible))
 
 
 @pytest.mark.parametrize("eyes", [(0, 0), (0, 5), (-1, 2)])
 def test_eyes_that_are_no_two_landmarks_are_refused(eyes):
     with pytest.raises(DataError, match="two different eye landmarks of 5"):
-        iod(*faces(), eyes)
+        inter_ocular_errors(*faces(), eyes)
 
 
 def test_shapes_that_do_not_fit_are_refused():
     predicted, target = faces()
     with pytest.raises(ValueError, match=r"found \(3, 4, 4, 2\) and \(4, 5, 2\)"):
-        iod(predicted[:, :, 1:], target, (0, 1))
+        inter_ocular_errors(predicted[:, :, 1:], target, (0, 1))
     with pytest.raises(ValueError, match=r"expected shape \(4, 5\)"):
-        iod(predicted, target, (0, 1), np.ones((4, 4), bool))
+        inter_ocular_errors(predicted, target, (0, 1), np.ones((4, 4), bool))
 
 
 def test_the_two_readings_of_the_matching_error_differ_by_their_scale():
@@ -122,8 +117,8 @@ def test_a_failed_match_is_named_and_an_invisible_one_left_out():
     expected = matching_errors(matches, target, (96, 96))
     matches[0, 1, 2] = np.nan
     with pytest.raises(DataError, match="pair 1001-1002"):
-        matching_error(matches, target, (96, 96), pair_ids=[f"100{index}-100{index + 1}" for index in range(4)])
+        matching_errors(matches, target, (96, 96), pair_ids=[f"100{index}-100{index + 1}" for index in range(4)])
     visible[1, 2] = False
-    np.testing.assert_allclose(
-        matching_error(matches, target, (96, 96), visible=visible), expected[:, visible].mean(-1)
-    )
+    found = matching_errors(matches, target, (96, 96), visible=visible)
+    np.testing.assert_array_equal(found[:, visible], expected[:, visible])
+    assert np.isnan(found[:, ~visible]).all()

@@ -16,7 +16,8 @@ from lmbench.errors import DataError
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.scoring import backward_iod, bbc_pck, box_error, iod, pck_5pct, pck_6px, pck_cub_truncated
 from lmbench.plugins.loading import get_plugins
-from lmbench.results.measuring import check_measurable, measure
+from lmbench.results.measuring import measure, results
+from lmbench.tasks.settings import RegressionSettings
 
 NAMES = ("head", "wrist", "elbow")
 
@@ -154,9 +155,9 @@ def test_what_was_stored_without_the_source_scale_or_eyes_says_so():
     with pytest.raises(DataError, match=r"stored without\. Measure anew"):
         bbc_pck(bodies(source_scale=None))
     with pytest.raises(DataError, match="names its two eyes"):
-        check_measurable(bodies(metrics=("iod",)), get_plugins())
+        list(results(bodies(metrics=("iod",)), get_plugins()))
     with pytest.raises(DataError, match="the metric matching_error judges matching, not regression"):
-        check_measurable(bodies(metrics=("matching_error",)), get_plugins())
+        list(results(bodies(metrics=("matching_error",)), get_plugins()))
 
 
 def test_an_image_that_cannot_be_judged_is_named_before_anything_is_trained():
@@ -165,40 +166,41 @@ def test_an_image_that_cannot_be_judged_is_named_before_anything_is_trained():
     ids = np.array([f"{i}.jpg" for i in range(8)])
     pixels = PixelStore(np.zeros((8, 64, 64, 3), np.uint8), points, np.ones((8, 3), bool), np.full(8, -1), ids, "")
     spec = SimpleNamespace(eyes=None, hidden_annotated=False, metrics=("box_error",), landmark_names=NAMES, parts={})
-    config = SimpleNamespace(tasks=("regression",), test_images=None, regression=SimpleNamespace(score="visible"))
-    target = SimpleNamespace(pixels=lambda split: pixels, spec=spec)
-    job = SimpleNamespace(config=config, target=target, plugins=get_plugins())
+    context = SimpleNamespace(
+        config=SimpleNamespace(tasks=("regression",)), dataset=SimpleNamespace(spec=spec), test=pixels,
+        plugins=get_plugins(), settings_of=lambda task: RegressionSettings(),
+    )  # fmt: skip
     with pytest.raises(DataError, match=r"zero or missing in image 6\.jpg"):
-        runner.check_judgeable(job)
-    config.test_images = 6
-    runner.check_judgeable(job)
+        runner.check_judgeable(context)
+    context.test = pixels.first(6)
+    runner.check_judgeable(context)
 
 
 def rows_of(p):
-    return {(r["metric"], r["subset"]): r for r in measure(p, get_plugins())}
+    return {(r.metric, r.subset): r for r in measure(p, get_plugins())}
 
 
 def test_a_dataset_is_judged_by_its_own_metrics_and_pck_landmark_by_landmark():
     rows = rows_of(bodies(metrics=("pck_6px", "box_error"), visible=np.ones((8, 3), bool)))
     assert list(rows) == [("pck_6px", None), *(("pck_6px", name) for name in NAMES), ("box_error", None)]
-    parts = [rows["pck_6px", name]["value"] for name in NAMES]
-    assert rows["pck_6px", None]["value"] == pytest.approx(np.mean(parts))
+    parts = [rows["pck_6px", name].value for name in NAMES]
+    assert rows["pck_6px", None].value == pytest.approx(np.mean(parts))
     for row in rows.values():
-        assert row["ci95"][0] <= row["value"] <= row["ci95"][1] and row["images"] == 8
-    assert rows["pck_6px", "head"]["points"] == 8 and rows["pck_6px", "head"]["higher_is_better"] is True
+        assert row.ci95[0] <= row.value <= row.ci95[1] and row.images == 8
+    assert rows["pck_6px", "head"].points == 8 and rows["pck_6px", "head"].higher_is_better is True
 
 
 def test_the_parts_of_a_dataset_count_each_joint_once_in_the_whole():
     """As BBC Pose averages: (head + 2 wrists) / 3, not the mean of head and wrists."""
     p = bodies(metrics=("pck_6px",), parts={"head": (0,), "wrist": (1, 2)}, visible=np.ones((8, 3), bool))
     rows = rows_of(p)
-    whole, head, wrist = (rows["pck_6px", part]["value"] for part in (None, "head", "wrist"))
+    whole, head, wrist = (rows["pck_6px", part].value for part in (None, "head", "wrist"))
     assert whole == pytest.approx((head + 2 * wrist) / 3)
 
 
 def test_parts_of_an_error_of_distances_are_its_means_over_their_landmarks():
     p = bodies(metrics=("iod",), eyes=(0, 1), parts={"eyes": (0, 1)}, visible=np.ones((8, 3), bool))
-    assert rows_of(p)["iod", "eyes"]["value"] == pytest.approx(iod(p).values[:, :, :2].mean())
+    assert rows_of(p)["iod", "eyes"].value == pytest.approx(iod(p).values[:, :, :2].mean())
 
 
 def test_a_part_that_is_never_visible_has_no_row_and_a_layer_alone_no_parts():

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 
 import pytest
 import torch
 from click.testing import CliRunner
 
 from lmbench.cli.main import cli
-from lmbench.config.model import merge
 from lmbench.config.object_scale import object_scales, unequal_scales
 from lmbench.config.resolving import resolve_run
+from lmbench.config.values import complete
 from lmbench.errors import UsageError
 from lmbench.plugins.loading import get_plugins
 from lmbench.testing.trials import find_trial
@@ -67,12 +67,13 @@ def part_shown(view):
 def test_what_an_objective_says_of_its_views_is_what_they_show(name):
     spec = get_plugins().find("objective", name).spec
     trial = find_trial(spec, get_plugins())
-    settings = {**trial.settings, **OBJECTIVES[name]}
+    given = complete(spec.settings, OBJECTIVES[name], name)
+    settings = replace(trial.settings, **{setting: getattr(given, setting) for setting in OBJECTIVES[name]})
     trial = replace(trial, settings=settings, frame=64)
     objective, _ = trial.build()
     with torch.no_grad():
         views = tensors(objective.views(places(64, 300), torch.Generator().manual_seed(0)))
-    said = spec.cuts.shown(merge(spec.default_settings(), settings), 64)
+    said = spec.cuts.shown(asdict(settings), 64)
     assert len(views) >= 1
     for i, view in enumerate(views):
         expected = said[min(i, len(said) - 1)]
@@ -124,7 +125,7 @@ def test_ratios_are_those_worked_out_by_hand():
 
 def test_preset_paper_takes_the_papers_frames_of_cats_and_birds():
     assert ratios("twostep", "k20", "cats", "", "paper") == pytest.approx({"contrast": 1, "landmarks": 1})
-    patch = resolve_run(get_plugins(), "twostep", "cats", preset="paper").stages["landmarks"].settings["patch"]
+    patch = resolve_run(get_plugins(), "twostep", "cats", preset="paper").stages["landmarks"].settings.patch
     assert patch == 10  # sec. 4.1: 8x8 at 128 pixels, 10x10 at 100
     assert resolve_run(get_plugins(), "twostep", "mafl", preset="paper").stages["landmarks"].training.frame == 128
     assert ratios("end_to_end", "k20", "cats", "", "paper") == pytest.approx({"landmarks": 1})
@@ -133,8 +134,9 @@ def test_preset_paper_takes_the_papers_frames_of_cats_and_birds():
     for method, stage in (("lead", "byol"), ("contrastlandmarks", "moco")):
         config = resolve_run(get_plugins(), method, "cub", pretrain_on="inat_aves", preset="paper")
         assert config.stages[stage].training.frame == 96
-        view = config.stages[stage].settings.get("view", config.stages[stage].settings.get("view1"))
-        assert (view["size"], view.get("centre", 0)) == (96, 0)
+        settings = config.stages[stage].settings
+        view = settings.view1 if method == "lead" else settings.view
+        assert (view.size, getattr(view, "centre", 0)) == (96, 0)
 
 
 DATA = [("synthfaces", ""), ("aflw_split", "celeba_half"), ("mafl", "celeba"), ("cats", ""), ("cub", "inat_aves"),
@@ -153,16 +155,16 @@ def test_small_budgets_show_the_object_as_large_as_test_images_do(preset, datase
 def test_a_preset_within_a_tenth_is_left_as_it_is():
     config = resolve_run(get_plugins(), "lead", "aflw_split", pretrain_on="celeba_half", preset="small")
     stage = config.stages["byol"]
-    assert (stage.settings["view1"]["window"], stage.training.frame) == (0.5, 192)
+    assert (stage.settings.view1.window, stage.training.frame) == (0.5, 192)
     config = resolve_run(get_plugins(), "twostep", "synthfaces", preset="quick")
-    assert config.stages["contrast"].settings["window"] == 2 / 3
+    assert config.stages["contrast"].settings.window == 2 / 3
 
 
 def test_what_is_set_by_hand_stands_and_is_told():
     by_hand = {"stages": {"byol": {"settings": {"view1": {"window": 0.9}}}}}
     config = resolve_run(get_plugins(), "lead", "cats", preset="small", overrides=[by_hand])
     views = config.stages["byol"].settings
-    assert (views["view1"]["window"], views["view2"]["window"]) == (0.9, 0.5)
+    assert (views.view1.window, views.view2.window) == (0.9, 0.5)
     (said,) = unequal_scales(config, get_plugins())
     assert said.startswith("stage byol: training views show the object 1.57 times as large") and "as it was set" in said
     framed = {"stages": {"alignment": {"training": {"frame": 136}}}}
@@ -170,7 +172,7 @@ def test_what_is_set_by_hand_stands_and_is_told():
     assert config.stages["alignment"].training.frame == 136
     colours = {"stages": {"byol": {"settings": {"view1": {"jitter_p": 0.5}}}}}
     config = resolve_run(get_plugins(), "lead", "cats", preset="small", overrides=[colours])
-    assert config.stages["byol"].settings["view1"]["window"] == 1.0 and not unequal_scales(config, get_plugins())
+    assert config.stages["byol"].settings.view1.window == 1.0 and not unequal_scales(config, get_plugins())
 
 
 @pytest.mark.parametrize(

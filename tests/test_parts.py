@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,8 +88,6 @@ def test_what_cannot_be_divided_is_told():
         parts.find_parts(torch.rand(4, 2), 5, "kmeans", (2, 2), 0)
     with pytest.raises(DataError, match="NaN"):
         parts.find_parts(torch.full((4, 2), float("nan")), 2, "nmf", (2, 2), 0)
-    with pytest.raises(UsageError, match="needs a network"):
-        parts.run(SimpleNamespace(extractor=None, config=SimpleNamespace(parts=None)))
     strange = {"tasks": ("parts",), "parts": {"layer": "conv9"}}
     with pytest.raises(UsageError, match=r"no layer 'conv9'; it has conv5_x, conv4_x"):
         resolve_run(get_plugins(), "random", "synthfaces", overrides=[strange])

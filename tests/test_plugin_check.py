@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import functools
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_plugins import install, method, write_module
 
+from lmbench import api
+from lmbench.cli.skeleton import write_skeleton
 from lmbench.errors import UsageError
-from lmbench.plugins.loading import CORE, Plugins, load_plugins
+from lmbench.plugins.loading import CORE, Plugins, get_plugins, load_plugins
 from lmbench.testing import Check, check_plugin, conformance_checks, parametrize, run_checks
 from lmbench.testing.conformance import COMPONENT_CHECKS
 from lmbench.testing.plugin_checks import PLUGIN
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
 
+ROOT = Path(__file__).resolve().parent.parent
 COUNTER = itertools.count()
 LIGHT = ("backbone:resnet18", "head", "dataset", "metric", "task", "method", "objective", "plugin")
 
@@ -54,15 +61,20 @@ def test_a_module_that_is_not_installed_can_be_checked(plugin_module: Any) -> No
 
 
 ONE_HEAD = """
-TARGET = "faulty_parts:MeanHead"
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Settings:
+    fault: str = ""
+
 @hookimpl
 def lmbench_heads():
-    return [HeadSpec(name="mean_of_a_test", summary="", target=TARGET, settings={"fault": ""})]
+    return [HeadSpec(name="mean_of_a_test", summary="", target="faulty_parts:MeanHead", settings=Settings)]
 """
 
 
 def test_a_failure_is_named_with_its_reason(plugin_module: Any) -> None:
-    module = plugin_module(ONE_HEAD.replace('"fault": ""', '"fault": "nan"'))
+    module = plugin_module(ONE_HEAD.replace('fault: str = ""', 'fault: str = "nan"'))
     with pytest.raises(AssertionError, match=r"head:mean_of_a_test:predicts_every_subset: .*not finite"):
         check_plugin(module)
 
@@ -121,7 +133,7 @@ def test_an_expected_failure_must_fail() -> None:
 
 
 def test_a_plugin_declares_its_expected_failures_with_reasons(plugin_module: Any) -> None:
-    source = ONE_HEAD.replace('"fault": ""', '"fault": "nan"')
+    source = ONE_HEAD.replace('fault: str = ""', 'fault: str = "nan"')
     declared = 'LMBENCH_EXPECTED_FAILURES = {"head:mean_of_a_test:predicts_every_subset": "no finite mean yet"}\n'
     report = check_plugin(plugin_module(declared + source), expected_failures={})
     assert report.count("expected failure") == 1
@@ -166,11 +178,16 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_new_plugin_loads_and_passes_its_own_check(tmp_path: Path) -> None:
+def test_a_new_plugin_passes_its_own_check_its_tests_and_the_linter(tmp_path: Path) -> None:
     made = run(tmp_path, "-m", "lmbench", "plugin", "new", "my-loss", "--dir", str(tmp_path / "made"))
     assert made.returncode == 0, made.stderr
     place = tmp_path / "made" / "lmbench-my-loss"
     assert made.stdout.strip() == str(place)
+    written = [f for f in place.rglob("*") if f.is_file()]
+    assert place / "lmbench_my_loss" / "presets" / "smoke.toml" in written
+    assert not [f for f in written if "placeholder" in f.name + f.read_text(encoding="utf-8")]
+    assert run(place, "-m", "ruff", "check", ".").stdout == "All checks passed!\n"
+    assert run(place, "-m", "ruff", "format", "--check", ".").returncode == 0
     install(place, "lmbench-my-loss", "[lmbench]\nmy_loss = lmbench_my_loss.plugin\n", "0.1.0")
     checked = run(place, "-m", "lmbench", "plugin", "check", "lmbench-my-loss", "--json")
     report = json.loads(checked.stdout)
@@ -178,9 +195,73 @@ def test_a_new_plugin_loads_and_passes_its_own_check(tmp_path: Path) -> None:
     assert report["ok"]
     kinds = {c["id"].partition(":")[0] for c in report["checks"]}
     assert kinds == {"plugin", "objective", "method"}
-    assert run(place, "-m", "pytest", "-q", "-x", "tests", "-k", "plugin: or method:").returncode == 0
-    linted = run(place, "-m", "ruff", "check", ".")
-    assert linted.returncode == 0, linted.stdout
+    tested = run(place, "-m", "pytest", "-q", "-x", "tests", "-k", "plugin: or method: or descriptor")
+    assert tested.returncode == 0, tested.stdout
+    planned = run(place, "-m", "lmbench", "run", "--method", "my_loss", "--dataset", "synthfaces", "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    again = run(place, "-m", "lmbench", "plugin", "new", "my-loss", "--dir", "elsewhere")
+    assert (again.returncode, "the plugin my_loss of lmbench-my-loss has that name already" in again.stderr) == (
+        2,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("baselines", "the plugin baselines of lmbench-baselines has that name already; choose another one"),
+        ("mean-shape", "the head mean_shape of lmbench has that name already"),
+        ("iod", "the metric iod of lmbench has that name already"),
+        ("lmbench-imm", "the plugin imm of lmbench-imm has that name already"),
+    ],
+)
+def test_a_new_plugin_takes_no_name_that_there_is(tmp_path: Path, name: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        write_skeleton(name, tmp_path, get_plugins())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_template_is_part_of_the_wheel() -> None:
+    """hatchling packs what git does not ignore below the packages it is told of."""
+    template = ROOT / "lmbench" / "templates"
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
+    assert told["wheel"] == {"packages": ["lmbench"]}
+    files = [str(f) for f in template.rglob("*") if f.is_file() and "cache" not in str(f)]
+    ignored = subprocess.run(["git", "check-ignore", *files], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert len(files) > 10 and ignored.stdout == ""
+
+
+def test_the_documentation_shows_the_template_as_it_is() -> None:
+    shown = re.findall(r"^```(?:python|toml)\n(.*?)\n```$", files_section(), flags=re.MULTILINE | re.DOTALL)
+    folder = ROOT / "lmbench" / "templates" / "lmbench-placeholder" / "lmbench_placeholder"
+    texts = [
+        f.read_text(encoding="utf-8").replace("placeholder", "my_loss") for f in folder.rglob("*.*") if f.is_file()
+    ]
+    assert len(shown) == 6
+    assert [block for block in shown[1:] if not any(block in text for text in texts)] == []
+
+
+def files_section() -> str:
+    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    return text[text.index("## The files of a plugin") : text.index("## Settings")]
+
+
+def test_the_code_of_the_documentation_is_python_and_names_what_the_api_has() -> None:
+    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 9
+    known = {*api.__all__, *dir(builtins), "Check", "parametrize", "nn", "dataclass", "Tensor", "torch"}
+    for block in blocks:
+        tree = ast.parse(block)
+        if block.startswith("# API 1"):
+            continue
+        names = {
+            n.id
+            for n in ast.walk(tree)
+            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and n.id[0].isupper()
+        }
+        made = {n.name for n in ast.walk(tree) if isinstance(n, ast.ClassDef)} | {"Settings", "METHOD", "SETTINGS"}
+        assert names - known - made == set(), block
 
 
 def test_a_new_plugin_overwrites_nothing(tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_plugins import PluginMaker, method
 
 from lmbench.errors import UsageError
-from lmbench.plugins.loading import Candidate, load_plugins
+from lmbench.plugins.finding import Candidate
+from lmbench.plugins.loading import load_plugins
 from lmbench.specs import KIND_OF
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def problem_of(candidate: Candidate) -> str:
@@ -20,7 +24,7 @@ def problem_of(candidate: Candidate) -> str:
     assert not info.components
     owners = {e.owner for kind in KIND_OF.values() for e in plugins.registry(kind)}
     assert owners == {"lmbench"}
-    assert not plugins.manager.has_plugin(f"{candidate.distribution}:{candidate.name}")
+    assert f"{candidate.distribution}:{candidate.name}" not in plugins.managers
     return info.problem
 
 
@@ -108,12 +112,13 @@ def test_a_spec_of_the_wrong_type_is_refused(make: PluginMaker) -> None:
         ("maps=('conv5_x',)", "maps[0]: expected MapSpec, found 'conv5_x'"),
         ("summary=None", "summary: expected str, found None"),
         ("year='2019'", "year: expected int | None"),
-        ("settings=['lr']", "settings: expected Mapping[str, Any]"),
+        ("settings=['lr']", "settings: expected type, found ['lr']"),
+        ("settings={'lr': 0.1}", "settings: a frozen dataclass is expected, no mapping: docs/plugins.md"),
         ("name='two words'", "name: letters, digits"),
         ("name='lmbench:resnet18'", "name: letters, digits"),
         ("name=''", "name: letters, digits"),
-        ("target='a.b.c'", "needs a target 'package.module:Name'"),
-        ("target=''", "needs a target 'package.module:Name'"),
+        ("target='a.b.c'", "target: expected 'package.module:Name'"),
+        ("target=''", "target: expected 'package.module:Name'"),
     ],
 )
 def test_a_spec_whose_fields_are_not_what_they_should_be_is_refused(make: PluginMaker, fields: str, said: str) -> None:
@@ -125,15 +130,33 @@ def test_a_spec_whose_fields_are_not_what_they_should_be_is_refused(make: Plugin
     assert said in problem_of(make(source))
 
 
+@pytest.mark.parametrize("presets", ["nowhere:presets", "json.decoder:presets", ":presets"])
+def test_presets_in_no_package_are_refused_before_a_list_looks_for_them(make: PluginMaker, presets: str) -> None:
+    source = method("x").replace("variants=", f"presets={presets!r}, variants=")
+    assert f"presets: expected 'package:folder', found {presets!r}" in problem_of(make(source))
+
+
 def test_a_plugin_without_an_api_version_is_refused(make: PluginMaker) -> None:
-    assert "does not state LMBENCH_API; this lmbench speaks 1" in problem_of(make(method("x"), api=""))
+    assert "does not state LMBENCH_API; this lmbench speaks 2. Set LMBENCH_API = 2" in problem_of(
+        make(method("x"), api="")
+    )
 
 
-@pytest.mark.parametrize("version", [0, 2, "'1'", "1.5"])
+@pytest.mark.parametrize("version", [3, "'1'", "1.5"])
 def test_an_unsupported_api_version_is_refused(make: PluginMaker, version: Any) -> None:
     problem = problem_of(make(method("x"), api=f"LMBENCH_API = {version}\n"))
     assert "is written for plugin interface" in problem
-    assert "set LMBENCH_API = 1" in problem
+    assert "Set LMBENCH_API = 2" in problem
+
+
+@pytest.mark.parametrize("source", [method("x"), "from lmbench.api import StageSpec"])
+def test_a_plugin_of_interface_1_is_told_where_to_read_how_to_move(make: PluginMaker, source: str) -> None:
+    """Also where it does not get as far as stating its version: it imports a name that is gone."""
+    problem = problem_of(make(source, api="LMBENCH_API = 1\n"))
+    assert (
+        'this lmbench speaks 2. How to move a plugin of interface 1: docs/plugins.md, "Moving from API 1".' in problem
+    )
+    assert "## Moving from API 1" in (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 
 
 def test_a_hook_with_a_default_for_an_argument_is_refused(make: PluginMaker) -> None:

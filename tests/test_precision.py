@@ -183,7 +183,7 @@ def test_every_methods_smoke_runs_in_bf16(name, tmp_path, capsys):
     options = ["--variant", "untrained"] if name in ("timm", "vit") else []
     if name == "imagenet":
         torch.save(torchvision.models.resnet18(weights=None).state_dict(), tmp_path / "resnet18.pth")
-        options = ["--set", f"read.backbone_settings.weights={tmp_path / 'resnet18.pth'}"]
+        options = ["--set", f"network.backbone_settings.weights={tmp_path / 'resnet18.pth'}"]
     code, _, err = run_here(
         capsys, "run", "--method", name, "--dataset", "synthfaces", "--preset", "smoke", "--precision", "bf16", "--device",
         "cpu", "--runs", str(tmp_path), *options,

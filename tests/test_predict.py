@@ -23,8 +23,12 @@ from lmbench.data.schema import column
 from lmbench.datasets.bbcpose import loader as bbcpose
 from lmbench.datasets.mafl import loader as mafl
 from lmbench.datasets.w300 import loader as w300
+from lmbench.errors import UsageError
+from lmbench.heads.base import TensorInputs
 from lmbench.metrics.base import Predictions
 from lmbench.plugins.loading import get_plugins
+from lmbench.report.pictures import LEGEND_LINE
+from lmbench.results.run import Run
 from lmbench.store import manifests
 
 Boxes = dict[str, tuple[float, ...]]
@@ -33,7 +37,7 @@ Boxes = dict[str, tuple[float, ...]]
 def measured(runs: Path, dataset: str, *options: str) -> Path:
     """The folder of a run without training, with a head fitted for some steps."""
     arguments = ["run", "--method", "pixels", "--dataset", dataset, "--preset", "smoke", "--runs", str(runs)]
-    arguments += ["--tasks", "regression", "--device", "cpu", "--set", "regression.size=8"]
+    arguments += ["--tasks", "regression", "--device", "cpu", "--set", "read.size=8"]
     return runs / recorded([*arguments, *options])["run"]
 
 
@@ -355,7 +359,7 @@ def test_damaged_and_foreign_heads_are_named(capsys, tmp_path: Path, boxed) -> N
     assert "is damaged" in refused(capsys, str(run), *image)
     head.unlink()
     assert "no head is kept" in refused(capsys, str(run), *image)
-    assert "holds no record.json" in refused(capsys, str(tmp_path), *image)
+    assert "there is no record" in refused(capsys, str(tmp_path), *image)
 
 
 def test_heads_that_were_fitted_in_another_run_are_not_this_runs(capsys, tmp_path: Path, boxed) -> None:
@@ -389,6 +393,28 @@ def test_a_trained_run_gives_its_predictions_and_says_what_of_it_is_gone(capsys,
     assert f"{place} is gone" in refused(capsys, str(run), str(files[0]))
 
 
+def test_heads_on_discovered_landmarks_give_the_predictions_of_their_run(capsys, tmp_path: Path) -> None:
+    coco_tree(tmp_path / "data")
+    arguments = ["run", "--method", "sparse", "--variant", "k10", "--dataset", f"folder:{tmp_path / 'data'}:crop=image"]
+    record = recorded([*arguments, "--preset", "smoke", "--runs", str(tmp_path / "runs"), "--device", "cpu"])
+    assert record["config"]["regression"]["head"] == "ridge"
+    same_as_the_run(capsys, tmp_path / "runs" / record["run"], tmp_path / "data")
+    run = Run.open(tmp_path / "runs" / record["run"])
+    stored = run.predictions()
+    landmarks = torch.full((1, 10, 2), 20.0)
+    (alike,) = run.heads().predict(TensorInputs(stored.image_size, landmarks=landmarks))
+    assert alike.shape == (1, len(run.landmark_names), 2)
+
+
+def test_what_a_run_has_not_is_named(boxed) -> None:
+    run = Run.open(boxed[0])
+    with pytest.raises(UsageError, match=r"has no predictions matching-same; there are .*regression-nall"):
+        run.predictions("matching", None, "same")
+    with pytest.raises(UsageError, match="has no head of 7 annotations; there are all"):
+        run.heads(7)
+    assert {p.name for p in run.results()} == {Path(p).stem for p in run.record.predictions}
+
+
 def test_what_is_no_image_is_named(capsys, tmp_path: Path, boxed) -> None:
     (tmp_path / "text.png").write_text("no image")
     assert "text.png" in refused(capsys, str(boxed[0]), str(tmp_path / "text.png"), "--boxes", "whole")
@@ -399,8 +425,8 @@ def test_an_overlay_shows_all_objects_of_an_image_on_it(capsys, tmp_path: Path, 
     run, data = boxed
     options = (str(data / "00.png"), "--box", "5,5,30,30", "--box", "20,10,30,30", "-o", str(tmp_path / "o.png"))
     code, out, err = run_here(capsys, "predict", str(run), *options, "--device", "cpu")
-    assert code == 0 and "1 images" in err and "framed by the given box" in err and "OBJECT" in out
-    assert Image.open(tmp_path / "o.png").size == (384, 320)
+    assert code == 0 and "1 image\n" in err and "framed by the given box" in err and "OBJECT" in out
+    assert Image.open(tmp_path / "o.png").size == (384, 320 + LEGEND_LINE)
     assert "exists" in refused(capsys, str(run), *options)
 
 
@@ -408,7 +434,7 @@ def test_weights_that_were_replaced_since_the_run_are_refused(capsys, tmp_path: 
     coco_tree(tmp_path / "data")
     weights, options = tmp_path / "r18.pth", ("--method", "imagenet", "--preset", "smoke", "--tasks", "regression")
     torch.save(resnet18().state_dict(), weights)
-    options += ("--set", f"read.backbone_settings.weights={weights}", "--set", "regression.size=8", "--device", "cpu")
+    options += ("--set", f"network.backbone_settings.weights={weights}", "--set", "read.size=8", "--device", "cpu")
     dataset = f"folder:{tmp_path / 'data'}:crop=image"
     record = recorded(["run", "--dataset", dataset, "--runs", str(tmp_path / "runs"), *options])
     run, image = str(tmp_path / "runs" / record["run"]), str(tmp_path / "data" / "pictures" / "00.png")

@@ -18,8 +18,9 @@ from lmbench.job import Job
 from lmbench.papers import table
 from lmbench.papers.planning import Request, plan_table
 from lmbench.papers.published import find_table, tables
-from lmbench.papers.running import head_of
+from lmbench.papers.running import heads_of
 from lmbench.plugins.loading import get_plugins
+from lmbench.results.reading import read_record
 
 FIRST = "sparse2017/text"
 FACES = "aflw_m=synthfaces,celeba=synthfaces"
@@ -30,14 +31,14 @@ def record_of(config: RunConfig, name: str, value: float, fingerprint: str, keys
     rows = [
         {"task": "regression", "metric": "iod", "subset": None, "n_annotations": n, "value": value,
          "std": None if n == "all" else 0.5, "draws": None if n == "all" else 5, "ci95": [19.0, 21.0],
-         "unit": "percent", "higher_is_better": False, "settings": head_of(config, get_plugins())}
-        for n in config.regression.annotations
+         "unit": "percent", "higher_is_better": False, "settings": heads_of(config, get_plugins())["regression"]}
+        for n in config.settings_of("regression").annotations
     ]  # fmt: skip
     empty = ("method", "variant", "dataset", "pretrain_on", "preset", "backbone", "config_sha256")
     return {
-        **dict.fromkeys(empty, ""), "components": [], "code": {}, "environment": {}, "schema": 1, "status": "ok", "seed": 0,
+        **dict.fromkeys(empty, ""), "components": [], "code": {}, "environment": {}, "schema": 2, "status": "ok", "seed": 0,
         "run": name, "metrics": rows, "stages": [{"key": k} for k in keys], "data": {"fingerprint": fingerprint},
-        "config": config.model_dump(mode="json"),
+        "config": config.dump(),
     }  # fmt: skip
 
 
@@ -59,7 +60,7 @@ class Lab:
         record = record_of(config, job.folder.name, self.value, job.target.fingerprint, list(job.keys.values()))
         job.folder.mkdir(parents=True)
         (job.folder / "record.json").write_text(json.dumps(record))
-        return record, False
+        return read_record(job.folder / "record.json"), False
 
     def __call__(self, *arguments: str, maps: str = FACES, preset: str = "smoke") -> tuple[int, str, str]:
         places = [f"--{place}={self.folder / place}" for place in ("runs", "out", "data-root")]
@@ -95,8 +96,8 @@ def test_a_table_ends_as_a_csv_with_published_and_measured_side_by_side(lab):
 
 
 def test_the_real_runner_gives_the_number_that_lmbench_run_gives(tmp_path, monkeypatch, capsys):
-    cells = [c for c in find_table(FIRST) if c["method"] == "mean_landmarks"]
-    monkeypatch.setattr("lmbench.papers.published.find_table", lambda name: cells)
+    cells = [c for c in find_table(FIRST, get_plugins()) if c["method"] == "mean_landmarks"]
+    monkeypatch.setattr("lmbench.papers.published.find_table", lambda name, plugins: cells)
     places = ["--preset", "smoke", "--device", "cpu", f"--runs={tmp_path / 'runs'}"]
     assert run_cli(["reproduce", FIRST, "--dataset-map", FACES, "--json", f"--out={tmp_path / 'out'}", *places]) == 0
     (row,) = json.loads(capsys.readouterr().out)["cells"]
@@ -210,7 +211,7 @@ def test_a_kept_record_serves_where_the_data_is_not_here(lab):
     request = Request("smoke", dataset_map=maps, data_root=lab.folder)
     kept = lab.folder / "out" / "records"
     kept.mkdir(parents=True)
-    for number, run in enumerate(plan_table(find_table(FIRST), get_plugins(), request).runs):
+    for number, run in enumerate(plan_table(find_table(FIRST, get_plugins()), get_plugins(), request).runs):
         assert run.absent is not None
         made = record_of(run.config, f"run{number}", 20.0, "another lmbench's data")
         (kept / f"run{number}.json").write_text(json.dumps(made))
@@ -284,13 +285,13 @@ def test_a_mistake_on_the_command_line_is_exit_2_without_a_traceback(arguments, 
 
 def test_a_device_that_is_not_there_is_told_once_and_not_in_every_cell(lab):
     code, out, err = lab(FIRST, "--device", "abacus")
-    assert code == 1 and "--device abacus" in err and not out and not lab.ran
+    assert code == 2 and "--device abacus" in err and not out and not lab.ran
 
 
 def test_without_a_name_the_tables_are_listed_and_coverage_has_the_reasons(capsys):
     assert run_cli(["reproduce"]) == 0
     listed = capsys.readouterr().out
-    assert listed.count("\n") == len(tables()) + 1 and "lead2022/supp_table7" in listed
+    assert listed.count("\n") == len(tables(get_plugins())) + 1 and "lead2022/supp_table7" in listed
     assert run_cli(["reproduce", "--coverage"]) == 0
     told = capsys.readouterr().out
     assert "555" in told and "a supervised system: out of scope" in told

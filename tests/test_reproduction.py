@@ -10,13 +10,17 @@ from lmbench.errors import UsageError
 from lmbench.heads.reference import SoftargmaxLinear
 from lmbench.papers.coverage import coverage
 from lmbench.papers.planning import Request, parse_dataset_map, plan_table, resolve
-from lmbench.papers.published import find_table, read_cells, tables
+from lmbench.papers.published import find_table, tables
+from lmbench.papers.rules import Rules
 from lmbench.papers.targets import Gap, Target, is_ours, target_of
+from lmbench.plugins.finding import installed
 from lmbench.plugins.loading import Plugins, get_plugins, load_plugins
 from lmbench.specs import PRESETS, MethodSpec, PublishedRows
 
+FIRST = "sparse2017/text"
 SECOND = "contrastlandmarks2021/table5"
-ALL_FACES = {name: "synthfaces" for cell in read_cells() for name in (cell.dataset, cell["pretrain_dataset"]) if name}
+CELLS = [cell for cells in tables(get_plugins()).values() for cell in cells]
+ALL_FACES = {name: "synthfaces" for cell in CELLS for name in (cell.dataset, cell["pretrain_dataset"]) if name}
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +30,8 @@ def plugins() -> Plugins:
 
 def target(plugins: Plugins, table_name: str, **columns: str) -> Target:
     """The target of the one cell with these columns."""
-    (cell,) = [c for c in find_table(table_name) if all(c[k] == v for k, v in columns.items())]
-    found = target_of(cell, plugins)
+    (cell,) = [c for c in find_table(table_name, plugins) if all(c[k] == v for k, v in columns.items())]
+    found = target_of(cell, Rules(plugins))
     assert isinstance(found, Target), found
     return found
 
@@ -35,12 +39,13 @@ def target(plugins: Plugins, table_name: str, **columns: str) -> Target:
 # Tables and mapping
 
 
-def test_every_printed_number_is_in_one_table_and_every_table_is_found_by_its_names():
-    assert sum(map(len, tables().values())) == len(read_cells()) == 555
-    for name, cells in tables().items():
-        assert find_table(name) == cells
-        assert find_table(f"{cells[0]['paper']}/{cells[0]['table']}") == cells  # as it is printed
-    assert find_table("lead2022/supp-Table-7") == tables()["lead2022/supp_table7"]
+def test_every_printed_number_is_in_one_table_and_every_table_is_found_by_its_names(plugins):
+    every = tables(plugins)
+    assert sum(map(len, every.values())) == 555
+    for name, cells in every.items():
+        assert find_table(name, plugins) == cells
+        assert find_table(f"{cells[0]['paper']}/{cells[0]['table']}", plugins) == cells  # as it is printed
+    assert find_table("lead2022/supp-Table-7", plugins) == every["lead2022/supp_table7"]
 
 
 @pytest.mark.parametrize(
@@ -52,9 +57,9 @@ def test_every_printed_number_is_in_one_table_and_every_table_is_found_by_its_na
         ("lead2022/", "has no table ''"),
     ],
 )
-def test_an_unknown_table_is_refused_with_the_closest(name, said):
+def test_an_unknown_table_is_refused_with_the_closest(name, said, plugins):
     with pytest.raises(UsageError, match="lead2022") as caught:
-        find_table(name)
+        find_table(name, plugins)
     assert said in str(caught.value)
 
 
@@ -70,9 +75,9 @@ def test_every_measurement_of_a_method_that_is_here_has_a_run_but_for_seven_with
 
 def test_what_no_plugin_brings_and_what_is_no_measurement_says_so(plugins):
     def reason(**columns: str) -> str:
-        cell = next(c for c in read_cells() if all(c[k] == v for k, v in columns.items()))
-        gap = target_of(cell, plugins)
-        assert isinstance(gap, Gap) and gap.kind == "scope" and not is_ours(cell, plugins)
+        cell = next(c for c in CELLS if all(c[k] == v for k, v in columns.items()))
+        gap = target_of(cell, Rules(plugins))
+        assert isinstance(gap, Gap) and gap.kind == "scope" and not is_ours(cell, Rules(plugins))
         return gap.reason
 
     assert "supervised system" in reason(method="tcdcn")
@@ -104,9 +109,9 @@ def test_a_regressor_fitted_on_celeba_is_judged_on_the_selection_that_has_it(plu
     columns = {"variant": "regressor_train=celeba", "n_landmarks": "30"}
     found = target(plugins, "sparse2017/table1", **columns)
     assert (found.variant, found.dataset, found.pretrain_on) == ("k30", *["celeba_minus_mafl_test"] * 2)
-    assert Request(dataset_map={"celeba": "celeba_half"}).dataset(found.pretrain_on) == "celeba_half"
+    assert Request(dataset_map={"celeba": "celeba_half"}).dataset(found.pretrain_on, plugins) == "celeba_half"
     exact = {"celeba": "celeba_half", "celeba_minus_mafl_test": "synthfaces"}
-    assert Request(dataset_map=exact).dataset(found.pretrain_on) == "synthfaces"
+    assert Request(dataset_map=exact).dataset(found.pretrain_on, plugins) == "synthfaces"
 
 
 def test_lead_prints_px_under_percent_and_the_birds_metric_is_that_of_the_code(plugins):
@@ -129,7 +134,8 @@ def test_poses_are_pretrained_on_the_training_videos_and_judged_apart_by_parts(p
 
 def test_every_mapped_row_resolves_in_every_preset(plugins):
     """No variant, setting or layer of the mapping is misspelt: the labelled faces stand for all datasets."""
-    targets = [t for t in (target_of(c, plugins) for c in read_cells()) if isinstance(t, Target)]
+    rules = Rules(plugins)
+    targets = [t for t in (target_of(c, rules) for c in CELLS) if isinstance(t, Target)]
     targets = [t for t in targets if t.task in ("regression", "matching")]
     assert len(targets) == 432
     unlike = {repr(replace(t, n_annotations=None, part=None, metrics=())): t for t in targets}
@@ -143,25 +149,52 @@ def test_every_mapped_row_resolves_in_every_preset(plugins):
                 assert config.backbone == one.backbone
 
 
-def test_a_plugin_brings_the_mapping_of_its_own_method():
-    plugins = load_plugins([])
-    rows = PublishedRows(where={"method": ("fabnet",), "dataset": ("mafl",)}, variant="v", pretrain_on="celeba")
+def plugins_of(*distributions: str) -> Plugins:
+    """The core with the plugins of some distributions alone."""
+    return load_plugins([c for c in installed() if c.distribution in distributions])
+
+
+def bring(plugins: Plugins, owner: str, *published: PublishedRows) -> None:
+    """Adds a method ``mine`` of a distribution to some plugins."""
     base = next(e.spec for e in get_plugins().registry("method") if e.spec.name == "random")
-    spec = MethodSpec(name="mine", summary="s", variants=(replace(base.variants[0], name="v"),), published=(rows,))
-    plugins.registry("method").add(spec, "lmbench-mine", "1")
+    spec = MethodSpec(name="mine", summary="s", variants=(replace(base.variants[0], name="v"),), published=published)
+    plugins.registry("method").add(spec, owner, "1")
+
+
+def test_a_plugin_brings_the_mapping_of_its_own_method():
+    plugins = plugins_of("lmbench-contrastlandmarks")
+    rows = PublishedRows(where={"method": "fabnet", "dataset": ("mafl",)}, variant="v", pretrain_on="celeba")
+    bring(plugins, "lmbench-mine", rows)
     found = target(plugins, "contrastlandmarks2021/table2", method="fabnet", dataset="mafl")
-    assert (found.method, found.variant) == ("mine", "v")
-    missing = target_of(next(c for c in read_cells() if c["method"] == "lead"), plugins)
-    assert isinstance(missing, Gap) and missing.kind == "missing" and "pip install lmbench-lead" in missing.reason
+    assert (found.method, found.variant, found.pretrain_on) == ("mine", "v", "")  # no stage pretrains
+
+
+def test_the_numbers_of_a_method_whose_plugin_is_named_by_the_paper_are_nobody_elses():
+    plugins = plugins_of("lmbench-lead")
+    bring(plugins, "lmbench-mine", PublishedRows(where={"method": ("dve", "lead")}, variant="v"))
+    cells = [c for c in find_table("lead2022/table2", plugins) if c.dataset == "mafl"]
+    of_dve = next(c for c in cells if c["method"] == "dve")
+    missing = target_of(of_dve, Rules(plugins))
+    assert isinstance(missing, Gap) and missing.kind == "missing" and "pip install lmbench-dve" in missing.reason
+    assert is_ours(of_dve, Rules(plugins))
+    assert target(plugins, "lead2022/table2", method="lead", dataset="mafl").method == "lead"
+
+
+def test_without_a_papers_plugin_its_tables_are_not_there_and_the_others_are():
+    plugins = plugins_of("lmbench-sparse", "lmbench-baselines")
+    assert {name.partition("/")[0] for name in tables(plugins)} == {"sparse2017"}
+    with pytest.raises(UsageError, match="unknown paper 'lead2022'; there are sparse2017"):
+        find_table("lead2022/table1", plugins)
+    assert target(plugins, FIRST, method="mean_landmarks").method == "mean_shape"
 
 
 # Planning
 
 
-@pytest.mark.parametrize("name", list(tables()))
+@pytest.mark.parametrize("name", list(tables(get_plugins())))
 def test_every_table_has_a_plan_whatever_data_is_here(name, plugins, tmp_path):
     for mapping in ({}, ALL_FACES):
-        plan = plan_table(find_table(name), plugins, Request("small", dataset_map=mapping, data_root=tmp_path))
+        plan = plan_table(find_table(name, plugins), plugins, Request("small", dataset_map=mapping, data_root=tmp_path))
         served = [n for run in plan.runs for n in run.targets]
         assert sorted([*served, *plan.gaps]) == list(range(len(plan.cells)))  # each cell once
         assert all(gap.reason for gap in plan.gaps.values())
@@ -169,18 +202,18 @@ def test_every_table_has_a_plan_whatever_data_is_here(name, plugins, tmp_path):
 
 def test_one_run_serves_every_number_of_annotations_of_a_method(plugins):
     request = Request("small", dataset_map={"aflw_m": "synthfaces", "celeba": "synthfaces"})
-    plan = plan_table(find_table("lead2022/table5"), plugins, request)
+    plan = plan_table(find_table("lead2022/table5", plugins), plugins, request)
     assert len(plan.runs) == 9 and not plan.gaps
-    assert all(run.config.regression.annotations == (1, 5, 10, 20, 50, 100) for run in plan.runs)
+    assert all(run.config.settings_of("regression").annotations == (1, 5, 10, 20, 50, 100) for run in plan.runs)
     assert all(run.config.tasks == ("regression",) for run in plan.runs)
     assert [len(run.targets) for run in plan.runs] == [6] * 9
-    supplement = plan_table(find_table("sparse2017/supp_table2"), plugins, request)
-    assert (1, 5, 10, 20, "all") in [run.config.regression.annotations for run in supplement.runs]
+    supplement = plan_table(find_table("sparse2017/supp_table2", plugins), plugins, request)
+    assert (1, 5, 10, 20, "all") in [run.config.settings_of("regression").annotations for run in supplement.runs]
 
 
 def test_a_row_says_what_is_otherwise_than_in_the_paper(plugins):
     request = Request("small", dataset_map={"aflw_m": "synthfaces", "celeba": "synthfaces"})
-    plan = plan_table(find_table("lead2022/table5"), plugins, request)
+    plan = plan_table(find_table("lead2022/table5", plugins), plugins, request)
     lead = next(run for run in plan.runs if run.config.method == "lead")
     (said,) = set(lead.differs.values())
     assert said == (
@@ -191,7 +224,7 @@ def test_a_row_says_what_is_otherwise_than_in_the_paper(plugins):
 
 def test_what_is_not_built_of_a_paper_is_told_in_every_preset(plugins):
     def told(table: str, method: str, dataset: str) -> set[str]:
-        plan = plan_table(find_table(table), plugins, Request("paper", dataset_map=ALL_FACES))
+        plan = plan_table(find_table(table, plugins), plugins, Request("paper", dataset_map=ALL_FACES))
         cells = {n: said for run in plan.runs for n, said in run.differs.items()}
         chosen = [n for n in cells if (plan.cells[n]["method"], plan.cells[n].dataset) == (method, dataset)]
         return {cells[n] for n in chosen}
@@ -205,8 +238,8 @@ def test_what_is_not_built_of_a_paper_is_told_in_every_preset(plugins):
 
 
 def test_dense3ds_own_run_of_2017_is_not_measured_by_dves_code(plugins):
-    (cell,) = [c for c in find_table("twostep2021/table4") if c["method"] == "dense3d"]
-    gap = target_of(cell, plugins)
+    (cell,) = [c for c in find_table("twostep2021/table4", plugins) if c["method"] == "dense3d"]
+    gap = target_of(cell, Rules(plugins))
     assert isinstance(gap, Gap) and "5.83" in gap.reason and "4.02" in gap.reason
     assert target(plugins, "lead2022/table2", method="dense3d", dataset="mafl").variant == "smallnet"  # 4.02
 
@@ -214,7 +247,7 @@ def test_dense3ds_own_run_of_2017_is_not_measured_by_dves_code(plugins):
 def test_dves_birds_are_regressed_as_cls_code_does_it_with_dves_features(plugins):
     birds = target(plugins, "contrastlandmarks2021/table2", method="dve", dataset="cub")
     config = resolve([birds], plugins, Request("paper"))
-    recipe = SoftargmaxLinear(**config.regression.head_settings).description()["recipe"]
+    recipe = SoftargmaxLinear(config.settings_of("regression").head_settings).description()["recipe"]
     # CL's README for DVE's features on CUB: Adam (0.5, 0.999), 1e-2, weight decay 5e-4, cosine over 2000 epochs
     assert (recipe["lr"], recipe["betas"], recipe["weight_decay"]) == (1e-2, (0.5, 0.999), 5e-4)
     assert (recipe["schedule"], recipe["epochs"], recipe["amsgrad"]) == ("cl_cosine", 2000, False)
@@ -222,25 +255,26 @@ def test_dves_birds_are_regressed_as_cls_code_does_it_with_dves_features(plugins
 
 def test_networks_that_a_table_compares_are_never_given_one_number(plugins):
     request = Request("small", dataset_map=ALL_FACES)
-    plan = plan_table(find_table(SECOND), plugins, request)
+    plan = plan_table(find_table(SECOND, plugins), plugins, request)
     measured = {plan.cells[n]["backbone"] for run in plan.runs for n in run.targets}
     assert measured == {"resnet18"} and len(plan.gaps) == 12
     assert all("--backbones paper" in gap.reason and gap.kind == "scope" for gap in plan.gaps.values())
-    both = plan_table(find_table(SECOND), plugins, replace(request, backbones="paper"))
+    both = plan_table(find_table(SECOND, plugins), plugins, replace(request, backbones="paper"))
     assert not both.gaps and {run.config.backbone for run in both.runs} == {"resnet18", "resnet50"}
 
 
 def test_preset_paper_takes_the_papers_networks_and_its_settings_for_a_dataset(plugins):
-    plan = plan_table(find_table("lead2022/table4"), plugins, Request("paper"))
+    plan = plan_table(find_table("lead2022/table4", plugins), plugins, Request("paper"))
     runs = {(r.config.method, plan.cells[n].dataset): r.config for r in plan.runs for n in r.targets}
     assert runs["lead", "mafl"].backbone == "resnet50"
-    epochs = [runs["lead", d].regression.head_settings.get("epochs") for d in ("mafl", "aflw_m", "300w")]
+    heads = {of: config.settings_of("regression").head_settings for of, config in runs.items()}
+    epochs = [heads["lead", d].epochs for d in ("mafl", "aflw_m", "300w")]
     assert epochs == [120, None, 80]  # CL README
-    assert runs["dve", "mafl"].regression.head_settings["recipe"] == "dve_faces"
+    assert heads["dve", "mafl"].recipe == "dve_faces"
 
 
 def test_copies_that_are_warped_once_are_told_beside_the_papers_fresh_warps(plugins):
-    plan = plan_table(find_table("lead2022/table5"), plugins, Request("paper"))
+    plan = plan_table(find_table("lead2022/table5", plugins), plugins, Request("paper"))
     told = {(run.targets[n].n_annotations, run.differs[n]) for run in plan.runs for n in run.targets}
     assert told and all(
         differs == "10 warped copies of each annotated image, not a fresh warp at every look"
@@ -251,7 +285,7 @@ def test_copies_that_are_warped_once_are_told_beside_the_papers_fresh_warps(plug
 
 def test_missing_data_is_told_with_its_source_and_the_way_out(plugins, tmp_path):
     request = Request("small", dataset_map={"aflw_m": "aflw_split"}, data_root=tmp_path)
-    plan = plan_table(find_table("sparse2017/text"), plugins, request)
+    plan = plan_table(find_table(FIRST, plugins), plugins, request)
     reasons = {run.absent.reason for run in plan.runs if run.absent}
     assert len(reasons) == 1 and (reason := reasons.pop())
     assert str(tmp_path / "MTFL") in reason and "MTFL.zip" in reason and "--dataset-map aflw_m=" in reason

@@ -29,8 +29,8 @@ from lmbench.data.pixels import PixelStore
 from lmbench.features import Extractor
 from lmbench.heads.frozen import freeze_maps
 from lmbench.plugins.registry import Entry
-from lmbench.results.comparison import open_run
-from lmbench.results.record import read_record
+from lmbench.results.reading import read_record
+from lmbench.results.run import Run
 
 
 @pytest.fixture(autouse=True)
@@ -130,7 +130,7 @@ def test_a_run_of_an_earlier_version_is_named_and_left_alone(tmp_path, data):
     before = tree(old)
     plan, _ = ran(command(data, tmp_path / "runs", "--tasks", "matching", "--dry-run"))
     assert plan["run"] == first["run"] and plan["beside"][0].startswith(f"{old.name} was made from")
-    assert tree(old) == before and open_run(old).record["metrics"] == first["metrics"]
+    assert tree(old) == before and Run.open(old).record.to_json()["metrics"] == first["metrics"]
 
 
 def test_the_grid_and_normalisation_by_which_a_teacher_is_read_decide_the_stages_that_learn_from_it(tmp_path, data):
@@ -150,7 +150,7 @@ def test_the_grid_and_normalisation_by_which_a_teacher_is_read_decide_the_stages
         return [s["key"] for s in ran([*two_stages, "--runs", str(tmp_path), "--dry-run", *sets])[0]["stages"]]
 
     plain = keys()
-    for change in ({"regression.size": 7}, {"read.normalise": "global"}):
+    for change in ({"read.size": 7}, {"read.normalise": "global"}):
         found = keys(**change)
         assert found[0] == plain[0] and found[1] != plain[1]
 
@@ -234,7 +234,7 @@ def test_a_record_in_which_a_bit_was_flipped_is_named_and_never_shown(tmp_path, 
     _, said = ran(command(data, tmp_path / "runs"), code=5)
     assert f"{path} is damaged" in said
     path.write_text(json.dumps({k: v for k, v in record.items() if k != "sha256"}))  # as earlier versions wrote them
-    assert read_record(path)["metrics"] == record["metrics"]
+    assert read_record(path).to_json()["metrics"] == record["metrics"]
 
 
 def test_predict_refuses_a_damaged_head_and_heads_of_other_weights(tmp_path, data):

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from small_runs import SMALL, command, recorded, run_here
@@ -20,7 +20,7 @@ from small_runs import SMALL, command, recorded, run_here
 from lmbench.config.model import digest_of
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.scoring import iod, matching_error
-from lmbench.results.record import REQUIRED
+from lmbench.results.reading import REQUIRED
 from lmbench.training.cuts import mean_side
 
 EYES = (0, 1)  # of synthfaces
@@ -42,7 +42,7 @@ def test_a_record_carries_all_that_its_numbers_depend_on(whole):
     runs, record = whole
     assert set(REQUIRED) <= set(record)
     assert json.loads((runs / record["run"] / "record.json").read_text()) == record
-    assert (record["schema"], record["status"], record["seed"], record["observer_errors"]) == (1, "ok", 0, [])
+    assert (record["schema"], record["status"], record["seed"], record["observer_errors"]) == (2, "ok", 0, [])
     assert (record["method"], record["variant"], record["dataset"]) == ("lead", "hypercolumn", "synthfaces")
     assert (record["pretrain_on"], record["preset"], record["backbone"]) == ("synthfaces", "smoke", "resnet18")
 
@@ -111,28 +111,27 @@ def test_metrics_are_recomputed_exactly_from_the_stored_predictions(whole):
     assert len(record["predictions"]) == len(record["metrics"])
     for path in record["predictions"]:
         found = Predictions.read(runs / record["run"] / "predictions", Path(path).stem)
-        stored[found.task][found.subset, found.n_annotations] = found, pd.read_parquet(runs / record["run"] / path)
+        stored[found.task][found.subset, found.n_annotations] = found, pq.read_table(runs / record["run"] / path)
     for row in record["metrics"]:
         predictions, table = stored[row["task"]][row["subset"], row["n_annotations"]]
         metric = iod if row["task"] == "regression" else matching_error
         assert float(metric(predictions).aggregate.mean()) == row["value"]
 
-        table = table.astype(dict.fromkeys(("x", "y", "true_x", "true_y"), np.float64))  # now without lmbench
-        error = np.hypot(table["x"] - table["true_x"], table["y"] - table["true_y"])
+        column = {name: table[name].to_numpy() for name in table.column_names}  # now without lmbench
+        x, y, true_x, true_y = (column[name].astype(np.float64) for name in ("x", "y", "true_x", "true_y"))
+        error = np.hypot(x - true_x, y - true_y)
         if row["task"] == "regression":
-            places = table.set_index(["image", "draw", "landmark"])[["true_x", "true_y"]]
-            eyes = [places.xs(e, level="landmark") for e in EYES]
-            distance = np.hypot(*(eyes[0] - eyes[1]).to_numpy().T)
-            distance = pd.Series(distance, index=eyes[0].index).reindex(
-                pd.MultiIndex.from_frame(table[["image", "draw"]])
-            )
-            error = 100 * error / distance.to_numpy()
+            cells = list(zip(column["image"], column["draw"], column["landmark"], strict=True))
+            place = dict(zip(cells, zip(true_x, true_y, strict=True), strict=True))
+            eyes = [np.array([place[image, draw, e] for image, draw, _ in cells]) for e in EYES]
+            error = 100 * error / np.hypot(*(eyes[0] - eyes[1]).T)
         else:
             error = error * 69 / 95
-        by_draw = error[table["visible"]].groupby(table["draw"]).mean()
+        seen, draws = column["visible"], np.unique(column["draw"])
+        by_draw = np.array([error[seen & (column["draw"] == draw)].mean() for draw in draws])
         assert by_draw.mean() == pytest.approx(row["value"], rel=1e-9)
         assert row["std"] is None or by_draw.std(ddof=1) == pytest.approx(row["std"], rel=1e-9)
-        assert row["points"] == table["visible"].sum() // len(by_draw)
+        assert row["points"] == seen.sum() // len(by_draw)
 
 
 def test_the_same_command_again_returns_the_same_record_and_trains_nothing(whole, capsys, monkeypatch):
@@ -186,6 +185,21 @@ def test_a_second_variant_reuses_the_first_stage(whole, capsys):
     first, second = json.loads(out)["stages"]
     assert (first["reused"], first["key"], second["reused"]) == (True, record["stages"][0]["key"], False)
     assert json.loads(out)["feature_dim"] == 64
+
+
+def test_the_probe_looks_at_every_epoch_and_its_figures_stand_in_the_curve(tmp_path):
+    probe = {"every": 1, "images": 20, "annotations": 2, "draws": 2, "steps": 2}
+    options = [part for name, value in probe.items() for part in ("--set", f"probe.{name}={value}")]
+    record = recorded(command(tmp_path, "--tasks", "regression", "--annotations", "4", *options))
+    curve = record["stages"][0]["curve"]
+    assert [row["epoch"] for row in curve] == [0, 1, 2, 3]
+    for row in curve:
+        figures = {name: value for name, value in row.items() if name.startswith("probe_")}
+        assert set(figures) == {"probe_matching_px", "probe_n2_iod", "probe_conv4_x_iod"}
+        assert all(0 < value < 500 for value in figures.values())
+    assert len({row["probe_matching_px"] for row in curve}) > 1  # another network every time
+    assert all("total" in row for row in curve[1:]) and "total" not in curve[0]
+    assert not (tmp_path / record["run"] / "frozen").exists()
 
 
 def until(process: subprocess.Popen, happened, seconds: float = 300) -> None:

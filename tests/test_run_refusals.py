@@ -18,25 +18,35 @@ USAGE = [
         ["--set", "stages.byol.settings.view1.sice=3", "--dry-run"],
         "stages.byol.settings.view1.sice: view1 has no setting 'sice'",
     ),
-    (["--annotations", "17"], "--annotations 17: synthfaces has 16 training images; ask for 1 to 16, or all."),
+    (["--annotations", "17"], "regression.annotations 17: synthfaces has 16 training images; ask for 1 to 16, or all."),
     (
         ["--annotations", "0"],
-        "regression.annotations = [0]: expected a list of numbers of annotated images, each 1 or more",
+        "regression.annotations = [0]: expected a list, each a whole number, 1 to 10000000 or all, one or more, none twice.",
     ),
     (["--annotations", "few"], "--annotations 'few': expected numbers and all"),
     (["--draws", "0"], "--draws"),
     (["--config", "/nowhere.toml"], "--config /nowhere.toml: No such file or directory"),
-    (["--set", "stages.byol.training.epoch=3"], "stages.byol.training.epoch is no setting. Did you mean 'epochs'"),
+    (["--set", "stages.byol.training.epoch=3"], "stages.byol.training.epoch: training has no setting 'epoch'"),
     (["--set", "stages.byol.settings.momentun=1"], "has no setting 'momentun'"),
     (
-        ["--set", "read.backbone_settings.weigths=1"],
+        ["--set", "stages.byol.backbone_settings.weigths=1"],
         "backbone 'resnet18' has no setting 'weigths'; it has weights. Did you mean 'weights'?",
+    ),
+    (
+        ["--set", "network.backbone=resnet50"],
+        "network: what is judged is what the last stage trains; set stages.byol.backbone_settings",
+    ),
+    (["--set", "regresion.draws=3"], "regresion is no setting. Did you mean 'regression'"),
+    (["--set", "segmentation.stepps=3"], "task 'segmentation' has no setting 'stepps'"),
+    (
+        ["--set", "stages.byol.name=x"],
+        "stages.byol.name = 'x': a stage keeps its name",
     ),
     (
         ["--set", "stages.byl.training.epochs=3"],
         "lead has no stage 'byl'; it has byol, distillation, moco, nmf, projection. Did you mean 'byol'",
     ),
-    (["--set", "regression.draws=0"], "regression.draws = 0: input should be greater than or equal to 1"),
+    (["--set", "regression.draws=0"], "regression.draws = 0: expected a whole number, 1 to 10000."),
     (["--set", "regression.head=softargmax"], "unknown head 'softargmax'. Did you mean 'softargmax_linear'"),
     (["--set", "regression.head_settings.step=1"], "head 'softargmax_conditioned' has no setting 'step'"),
     (["--set", "stages.byol.backbone=resnet19"], "unknown backbone 'resnet19'. Did you mean"),
@@ -70,7 +80,7 @@ def test_a_method_without_a_network_is_not_matched(capsys, tmp_path):
         capsys, *command(tmp_path, "--tasks", "regression,matching", method="mean_shape", variant="")
     )
     assert code == 2
-    assert "mean_shape has no network; it can be judged by --tasks regression alone." in err
+    assert "mean_shape has no network, which matching needs; it can be judged by --tasks regression,scale." in err
 
 
 @pytest.mark.parametrize("below", ["runs", "runs/deeper"])

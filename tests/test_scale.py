@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,19 +15,20 @@ from PIL import Image
 from torch import nn
 
 from lmbench.cli.main import run_cli
-from lmbench.config.model import RegressionConfig, RunConfig, ScaleConfig
+from lmbench.config.model import Read
 from lmbench.config.resolving import resolve_run
 from lmbench.data.opening import OpenDataset
 from lmbench.data.schema import landmark_dataset
 from lmbench.errors import DataError, UsageError
 from lmbench.features import Extractor
-from lmbench.heads.frozen import freeze_maps
 from lmbench.metrics.scoring import iod
 from lmbench.plugins.loading import get_plugins
-from lmbench.results.measuring import check_measurable, measure
+from lmbench.results.measuring import measure
+from lmbench.runner import check_judgeable
 from lmbench.specs import DatasetSpec, Preprocessing
 from lmbench.tasks import regression, scale
 from lmbench.tasks.base import TaskContext
+from lmbench.tasks.settings import ScaleSettings
 from lmbench.tasks.zooming import zoomed, zoomed_pixels
 
 CPU = torch.device("cpu")
@@ -72,36 +74,34 @@ class Centroids(nn.Module):
 
 @pytest.fixture
 def context_of(tmp_path, monkeypatch):
-    """Makes a context of the blobs, and the list of what is kept."""
+    """Makes a context of the blobs."""
     monkeypatch.setenv("LMBENCH_CACHE", str(tmp_path / "cache"))
 
     def make(head, factors, network=True, spec=SPEC, **settings):
         data = OpenDataset(
             "blobs", SimpleNamespace(spec=spec), {"train": blobs(24, 1), "test": blobs(8, 2)}, "blobs", ""
         )
-        config = RunConfig.model_construct(
-            seed=0, encode_batch=8, read=SimpleNamespace(normalise="none"), scale=ScaleConfig(factors=factors),
-            regression=RegressionConfig(head=head, size=10, head_settings=settings),
+        plugins, regression = get_plugins(), {"head": head, "head_settings": settings}
+        config = replace(
+            resolve_run(plugins, "mean_shape", "synthfaces", overrides=[{"regression": regression}, {"tasks": ["scale"]}]),
+            encode_batch=8, read=Read(size=10),
         )  # fmt: skip
-        train, test = data.pixels("train"), data.pixels("test")
         extractor = Extractor(Centroids(), ("colour",), 10) if network else None
-
-        def frozen(split):
-            return freeze_maps(extractor, test if split == "test" else train, tmp_path / "frozen" / split, CPU)
-
-        found = []
-        context = TaskContext(
-            config, data, extractor, CPU, get_plugins(), train, test, frozen, found.append,
-            lambda name, stored=None: any(p.name == name for p in found), tmp_path / "heads", tmp_path / "frozen",
-        )  # fmt: skip
-        return context, found
+        sections = {**config.settings, "scale": ScaleSettings(factors)}
+        return TaskContext(replace(config, settings=sections), data, CPU, plugins, tmp_path / "run", extractor)
 
     return make
 
 
+def scaled(context):
+    """What the task finds out in a context."""
+    scale.run(context, context.settings_of("scale"))
+    return context.results_of("scale")
+
+
 def errors(found):
     """Factor -> IOD in percent."""
-    return {p.subset: float(iod(p).aggregate[0]) for p in found if p.task == "scale"}
+    return {p.subset: float(iod(p).aggregate[0]) for p in found}
 
 
 def test_a_zoomed_box_keeps_its_centre():
@@ -121,9 +121,9 @@ def test_a_whole_image_is_zoomed_as_a_box_of_its_size():
 @pytest.mark.parametrize("factor", [0.8, 1.3, 2.0])
 def test_landmarks_are_where_the_zoomed_image_shows_them(context_of, factor, centres):
     spec = replace(SPEC, preprocessing=replace(STEPS, centres=centres))
-    context, _ = context_of("ols", (factor,), spec=spec)
+    context = context_of("ols", (factor,), spec=spec)
     seen = zoomed_pixels(context.dataset, "test", factor)
-    judged = scale.judged_at(spec, context.config, context.test, factor, context.test.landmarks[None])
+    judged = scale.judged_at(context, factor, context.test.landmarks[None])
     at_one = Centroids().landmarks(context.test.batch(np.arange(8))).numpy() - context.test.landmarks
     found = Centroids().landmarks(seen.batch(np.arange(8))).numpy()
     np.testing.assert_allclose(found - judged.target, at_one, atol=0.05)  # beside their pixels as much as at factor 1
@@ -131,24 +131,23 @@ def test_landmarks_are_where_the_zoomed_image_shows_them(context_of, factor, cen
 
 
 def test_beyond_the_source_image_is_black(context_of):
-    context, _ = context_of("ols", (4.0,))
+    context = context_of("ols", (4.0,))
     images = zoomed_pixels(context.dataset, "test", 4.0).images
     assert images[:, :7].max() == 0 and images[:, :, :7].max() == 0
     assert images.max() > 50
 
 
 def test_a_head_on_landmarks_that_follow_the_zoom_is_right_at_every_scale(context_of, tmp_path):
-    context, found = context_of("ols", (0.8, 1.0, 1.5, 2.0), bias=True)
-    scale.run(context)
+    found = scaled(context_of("ols", (0.8, 1.0, 1.5, 2.0), bias=True))
     assert list(errors(found)) == ["0.8", "1", "1.5", "2"]
     assert max(errors(found).values()) < 0.7
     assert [p.settings["zoom_out_factor"] for p in found] == [0.8, 1.0, 1.5, 2.0]
-    assert sorted(path.name for path in (tmp_path / "frozen").iterdir() if path.is_dir()) == ["test", "train"]
+    assert sorted(path.name for path in (tmp_path / "run" / "frozen").iterdir() if path.is_dir()) == ["test", "train"]
 
 
 def test_the_error_of_a_head_that_looks_at_nothing_is_that_of_zoomed_landmarks(context_of):
-    context, found = context_of("mean_shape", (0.8, 1.0, 2.0), network=False)
-    scale.run(context)
+    context = context_of("mean_shape", (0.8, 1.0, 2.0), network=False)
+    found = scaled(context)
     mean = context.train.landmarks.astype(float).mean(0)
     for factor in (0.8, 1.0, 2.0):
         expected = []
@@ -161,54 +160,54 @@ def test_the_error_of_a_head_that_looks_at_nothing_is_that_of_zoomed_landmarks(c
 
 
 def test_at_factor_one_it_is_the_regression_to_the_last_bit_by_the_same_head(context_of, tmp_path):
-    context, found = context_of("softargmax_conditioned", (1.0, 1.4), steps=3)
-    regression.run(context)
-    kept = (tmp_path / "heads" / "regression-nall.safetensors").stat().st_mtime_ns
-    scale.run(context)
-    regressed, zoomed_at_one = found[0], found[1]
-    assert (regressed.task, zoomed_at_one.name) == ("regression", "scale-1-nall")
+    context = context_of("softargmax_conditioned", (1.0, 1.4), steps=3)
+    head = tmp_path / "run" / "heads" / "regression-nall.safetensors"
+    regression.run(context, context.settings_of("regression"))
+    kept = head.stat().st_mtime_ns
+    (regressed,), (zoomed_at_one, _) = context.results_of("regression"), scaled(context)
+    assert zoomed_at_one.name == "scale-1-nall"
     for array in ("predicted", "target", "visible"):
         assert np.array_equal(getattr(regressed, array), getattr(zoomed_at_one, array))
     assert regressed.settings.items() <= zoomed_at_one.settings.items()
-    assert (tmp_path / "heads" / "regression-nall.safetensors").stat().st_mtime_ns == kept  # not fitted again
+    assert head.stat().st_mtime_ns == kept  # not fitted again
 
-    alone, by_itself = context_of("softargmax_conditioned", (1.0,), steps=3)
-    scale.run(alone)
-    assert np.array_equal(by_itself[0].predicted, regressed.predicted)
+    shutil.rmtree(tmp_path / "run")
+    (by_itself,) = scaled(context_of("softargmax_conditioned", (1.0,), steps=3))
+    assert np.array_equal(by_itself.predicted, regressed.predicted)
 
 
-def test_what_is_kept_is_not_predicted_again(context_of):
-    context, found = context_of("mean_shape", (1.0, 2.0), network=False)
-    scale.run(context)
-    scale.run(context)
-    assert [p.name for p in found] == ["scale-1-nall", "scale-2-nall"]
+def test_what_is_kept_is_not_predicted_again(context_of, monkeypatch):
+    names = [p.name for p in scaled(context_of("mean_shape", (1.0, 2.0), network=False))]
+    assert names == ["scale-1-nall", "scale-2-nall"]
+    monkeypatch.setattr(scale, "RunHead", None)  # whoever calls it fails
+    assert [p.name for p in scaled(context_of("mean_shape", (1.0, 2.0), network=False))] == names
 
 
 def test_landmarks_that_leave_the_image_are_counted_and_not_scored_and_their_eye_still_normalises(context_of):
-    context, _ = context_of("ols", (0.5,))
+    context = context_of("ols", (0.5,))
     points = np.array(context.test.landmarks)
     points[:] = [[15, 20], [25, 20], [20, 28]]
     points[0] = [[5, 20], [25, 20], [20, 28]]  # at half the box: [-9.1, 20.4], and the others inside
     points[1] = [[-3, 20], [25, 20], [20, 28]]  # outside from the first: judged as the regression judges it
-    test = replace(context.test, landmarks=points)
-    judged = scale.judged_at(SPEC, context.config, test, 0.5, np.zeros((1, 8, 3, 2)))
+    vars(context)["test"] = replace(context.test, landmarks=points)
+    judged = scale.judged_at(context, 0.5, np.zeros((1, 8, 3, 2)))
     expected = np.ones((8, 3), bool)
     expected[0, 0] = False
     np.testing.assert_array_equal(judged.visible, expected)
     assert judged.settings["landmarks_that_left_the_image"] == 1
     (row,) = measure(replace(judged, predicted=judged.target[None] + [[[[2.0, 0.0]]]]), get_plugins())
-    assert (row["task"], row["subset"], row["points"]) == ("scale", "0.5", 23)
+    assert (row.task, row.subset, row.points) == ("scale", "0.5", 23)
     eyes = np.array([40.0, 56.0, *[20.0] * 6])
     counts = np.array([2, *[3] * 7])
-    assert row["value"] == pytest.approx(float((100 * 2 / eyes * counts).sum() / counts.sum()), rel=1e-5)
+    assert row.value == pytest.approx(float((100 * 2 / eyes * counts).sum() / counts.sum()), rel=1e-5)
 
 
 def test_an_eye_without_a_place_is_refused_before_anything_is_zoomed(context_of):
-    context, _ = context_of("ols", (0.8, 2.0))
-    test = replace(context.test, landmarks=np.repeat(np.float32([[[20, 20]]]), 24, 0).reshape(8, 3, 2))
+    context = context_of("ols", (0.8, 2.0), network=False)
+    points = np.repeat(np.float32([[[20, 20]]]), 24, 0).reshape(8, 3, 2)
+    vars(context)["test"] = replace(context.test, landmarks=points)
     with pytest.raises(DataError, match="2-0"):
-        for perfect in scale.perfect_at_every_factor(SPEC, context.config, test):
-            check_measurable(perfect, get_plugins())
+        check_judgeable(context)
 
 
 @pytest.mark.parametrize("factors", ["()", "(1.0,1.0)", "(0.0,)", "(9,)", "('a',)"])

@@ -16,7 +16,6 @@ from PIL import Image
 from small_trees import write_image
 
 from lmbench.cli.main import run_cli
-from lmbench.config.model import SegmentationConfig
 from lmbench.config.resolving import resolve_run
 from lmbench.data.masks import read_masks
 from lmbench.data.opening import open_dataset
@@ -32,6 +31,7 @@ from lmbench.originals.lists import Originals
 from lmbench.plugins.loading import get_plugins
 from lmbench.specs import Preprocessing
 from lmbench.tasks.segmentation import confusion_counts, fit_classifier
+from lmbench.tasks.settings import SegmentationSettings
 
 FOLDER = "SmithCVPR2013_dataset_resized"
 
@@ -130,6 +130,10 @@ def test_a_mask_enters_the_fingerprint(tmp_path, monkeypatch):
     assert open_dataset("helen", tmp_path).fingerprint != before
 
 
+def confusions(counts, ids, classes, **more):
+    return Confusions(task="segmentation", counts=counts, image_ids=ids, classes=tuple(classes), **more)
+
+
 def planted(images=6, classes=4, cells=16):
     """Maps whose channels are the classes one-hot under a random mixture, with an offset; and the masks."""
     chance = torch.Generator().manual_seed(0)
@@ -145,12 +149,12 @@ def test_classes_that_a_linear_map_separates_are_all_found():
     maps, masks = planted()
     inputs = TensorInputs(16, maps=maps)
     mean, deviation = inputs.statistics()
-    settings = SegmentationConfig(size=16, steps=80, batch_size=4, lr=0.1)
+    settings = SegmentationSettings(size=16, steps=80, batch_size=4, lr=0.1)
     filters, bias = fit_classifier(
         inputs, masks, torch.arange(4), 4, mean, deviation, settings, torch.Generator().manual_seed(0)
     )
     counts = confusion_counts(inputs, masks, filters, bias)
-    result = pixel_accuracy(Confusions("segmentation", counts[None], np.arange(6).astype(str), tuple("abcd")))
+    result = pixel_accuracy(confusions(counts[None], np.arange(6).astype(str), "abcd"))
     assert float(result.aggregate[0]) == 100.0
     assert filters.shape == (4, 7)
 
@@ -169,7 +173,7 @@ def test_counts_and_accuracy_are_those_of_a_walk_over_the_pixels():
                 given = int((filters.double() @ full[i, :, y, x] + bias.double()).argmax())
                 expected[i, int(masks[i, y, x]), given] += 1
     np.testing.assert_array_equal(counts, expected)
-    result = pixel_accuracy(Confusions("segmentation", counts[None], np.arange(6).astype(str), tuple("abcd")))
+    result = pixel_accuracy(confusions(counts[None], np.arange(6).astype(str), "abcd"))
     right = sum(expected[i, c, c] for i in range(6) for c in range(4))
     assert float(result.aggregate[0]) == pytest.approx(100 * right / (6 * 256))
     assert result.values.shape == (1, 6, 1)
@@ -178,7 +182,7 @@ def test_counts_and_accuracy_are_those_of_a_walk_over_the_pixels():
 def test_confusions_are_read_as_they_were_written_and_damage_is_told(tmp_path):
     counts = np.arange(2 * 3 * 4).reshape(2, 3, 2, 2)
     ids = np.array(["a", "b", "c"])
-    written = Confusions("segmentation", counts, ids, ("x", "y"), n_annotations=20, settings={"steps": 3})
+    written = confusions(counts, ids, "xy", n_annotations=20, settings={"steps": 3})
     path = written.write(tmp_path)
     again = Confusions.read(tmp_path, "segmentation-n20")
     assert again is not None
@@ -192,9 +196,7 @@ def test_confusions_are_read_as_they_were_written_and_damage_is_told(tmp_path):
 
 def test_an_image_without_pixels_is_no_number():
     with pytest.raises(DataError, match="image b"):
-        pixel_accuracy(
-            Confusions("segmentation", np.array([[np.eye(2), np.zeros((2, 2))]]), np.array(["a", "b"]), ("x", "y"))
-        )
+        pixel_accuracy(confusions(np.array([[np.eye(2), np.zeros((2, 2))]]), np.array(["a", "b"]), "xy"))
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -213,7 +215,7 @@ def test_the_overlap_of_figures_is_that_of_a_walk_over_the_pixels(seed):
             both += int(t > 0 and f > 0)
             either += int(t > 0 or f > 0)
         expected.append(100 * both / either if either else 100.0)
-    result = figure_iou(Confusions("segmentation", counts, np.array(["a", "b", "c"]), tuple("wxyz"[:classes])))
+    result = figure_iou(confusions(counts, np.array(["a", "b", "c"]), "wxyz"[:classes]))
     np.testing.assert_allclose(result.values[0, :, 0], expected)
     assert float(result.aggregate[0]) == pytest.approx(np.mean(expected))
 

@@ -6,19 +6,18 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from folder_trees import csv_tree
 from small_runs import recorded, run_here
 
 from lmbench import references
-from lmbench.config.model import validate
-from lmbench.config.resolving import resolve_run
-from lmbench.data.opening import open_dataset
+from lmbench.config.resolving import config_of, resolve_run
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.job import prepare
 from lmbench.plugins.loading import get_plugins
 from lmbench.plugins.registry import Entry
 from lmbench.results.leaderboard import measured_rows
+from lmbench.results.record import Record
+from lmbench.tasks.base import TaskContext
 
 
 def arguments(root: Path, *options: str, method: str = "imm", runs: str = "runs") -> list[str]:
@@ -102,7 +101,12 @@ def test_the_mean_shape_beside_a_result_is_that_method_judged_by_itself(root: Pa
 def test_the_control_beside_a_result_is_the_method_untrained_by_itself(root: Path, record: dict) -> None:
     alone = recorded(arguments(root, "--variant", "k10", "--untrained"))
     beside = values(record["references"], reference="untrained")
-    assert set(beside) == {("regression", None, "all"), ("matching", "same", None), ("matching", "different", None)}
+    assert set(beside) == {
+        ("regression", None, "all"),
+        ("regression", "backward", "all"),
+        ("matching", "same", None),
+        ("matching", "different", None),
+    }
     untrained, trained = values(alone["metrics"]), values(record["metrics"])
     assert beside == {k: untrained[k] for k in beside} != {k: trained[k] for k in beside}
     assert {row["reference"] for row in alone["references"]} == {"mean_shape"}  # it is its own control
@@ -112,7 +116,7 @@ def test_what_stands_beside_changes_no_number_and_is_no_row_of_a_leaderboard(roo
     without = recorded(arguments(root, "--variant", "k10", "--set", "references=false", runs="others"))
     assert without["references"] == [] and not (root / "others" / "references").exists()
     assert without["metrics"] == record["metrics"]
-    assert len(measured_rows(record)) == len(record["metrics"])
+    assert len(measured_rows(Record.of(record))) == len(record["metrics"])
 
 
 def test_a_control_is_made_once_for_all_runs_that_share_it(root: Path, record: dict) -> None:
@@ -196,11 +200,12 @@ def test_only_what_is_trained_has_a_control(method: str, variant: str) -> None:
         return
     assert [c.tasks for c in controls if c is not None] == [("regression",), ("matching",)]
     control = controls[0]
-    assert control is not None and control.untrained and control.regression.annotations == ("all",)
-    few = config.regression.model_copy(update={"annotations": (5, 10)})
-    control = references.control_of(config.model_copy(update={"regression": few}), found, "regression")
-    assert control is not None and control.regression.annotations == (10,)
-    assert references.control_of(config.model_copy(update={"tasks": ("matching",)}), found, "regression") is None
+    assert control is not None and control.untrained and control.settings_of("regression").annotations == ("all",)
+    asked = [{"regression": {"annotations": [5, 10]}}]
+    few = resolve_run(found, method, "synthfaces", preset="quick", variant=variant, overrides=asked)
+    control = references.control_of(few, found, "regression")
+    assert control is not None and control.settings_of("regression").annotations == (10,)
+    assert references.control_of(few, found, "equivariance") is None
     untrained = resolve_run(found, method, "synthfaces", preset="quick", variant=variant, untrained=True)
     assert references.control_of(untrained, found, "regression") is None
 
@@ -208,18 +213,16 @@ def test_only_what_is_trained_has_a_control(method: str, variant: str) -> None:
 def test_of_many_images_a_control_that_costs_half_of_the_run_is_left_out_and_said(root, record, capsys, monkeypatch):
     monkeypatch.setattr(references, "FEW_IMAGES", 2)
     judged = []
+    monkeypatch.setattr(references, "_untrained", lambda job, control: judged.append(control.tasks) or [])
+    config = config_of(get_plugins(), record["config"])
+    job = prepare(config, get_plugins(), None, root / "elsewhere", "cpu")
 
-    class Job:
-        config = validate(record["config"])
-        plugins, source, device = get_plugins(), None, torch.device("cpu")
-        target, runs = open_dataset(record["dataset"]), root / "elsewhere"
+    def beside(seconds, total):
+        context = TaskContext(config, job.target, job.device, get_plugins(), root / "elsewhere", seconds=seconds)
+        references.references(job, context, total)
 
-    def judge(config, folder):
-        judged.append(config.tasks)
-        return []
-
-    references.references(Job(), judge, judging=120.0, total=100.0)  # two numbers of annotations: some 60 s each
+    beside({"regression": 120.0, "matching": 90.0}, total=100.0)  # two numbers of annotations: some 60 s each
     assert judged == [("matching",)]
     assert "it would take some 60 s, more than half of the run" in capsys.readouterr().err
-    references.references(Job(), judge, judging=80.0, total=200.0)
-    assert judged == [("matching",), ("regression",)]  # matching was kept
+    beside({"regression": 80.0, "matching": 90.0}, total=200.0)
+    assert judged == [("matching",), ("regression",), ("matching",)]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass, replace
 from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_training import CPU, EVERY_STEP, Tiny, config, pixels
+from tiny_training import CPU, EVERY_STEP, Tiny, TinyNetSettings, TinySettings, config, pixels
 
-from lmbench.config.model import StageConfig
+from lmbench.config.model import Stage
 from lmbench.config.resolving import resolve_run
 from lmbench.errors import DataError, LmbenchError, UsageError
 from lmbench.plugins.loading import get_plugins, load_plugins
-from lmbench.specs import BackboneSpec, MapSpec, ObjectiveSpec, Preprocessing
+from lmbench.specs import PRESETS, BackboneSpec, MapSpec, ObjectiveSpec, Preprocessing
 from lmbench.store import manifests
 from lmbench.training import stages
 from lmbench.training.loop import schedule
@@ -23,10 +24,12 @@ from lmbench.training.stages import ensure_stage, load_network, open_artifact, p
 def plugins(version: str = "1"):
     found = load_plugins([])
     maps = (MapSpec("map", 4, 2),)
-    backbone = BackboneSpec(name="tiny", summary="-", target="tiny_training:Backbone", settings={"width": 4}, maps=maps)
-    objective = ObjectiveSpec(name="tiny", summary="-", target="tiny_training:Tiny", settings={"noise": 0.1})
+    backbone = BackboneSpec(
+        name="tiny", summary="-", target="tiny_training:Backbone", settings=TinyNetSettings, maps=maps
+    )
+    objective = ObjectiveSpec(name="tiny", summary="-", target="tiny_training:Tiny", settings=TinySettings)
     needy = ObjectiveSpec(
-        name="needy", summary="-", target="tiny_training:Tiny", settings={"noise": 0.1}, needs_parent=True
+        name="needy", summary="-", target="tiny_training:Tiny", settings=TinySettings, needs_parent=True
     )
     found.backbones.add(backbone, "tests", version)
     found.objectives.add(objective, "tests", version)
@@ -42,16 +45,17 @@ class Dataset:
         return pixels()
 
 
-def stage(**changes) -> StageConfig:
-    values = {"objective": "tiny", "backbone": "tiny", "training": config(epochs=1, checkpoint_minutes=EVERY_STEP)}
-    return StageConfig(**{**values, **changes})
+def stage(**changes) -> Stage:
+    values = {"name": "first", "settings": TinySettings(), "backbone_settings": TinyNetSettings()}
+    values |= {"objective": "tiny", "backbone": "tiny", "training": config(epochs=1, checkpoint_minutes=EVERY_STEP)}
+    return Stage(**{**values, **changes})
 
 
 TWENTY = Preprocessing(20)
 
 
 def key_of(
-    wanted: StageConfig, version="1", fingerprint="f" * 64, frame=TWENTY, parent=None, seed=0, how=("fp32", "cpu")
+    wanted: Stage, version="1", fingerprint="f" * 64, frame=TWENTY, parent=None, seed=0, how=("fp32", "cpu")
 ) -> str:
     return stage_key(wanted, plugins(version), fingerprint, frame, parent, seed, *how)
 
@@ -59,18 +63,18 @@ def key_of(
 def changed(model):
     """For each field of a configuration, a copy in which it alone has another value."""
     other = {
-        "objective": "needy", "backbone": "resnet18", "backbone_settings": {"width": 6}, "settings": {"noise": 0.2},
+        "objective": "needy", "backbone": "resnet18", "width": 6, "noise": 0.2,
         "starts_from_parent": True, "epochs": 7, "least_steps": 9, "batch_size": 7, "frame": 33, "images": 9,
         "warmup_epochs": 0.5, "final_lr": 0.1, "name": "adamw", "lr": 0.3, "weight_decay": 0.7, "momentum": 0.2,
         "betas": (0.5, 0.9), "amsgrad": not getattr(model, "amsgrad", False), "decay_norms": False, "schedule": "constant",
         "milestones": (1.0,), "decay": 0.3, "clip_norm": 1.5, "reads": ("map",), "data": "target",
     }  # fmt: skip
-    for name in type(model).model_fields:
+    for name in (f.name for f in fields(model)):
         value = getattr(model, name)
-        if hasattr(value, "model_fields"):
-            yield from ((f"{name}.{n}", model.model_copy(update={name: v})) for n, v in changed(value))
-        elif name != "checkpoint_minutes":
-            yield name, model.model_copy(update={name: other[name]})  # a KeyError here: a new setting, add it above
+        if is_dataclass(value):
+            yield from ((f"{name}.{n}", replace(model, **{name: v})) for n, v in changed(value))
+        elif name != "checkpoint_minutes" and not (name == "name" and isinstance(model, Stage)):
+            yield name, replace(model, **{name: other[name]})  # a KeyError here: a new setting, add it above
 
 
 def test_every_setting_that_decides_the_weights_decides_the_key():
@@ -96,7 +100,7 @@ def test_versions_data_frame_parent_and_seed_decide_the_key_and_saving_does_not(
     assert key_of(stage(training=config(epochs=1, checkpoint_minutes=77))) == base
 
 
-def ensured(folder: Path, wanted: StageConfig | None = None):
+def ensured(folder: Path, wanted: Stage | None = None):
     wanted = wanted or stage()
     return ensure_stage(
         "first", wanted, key_of(wanted), None, None, Dataset(), folder,
@@ -221,7 +225,7 @@ def test_the_schedule_of_repeated_images_is_the_same_curve_stretched(kind):
 def test_a_stage_of_few_images_takes_its_least_steps_and_says_so(tmp_path, capsys):
     wanted = stage(training=config(epochs=1, least_steps=12))
     before = Tiny.steps_taken
-    repeated = wanted.model_copy(update={"training": wanted.training.over(22)})
+    repeated = replace(wanted, training=wanted.training.over(22))
     entry = ensured(tmp_path, repeated).entry()
     assert (entry["epochs"], entry["steps"], len(entry["curve"])) == (3, 12, 3)
     assert Tiny.steps_taken - before == 12
@@ -237,7 +241,7 @@ def test_the_least_steps_of_each_method_are_those_of_quick_on_synthfaces():
     """So that small folders are trained as long as what is known to help, and nothing larger changes."""
     found, seen = get_plugins(), 0
     for entry in found.methods:
-        for preset, variant in product(entry.spec.presets, entry.spec.variants):
+        for preset, variant in product(PRESETS, entry.spec.variants):
             try:
                 run = resolve_run(found, entry.spec.name, "synthfaces", preset=preset, variant=variant.name)
             except DataError:  # parts of a plugin that is not there

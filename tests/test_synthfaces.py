@@ -145,9 +145,8 @@ def test_a_cached_rendering_does_not_outlive_a_change_of_the_renderer(
     (package / "__init__.py").write_text("from drawn_set.inner import load\n", encoding="utf-8")
     (package / "inner.py").write_text("VERSION = '1'\ndef load(root): ...\n", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
-    spec = type(constants.SPECS[0])(
-        name="drawn", summary="", target="drawn_set:load", splits={}, preprocessing=constants.SPECS[0].preprocessing
-    )
+    drawn = constants.SPECS[0]
+    spec = type(drawn)(name="drawn", summary="", target="drawn_set:load", splits={}, preprocessing=drawn.preprocessing)
     before = places.loader_version(spec)
     assert places.loader_version(spec) == before
     (package / "inner.py").write_text("VERSION = '2'\ndef load(root): ...\n", encoding="utf-8")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_training import CPU, EVERY_STEP, NEVER, Backbone, Tiny, new_objective, pixels, trained
 
-from lmbench.config.model import OptimiserConfig, TrainingConfig
+from lmbench.config.model import Optimiser, Training
 from lmbench.errors import LmbenchError
 from lmbench.training.loop import build_optimiser, resolve_device, resolve_precision, schedule
 
@@ -53,7 +53,7 @@ def test_fewer_images_than_a_batch_are_one_step_an_epoch(tmp_path):
     st.floats(0, 20), st.integers(1, 20), st.floats(0, 5), st.floats(0, 0.5), st.sampled_from(["cosine", "constant"])
 )
 def test_the_schedule_is_its_closed_form(epoch, epochs, warmup, final, kind):
-    found = schedule(TrainingConfig(epochs=epochs, warmup_epochs=warmup, final_lr=final, schedule=kind), epoch)
+    found = schedule(Training(epochs=epochs, warmup_epochs=warmup, final_lr=final, schedule=kind), epoch)
     if epoch < warmup:
         assert found == pytest.approx(epoch / warmup, abs=2e-3 / warmup)
         assert 0 < found
@@ -76,15 +76,15 @@ def test_the_rate_of_the_curve_is_the_schedules(tmp_path):
 
 
 def test_steps_and_exponential_decay_as_their_papers_say():
-    steps = TrainingConfig(epochs=9, schedule="steps", milestones=(2, 5), decay=0.1)
+    steps = Training(epochs=9, schedule="steps", milestones=(2, 5), decay=0.1)
     assert [schedule(steps, e) for e in (0, 1.9, 2, 4.9, 5, 8)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
-    falling = TrainingConfig(epochs=9, schedule="exponential", decay=0.9)
+    falling = Training(epochs=9, schedule="exponential", decay=0.9)
     assert [schedule(falling, e) for e in (0, 0.99, 1, 3.5)] == pytest.approx([1, 1, 0.9, 0.9**3])
 
 
 def test_a_clipped_gradient_moves_no_further_than_the_rate_times_its_norm(tmp_path):
     before = new_objective().state_dict()
-    sgd = OptimiserConfig(name="sgd", lr=1.0, momentum=0.0, weight_decay=0.0)
+    sgd = Optimiser(name="sgd", lr=1.0, momentum=0.0, weight_decay=0.0)
     after, _ = trained(tmp_path / "c.pt", epochs=1, batch_size=22, optimiser=sgd, schedule="constant", clip_norm=1e-3)
     learnt = [n for n, _ in new_objective().named_parameters()]
     moved = torch.cat([(after[n] - before[n]).flatten() for n in learnt]).norm()
@@ -136,12 +136,12 @@ def test_an_objective_without_parameters_is_solved_in_closed_form_and_survives_a
 
 def test_norms_and_biases_go_without_weight_decay_where_that_is_asked_for():
     objective = new_objective()
-    groups = build_optimiser(objective, OptimiserConfig(weight_decay=0.1, decay_norms=False)).param_groups
+    groups = build_optimiser(objective, Optimiser(weight_decay=0.1, decay_norms=False)).param_groups
     decayed = {id(p): g["weight_decay"] for g in groups for p in g["params"]}
     assert {n: decayed[id(p)] for n, p in objective.named_parameters()} == {
         "backbone.conv.weight": 0.1, "backbone.conv.bias": 0.0, "backbone.norm.weight": 0.0, "backbone.norm.bias": 0.0,
     }  # fmt: skip
-    assert len(build_optimiser(objective, OptimiserConfig()).param_groups) == 1
+    assert len(build_optimiser(objective, Optimiser()).param_groups) == 1
 
 
 def test_devices_that_are_not_there_are_refused_and_precisions_are_taken_at_their_word():

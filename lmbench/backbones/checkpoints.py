@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from lmbench import progress
 from lmbench.errors import DataError
 
-SETTING = "--set read.backbone_settings.weights"
+SETTING = "--set network.backbone_settings.weights"
 DEEPEST = 8
 # Of two copies of an encoder the one on the right is taken: what the authors of these methods evaluate.
 TAKEN = {

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from lmbench.backbones.resnet import ResNetMaps
 from lmbench.backbones.resnet import build as build_resnet
+from lmbench.backbones.settings import FPNSettings, ResNetSettings
 
 LEVELS = ("conv2_x", "conv3_x", "conv4_x", "conv5_x")
 
@@ -68,8 +69,8 @@ def _block(width: int) -> nn.Sequential:
     )
 
 
-def build(encoder: str, dim: int = 64, weights: str | None = None) -> FPN:
-    """A new FPN on a ResNet; ``weights`` as for the ResNet (they fill the encoder alone)."""
-    network = build_resnet(encoder, weights)
+def build(settings: FPNSettings, encoder: str) -> FPN:
+    """A new FPN on a ResNet; weights as for the ResNet (they fill the encoder alone)."""
+    network = build_resnet(ResNetSettings(settings.weights), encoder)
     base = 64 if encoder in ("resnet18", "resnet34") else 256
-    return FPN(network, tuple(base * 2**i for i in range(4)), dim)
+    return FPN(network, tuple(base * 2**i for i in range(4)), settings.dim)

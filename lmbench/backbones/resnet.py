@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from lmbench import progress
 from lmbench.backbones.checkpoints import load_state, read_state
-from lmbench.errors import DataError, UsageError
+from lmbench.backbones.settings import ResNetSettings
+from lmbench.errors import DataError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -54,18 +55,15 @@ class ResNetMaps(nn.Module):
         return maps
 
 
-def build(model: str, weights: str | None = None) -> ResNetMaps:
+def build(settings: ResNetSettings, model: str) -> ResNetMaps:
     """A ResNet by its torchvision name.
 
-    ``weights``: ``None`` for random ones, ``imagenet`` for torchvision's IMAGENET1K_V1 (a download), or a checkpoint (see
-    `lmbench.backbones.checkpoints.read_state`). Raises DataError where the download or the file fails, UsageError for a
-    model torchvision does not have.
+    ``settings.weights``: ``None`` for random ones, ``imagenet`` for torchvision's IMAGENET1K_V1 (a download), or a
+    checkpoint (see `lmbench.backbones.checkpoints.read_state`). Raises DataError where the download or the file fails.
     """
-    if model not in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"):
-        raise UsageError(f"torchvision has no ResNet {model!r}.")
     network: torchvision.models.ResNet = getattr(torchvision.models, model)(weights=None)
-    if weights is not None:
-        load_weights(network, weights, model)
+    if settings.weights is not None:
+        load_weights(network, settings.weights, model)
     return ResNetMaps(network)
 
 
@@ -87,5 +85,5 @@ def _download(model: str) -> dict[str, Tensor]:
     except Exception as error:
         raise DataError(
             f"torchvision's ImageNet weights of {model} could not be downloaded ({type(error).__name__}: {error}). "
-            f"Offline, pass a file: --set read.backbone_settings.weights=/path/to/{model}.pth"
+            f"Offline, pass a file: --set network.backbone_settings.weights=/path/to/{model}.pth"
         ) from None

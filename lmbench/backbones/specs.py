@@ -28,7 +28,7 @@ def _fpn(encoder: str, summary: str) -> BackboneSpec:
         year=2022,
         settings=FPNSettings,
         fixed={"encoder": encoder},
-        maps=(MapSpec("dense", None, 4),),
+        maps=(MapSpec("dense", "dim", 4),),
     )
 
 

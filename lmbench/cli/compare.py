@@ -26,14 +26,14 @@ def compare(run_a: Path, run_b: Path, tasks: str, across_heads: bool, as_json: b
     """
     from lmbench.plugins.loading import get_plugins
     from lmbench.results.comparison import compare as compare_runs
-    from lmbench.results.comparison import open_run
+    from lmbench.results.run import Run
 
     plugins = get_plugins()
     wanted = [t.strip() for t in tasks.split(",") if t.strip()]
     for task in wanted:
         plugins.find("task", task)
     with contextlib.redirect_stdout(sys.stderr):  # what metrics print is no result
-        a, b = open_run(run_a), open_run(run_b)
+        a, b = Run.open(run_a), Run.open(run_b)
         found = compare_runs(a, b, plugins, wanted, across_heads)
     if as_json:
         click.echo(json.dumps([c.entry() for c in found], indent=1, ensure_ascii=False))

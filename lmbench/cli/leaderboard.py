@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from lmbench.results.leaderboard import Built
 
 PARTLY_DONE, STALE = 4, 3
 
@@ -21,7 +25,7 @@ def build(runs: Path, out: Path) -> int:
     """Write one CSV per dataset and task: measured rows (with their records) beside published ones."""
     from lmbench.results import leaderboard as boards
 
-    built = boards.build(runs, out)
+    built = _built(runs, out)
     for path in boards.write(built, out):
         rows = built.files[path.name].count("\n") - 1
         measured = built.files[path.name].count(",measured,")
@@ -33,17 +37,61 @@ def build(runs: Path, out: Path) -> int:
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboards"), show_default=True)
 def check(runs: Path, out: Path) -> int:
-    """Compare the CSVs with what their records and the published numbers give; exit 3 where they differ."""
+    """Compare the CSVs, and the tables in the documents beside them, with what the records and the published numbers give;
+    exit 3 where they differ.
+    """
+    from lmbench.results import documents
     from lmbench.results import leaderboard as boards
 
-    built = boards.build(runs, out)
-    complaints = boards.stale_files(built, out)
-    for complaint in complaints:
-        click.echo(f"stale: {complaint}; run `lmbench leaderboard build`.", err=True)
-    if complaints:
+    built = _built(runs, out)
+    stale = [(complaint, "build") for complaint in boards.stale_files(built, out)]
+    stale += [(complaint, "markdown") for complaint in documents.stale_documents(out)]
+    for complaint, command in stale:
+        click.echo(f"stale: {complaint}; run `lmbench leaderboard {command}`.", err=True)
+    if stale:
         return STALE
     click.echo(f"{len(built.files)} files are up to date")
     return _say_left_out(built.left_out)
+
+
+@leaderboard.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboards"), show_default=True)
+@click.option("--dataset", default="", help="Print a table of this dataset, and write nothing.")
+@click.option("--task", "tasks", default="regression", show_default=True, help="Of these tasks: regression,matching.")
+@click.option("--preset", default="small", show_default=True, help="Of runs with this preset.")
+@click.option("--method", "methods", multiple=True, metavar="METHOD[/VARIANT]", help="Of these alone; may be repeated.")
+@click.option("--annotations", default="", help="Of these numbers of annotated images: 10,all.")
+@click.option("--part", "parts", multiple=True, help="A layer, a joint: shown besides the whole; may be repeated.")
+def markdown(
+    out: Path, dataset: str, tasks: str, preset: str, methods: tuple[str, ...], annotations: str, parts: tuple[str, ...]
+) -> int:
+    """Write the tables of README.md, docs and plugins/*/README.md from the records in OUT/records.
+
+    A table stands below a line like <!-- table: synthfaces regression,matching quick lead --> and above <!-- end -->.
+    """
+    from lmbench.results import documents
+    from lmbench.results.tables import Selection, results_table
+
+    if dataset:
+        numbers = tuple(n.strip() for n in annotations.split(",") if n.strip())
+        selection = Selection(dataset, tuple(t.strip() for t in tasks.split(",")), preset, methods, numbers, parts)
+        click.echo(results_table(documents.kept_records(out).values(), selection), nl=False)
+        return 0
+    for path in documents.write_documents(out):
+        click.echo(f"{path}: written")
+    return 0
+
+
+def _built(runs: Path, out: Path) -> Built:
+    """The leaderboards of records and of the papers that plugins bring; what cannot be read is left out and named."""
+    from lmbench.papers.boards import published_rows
+    from lmbench.plugins.loading import get_plugins
+    from lmbench.results.leaderboard import build
+
+    published, unread = published_rows(get_plugins())
+    built = build(runs, out, published)
+    built.left_out += unread
+    return built
 
 
 def _say_left_out(left_out: list[str]) -> int:

@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
-from lmbench.cli.table import plain_table, show_table
-from lmbench.config import setting_types
+from lmbench.cli.table import show_table
+from lmbench.config import presets, setting_types
 from lmbench.errors import UsageError, did_you_mean
-from lmbench.plugins.loading import PluginInfo, get_plugins
+from lmbench.plugins.loading import PluginInfo, Plugins, get_plugins
 from lmbench.plugins.registry import Entry, is_family
+from lmbench.printable import plain_table, printable
 from lmbench.specs import (
     KIND_OF,
     BackboneSpec,
@@ -26,7 +27,7 @@ from lmbench.specs import (
     TaskSpec,
 )
 
-KINDS = ("method", "dataset", "backbone", "objective", "head", "task", "metric", "plugin")
+KINDS = ("method", "dataset", "backbone", "objective", "head", "task", "metric", "paper", "plugin")
 PLURALS = "|".join(f"{kind}s" for kind in KINDS)
 
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -37,6 +38,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "head": ("inputs",),
     "task": ("metrics",),
     "metric": ("task", "unit", "direction"),
+    "paper": ("year", "paper"),
 }
 """The columns of ``lmbench list`` between name and owner, from `outline`."""
 
@@ -45,7 +47,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 @click.argument("kind", default="methods", metavar=f"[{PLURALS}]")
 @click.option("--json", "as_json", is_flag=True, help="Print an array of objects instead of a table.")
 def list_components(kind: str, as_json: bool) -> None:
-    """List methods (or datasets, backbones, objectives, heads, tasks, metrics, plugins)."""
+    """List methods (or datasets, backbones, objectives, heads, tasks, metrics, papers, plugins)."""
     kind = singular(kind)
     plugins = get_plugins()
     if kind == "plugin":
@@ -85,7 +87,29 @@ def describe(kind: str, name: str, as_json: bool) -> None:
         return
     entry = plugins.registry(kind).get(name) if is_family(name) else plugins.find(kind, name)
     facts = outline(entry, plugins.registry(kind).clashes()) | everything(entry.spec)
+    if kind == "paper":
+        facts |= tables_of(entry, plugins)
+        if not as_json:
+            facts["tables"] = {
+                t["name"]: f"{t['numbers']} numbers, {t['with_a_run']} with a run" for t in facts["tables"]
+            }
     click.echo(to_json(facts) if as_json else as_text(facts))
+
+
+def tables_of(entry: Entry[Any], plugins: Plugins) -> dict[str, Any]:
+    """The tables of a paper with how many numbers each has, and what its plugin says about them.
+
+    Raises PluginError where its rows cannot be read.
+    """
+    from lmbench.papers.coverage import coverage
+    from lmbench.papers.files import text_of
+    from lmbench.papers.published import name_of, read_paper
+
+    read_paper(entry)
+    found = coverage(plugins, name_of(entry, plugins))
+    tables = [{"name": t.name, "numbers": t.cells, "with_a_run": t.mapped} for t in found]
+    notes = text_of(entry.spec.notes) if entry.spec.notes else ""
+    return {"tables": tables, "notes": printable(notes).splitlines()}
 
 
 def singular(kind: str) -> str:
@@ -140,7 +164,7 @@ def details(spec: Spec) -> dict[str, Any]:
             return {
                 "variants": [v.name for v in spec.variants],
                 "default_variant": spec.default_variant or (spec.variants[0].name if spec.variants else ""),
-                "presets": list(spec.presets),
+                "presets": list(presets.names(spec)),
                 "supervision": spec.supervision,
                 "backbone": spec.backbone,
                 "tasks": list(spec.tasks),
@@ -182,23 +206,24 @@ def everything(spec: Spec) -> dict[str, Any]:
         f.name: plain(getattr(spec, f.name)) for f in dataclasses.fields(spec) if f.name not in {*known, "settings"}
     }
     rest["settings"] = plain(
-        settings_of_run(spec.name) if isinstance(spec, TaskSpec) else setting_types.describe(spec.settings)
+        setting_types.describe(spec.settings, f"{spec.name}." if isinstance(spec, TaskSpec) else "")
     )
+    if isinstance(spec, MethodSpec):
+        rest["stages"] = [differing(stage) for stage in spec.stages]
+        rest["presets"] = {name: plain(presets.of_method(spec, name)) for name in presets.names(spec)}
     if isinstance(spec, DatasetSpec):
         rest["data_version"] = rest.pop("version")
     return rest
 
 
-def settings_of_run(task: str) -> dict[str, dict[str, Any]]:
-    """The settings of a task of the core, which stand in a run's configuration under its name."""
-    from lmbench.config.model import SECTIONS, RunConfig
-
-    section: Any = RunConfig.model_fields[task].annotation if task in SECTIONS else None
-    found = {} if section is None else section.model_fields
-    return {
-        f"{task}.{name}": {"default": f.default, "type": setting_types.in_words(f.annotation, f.metadata)}
-        for name, f in found.items()
-    }
+def differing(value: Any) -> Any:
+    """A stage as JSON values: what differs from the defaults of its fields, and of those of what stands in them."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return plain(value)
+    fields = dataclasses.fields(value)
+    defaults = {f.name: f.default if f.default_factory is dataclasses.MISSING else f.default_factory() for f in fields}
+    given = {name: getattr(value, name) for name in defaults if getattr(value, name) != defaults[name]}
+    return {name: differing(inside) for name, inside in given.items()}
 
 
 def plain(value: Any) -> Any:
@@ -254,9 +279,9 @@ def _block(value: Any) -> str:
         flat = _flatten(value) or [["(as the defaults)", ""]]
         return plain_table(flat, "  ")
     parts = []
-    for record in value:
+    for number, record in enumerate(value, 1):
         rest = {k: v for k, v in record.items() if k != "name" and v not in ("", None, [], {}, False)}
-        parts.append(f"  {record['name']}")
+        parts.append(f"  {record.get('name', number)}")
         if rest:
             parts.append(plain_table(_flatten(rest), "    "))
     return "\n".join(parts)

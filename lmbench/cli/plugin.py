@@ -61,7 +61,7 @@ def new(name: str, folder: Path) -> None:
     """Start a plugin: a distribution with one objective, one method and its tests, ready to install."""
     from lmbench.cli.skeleton import write_skeleton
 
-    place = write_skeleton(name, folder)
+    place = write_skeleton(name, folder, get_plugins())
     click.echo(str(place))
     click.echo(f"install it with `uv pip install -e {place}`, then `lmbench plugin check {place.name}`.", err=True)
 

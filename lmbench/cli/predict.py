@@ -14,7 +14,7 @@ from lmbench.cli.given_boxes import FILLING, regions_of
 from lmbench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from lmbench.results.prediction import Prediction
+    from lmbench.results.detecting import Detection
 
 
 @click.command()
@@ -67,50 +67,52 @@ def predict(
     if missing:
         raise DataError(f"{missing[0]}: there is no such file.")
     regions = regions_of(images, boxes, table)
-    from lmbench.results.prediction import load_run
-    from lmbench.results.prediction import predict as predicted
+    from lmbench.results.detecting import Detector
+    from lmbench.results.run import Run
 
     filling: Any = table if table in FILLING else ""
     with contextlib.redirect_stdout(sys.stderr):  # what networks print is no result
-        predictor = load_run(run, device)
-        found = list(predicted(predictor, regions, filling))
-    names = predictor.landmark_names
-    rows: list[tuple[Prediction, dict[str, Any]]] = []
-    pictures: dict[Path, Any] = {}
-    for p in found:
-        rows.append((p, _entry(p, names)))
-        if output is not None:
-            from lmbench.report.pictures import draw_points
-
-            pictures[p.region.path] = draw_points(pictures.get(p.region.path, p.image), p.landmarks)
+        detector = Detector.of(Run.open(run), device)
+        found = list(detector.detect(regions, filling))
+    names = detector.landmark_names
     if output is not None:
-        from lmbench.report.pictures import save_png, side_by_side
-
-        save_png(side_by_side(list(pictures.values())), output)
-        click.echo(f"{output}: {len(pictures)} images", err=True)
+        _draw(found, names, output)
     if as_json:
-        click.echo(json.dumps([entry for _, entry in rows], indent=1))
+        click.echo(json.dumps([_entry(d, names) for d in found], indent=1))
         return
     from lmbench.cli.table import show_table
 
-    several = any(p.region.label for p, _ in rows)
+    several = any(d.region.label for d in found)
     show_table(
         ["image", *(["object"] if several else []), "landmark", "x", "y"],
         [
-            [p.region.path.name, *([p.region.label] if several else []), n, f"{x:.1f}", f"{y:.1f}"]
-            for p, _ in rows
-            for n, (x, y) in zip(names, p.landmarks, strict=True)
+            [d.region.path.name, *([d.region.label] if several else []), n, f"{x:.1f}", f"{y:.1f}"]
+            for d in found
+            for n, (x, y) in zip(names, d.landmarks, strict=True)
         ],
     )
-    click.echo("framed by " + "; ".join(dict.fromkeys(p.framed for p, _ in rows)), err=True)
+    click.echo("framed by " + "; ".join(dict.fromkeys(d.framed for d in found)), err=True)
 
 
-def _entry(p: Prediction, names: tuple[str, ...]) -> dict[str, Any]:
-    """A prediction as JSON states it: landmarks in pixels of the image, the frame they were seen in, and why that one."""
+def _draw(found: list[Detection], names: tuple[str, ...], output: Path) -> None:
+    """Writes one picture of all images, all objects of an image on it, above the colours of the landmarks."""
+    from lmbench.printable import counted
+    from lmbench.report.pictures import COLOURS, draw_points, over_legend, save_png, side_by_side
+
+    pictures: dict[Path, Any] = {}
+    for d in found:
+        pictures[d.region.path] = draw_points(pictures.get(d.region.path, d.image), d.landmarks)
+    legend = dict(zip(names, COLOURS, strict=False)) if len(names) <= len(COLOURS) else {}  # beyond, colours repeat
+    save_png(over_legend(side_by_side(list(pictures.values())), legend), output)
+    click.echo(f"{output}: {counted(len(pictures), 'image')}", err=True)
+
+
+def _entry(d: Detection, names: tuple[str, ...]) -> dict[str, Any]:
+    """A detection as JSON states it: landmarks in pixels of the image, the frame they were seen in, and why that one."""
     return {
-        "image": str(p.region.path),
-        **({"object": p.region.label} if p.region.label else {}),
-        "landmarks": dict(zip(names, p.landmarks.round(4).tolist(), strict=True)),
-        "frame": [round(v, 4) for v in p.frame],
-        "framed_by": p.framed,
+        "image": str(d.region.path),
+        **({"object": d.region.label} if d.region.label else {}),
+        "landmarks": dict(zip(names, d.landmarks.round(4).tolist(), strict=True)),
+        "frame": [round(v, 4) for v in d.frame],
+        "framed_by": d.framed,
     }

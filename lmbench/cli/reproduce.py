@@ -15,6 +15,7 @@ from lmbench.cli.table import show_table
 from lmbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from lmbench.config.model import RunConfig
     from lmbench.papers.planning import TablePlan
     from lmbench.papers.running import Prospect
 
@@ -76,8 +77,8 @@ def reproduce(
     from lmbench.papers.published import find_table
     from lmbench.plugins.loading import get_plugins
 
-    cells = find_table(name)
     plugins = get_plugins()
+    cells = find_table(name, plugins)
     request = Request(preset, seed, parse_dataset_map(dataset_map, plugins), backbones, data_root)
     plan = plan_table(cells, plugins, request)
     file = table.place(cells[0].table, request, out)
@@ -109,10 +110,13 @@ def reproduce(
 
 def show_coverage(as_json: bool, in_full: bool) -> None:
     """The tables with how many of their numbers have a run behind them; ``in_full`` with the reasons of the others."""
-    from lmbench.papers.coverage import coverage
+    from lmbench.papers.coverage import coverage, damage
     from lmbench.plugins.loading import get_plugins
 
-    found = coverage(get_plugins())
+    plugins = get_plugins()
+    found = coverage(plugins)
+    for said in damage(plugins):
+        click.echo(f"warning: {said}", err=True)
     if as_json:
         click.echo(json.dumps([{**vars(t)} for t in found], indent=2, ensure_ascii=False))
         return
@@ -146,15 +150,15 @@ def show_plan(plan: TablePlan, prospects: list[Prospect], as_json: bool) -> None
             {
                 "method": config.method,
                 "variant": config.variant,
-                "backbone": "" if config.read.backbone == "none" else config.read.backbone,
+                "backbone": config.network.backbone if config.network else "",
                 "pretrain_on": config.pretrain_on,
                 "dataset": config.dataset,
                 "tasks": list(config.tasks),
-                "annotations": list(config.regression.annotations) if "regression" in config.tasks else [],
+                "annotations": annotations_of(config),
                 "cells": len(prospect.run.targets),
                 "differs": sorted({said for said in prospect.run.differs.values() if said}),
                 "action": prospect.action,
-                "record": prospect.record["run"] if prospect.record else None,
+                "record": prospect.record.run if prospect.record else None,
                 "stages": prospect.actions,
                 "config_sha256": config.digest(),
             }
@@ -174,6 +178,12 @@ def show_plan(plan: TablePlan, prospects: list[Prospect], as_json: bool) -> None
     if told:
         click.echo("\n".join(["", "otherwise than in the paper:", *told]))
     show_gaps(plan)
+
+
+def annotations_of(config: RunConfig) -> list[int | str]:
+    """The numbers of annotations to which the tasks of a run fit something."""
+    numbers = [n for task in config.tasks for n in getattr(config.settings_of(task), "annotations", ())]
+    return list(dict.fromkeys(numbers))
 
 
 def show_rows(rows: list[dict[str, Any]], plan: TablePlan, as_json: bool, file: Path | None) -> None:

@@ -6,11 +6,15 @@ import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lmbench.errors import UsageError
+from lmbench.printable import counted
+
+if TYPE_CHECKING:
+    from lmbench.results.record import Record
 
 
 def parse_annotations(text: str) -> tuple[int | str, ...]:
@@ -94,11 +98,12 @@ def run(
     from lmbench.config.resolving import resolve_run
     from lmbench.plugins.loading import get_plugins
 
-    options: dict[str, Any] = {"regression": {}}
+    options: dict[str, Any] = {}
+    everywhere: dict[str, Any] = {}
     if annotations is not None:
-        options["regression"]["annotations"] = parse_annotations(annotations)
+        everywhere["annotations"] = parse_annotations(annotations)
     if draws is not None:
-        options["regression"]["draws"] = draws
+        everywhere["draws"] = draws
     if tasks is not None:
         options["tasks"] = tuple(t.strip() for t in tasks.split(","))
     if probe_every is not None:
@@ -123,6 +128,7 @@ def run(
             pretrain_on=pretrain_on,
             seed=seed,
             untrained=untrained,
+            everywhere=everywhere,
             overrides=overrides,
         )
         for v in variants
@@ -141,7 +147,7 @@ def run(
         with contextlib.redirect_stdout(sys.stderr):  # what methods print is no result
             job = jobs.prepare(config, plugins, data_root, runs, device)
             record, known = runner.run(job, resume)
-        results.append(record)
+        results.append(record.to_json())
         if not as_json:
             show_record(record, job.runs, known)
     if as_json:
@@ -152,55 +158,16 @@ def run(
     return 0
 
 
-def show_record(record: dict[str, Any], runs: Path, known: bool) -> None:
+def show_record(record: Record, runs: Path, known: bool) -> None:
     """The results of a run as a table on stdout."""
     from lmbench.cli.table import show_table
+    from lmbench.results import shown
 
-    pretrained = f", pretrained on {record['pretrain_on']}" if record["pretrain_on"] else ""
-    settings = f"(preset {record['preset']}, seed {record['seed']})"
-    head = f"{record['method']} / {record['variant']} on {record['dataset']}{pretrained} {settings}"
-    rows, beside = [], _beside(record)
-    for m in record["metrics"]:
-        spread = f" ± {m['std']:.2f}" if m["std"] is not None else ""
-        n = (
-            ""
-            if m["n_annotations"] is None
-            else str(m["n_annotations"]) + (f" x {m['draws']} draws" if m["draws"] else "")
-        )
-        interval = f"{m['ci95'][0]:.2f} .. {m['ci95'][1]:.2f}" if m["ci95"] else "-"
-        arrow = "↑" if m["higher_is_better"] else "↓"
-        rows.append(
-            [
-                m["task"],
-                m["subset"] or "",
-                n,
-                f"{m['metric']} {arrow}",
-                f"{m['value']:.2f}{spread}",
-                m["unit"],
-                interval,
-                *(
-                    values.get((m["task"], m["metric"], m["subset"], m["n_annotations"]), "")
-                    for values in beside.values()
-                ),
-            ]
-        )
-    click.echo(head)
-    columns = ["task", "part", "annotations", "metric", "value", "unit", "95 % over images", *beside]
-    show_table(columns, rows, "no number: the pictures are beside the record")
-    for stage in record["stages"]:
-        took = "reused" if stage["reused"] else f"trained in {stage['seconds']:.0f} s"
-        steps = f" ({stage['steps']} steps)" if "steps" in stage else ""  # records of before do not say
-        click.echo(f"stage {stage['name']}: {took}{steps}")
-    click.echo(("measured before, see " if known else "record: ") + str(runs / record["run"] / "record.json"))
-
-
-def _beside(record: dict[str, Any]) -> dict[str, dict[tuple[Any, ...], str]]:
-    """What a run's numbers are to be read beside: the column of each reference, its values by what they measure."""
-    columns: dict[str, dict[tuple[Any, ...], str]] = {}
-    for row in record.get("references", []):  # records of before have none
-        key = (row["task"], row["metric"], row["subset"], row["n_annotations"])
-        columns.setdefault(row["reference"].replace("_", " "), {})[key] = f"{row['value']:.2f}"
-    return columns
+    click.echo(shown.heading(record))
+    show_table(*shown.table(record), "no number: the pictures are beside the record")
+    for line in shown.stages(record):
+        click.echo(line)
+    click.echo(("measured before, see " if known else "record: ") + str(runs / record.run / "record.json"))
 
 
 def show_plan(plan: dict[str, Any]) -> None:
@@ -213,7 +180,7 @@ def show_plan(plan: dict[str, Any]) -> None:
         click.echo(f"  {line}: it would stay as it is, beside this one")
     words = {"reuse": "reuse the artifact", "continue": "go on from the checkpoint of", "train": "train"}
     for s in plan["stages"]:
-        amount = f"{s['epochs']} epochs" + (f", {s['steps']} steps" if s["steps"] is not None else "")
+        amount = counted(s["epochs"], "epoch") + (f", {counted(s['steps'], 'step')}" if s["steps"] is not None else "")
         amount += ", the images repeated" if s["repeated"] else ""
         scale = f", object x{s['object_scale']['ratio']:.2f}" if s["object_scale"] else ""
         key = f", key {s['key'][:20]}" if s["key"] else ""

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lmbench.printable import printable
+from lmbench.printable import plain_table, printable
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str = "nothing") -> None:
@@ -23,13 +23,6 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str
         _show_rich(columns, cells)
     else:
         click.echo(plain_table([[name.upper() for name in columns], *cells]))
-
-
-def plain_table(lines: Sequence[Sequence[str]], indent: str = "") -> str:
-    """The cells in columns, two blanks between them, nothing wrapped or cut."""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    padded = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
-    return "\n".join((indent + line).rstrip() for line in padded)
 
 
 def _show_rich(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:

@@ -2,67 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from lmbench.config.model import ReadConfig, RunConfig, StageConfig
-from lmbench.config.ranges import BackboneName, MapOf, WeightsFile
+from lmbench.config.model import NO_NETWORK, Network, RunConfig, Stage
+from lmbench.config.ranges import BackboneName, HeadName, MapOf
 from lmbench.config.setting_types import hints, marks
-from lmbench.config.values import arguments, only, settings_of
+from lmbench.config.values import at, require_files, settings_of
 from lmbench.errors import UsageError, did_you_mean
 from lmbench.plugins.loading import Plugins
-from lmbench.specs import BackboneSpec, MapSpec, MethodSpec, Spec, Surroundings
+from lmbench.specs import BackboneSpec, Map, MapSpec, Spec, Surroundings, TaskSpec
 from lmbench.training.views import ViewSettings
 
+BACKBONE = "{backbone}"
+"""Stands in recipes for the run's backbone."""
 
-def fitted(plugins: Plugins, spec: MethodSpec, config: RunConfig) -> RunConfig:
-    """The configuration with every setting of the type that it has in its component.
 
-    Raises UsageError, with its place, for an unknown component or setting, a value that cannot be, and parts that do not
-    fit together; DataError for weights that are not there.
+def completed(plugins: Plugins, config: RunConfig) -> RunConfig:
+    """The configuration with the settings of every component as an object of their type.
+
+    Raises UsageError, with its place, for an unknown component or setting and a value that cannot be.
     """
-    for task in config.tasks:
-        _check_needs(plugins, task, spec, config)
-    regression, read = config.regression, config.read
-    head = plugins.find("head", regression.head).spec
-    given = _checked(plugins, head, regression.head_settings, "regression.head_settings")
-    regression = regression.model_copy(update={"head_settings": given})
+    parts = _Parts(plugins, config.backbone)
+    stages = {name: parts.stage(name, stage) for name, stage in config.stages.items()}
+    network = config.network if stages else parts.network(config.network)
+    settings = {
+        name: parts.settings(plugins.find("task", name).spec, given, name) for name, given in config.settings.items()
+    }
+    return replace(config, stages=stages, network=network, settings=settings)
+
+
+def require_fitting(plugins: Plugins, config: RunConfig) -> None:
+    """Raises UsageError, with its place, for parts of a complete configuration that do not fit together; DataError for
+    weights that are not there."""
     if config.pretrain_on:
         plugins.find("dataset", config.pretrain_on)
-    stages: dict[str, StageConfig] = {}
-    before: StageConfig | None = None
+    for task in config.tasks:
+        _require_needs(plugins, plugins.find("task", task).spec, config)
+    before: Stage | None = None
     for name, stage in config.stages.items():
-        _check_parent(plugins, name, stage, before)
-        before = stages[name] = _checked_stage(plugins, name, stage)
-    if read.backbone != "none":
-        network = plugins.find("backbone", read.backbone).spec
-        given = _checked(plugins, network, read.backbone_settings, "read.backbone_settings")
-        read = read.model_copy(update={"backbone_settings": given})
-        _check_layers(plugins, network, config)
-        if before is not None:
-            _check_read(plugins, name, before, read)
-    return config.model_copy(update={"stages": stages, "read": read, "regression": regression})
+        _require_parent(plugins, name, stage, before)
+        _require_stage(plugins, name, stage)
+        before = stage
+    around = Surroundings(
+        maps_of=lambda name: maps_of(plugins, name),
+        backbone=_backbone(plugins, config.network) if config.network else None,
+        backbone_settings=config.network.backbone_settings,
+        read=config.read,
+        dataset=plugins.find("dataset", config.dataset).spec,
+    )
+    if around.backbone:
+        place = "network" if before is None else f"stages.{before.name}"
+        _require_fit(plugins, around.backbone, config.network.backbone_settings, f"{place}.backbone_settings", around)
+        _require_readable(plugins, config)
+    for task, settings in config.settings.items():
+        _require_fit(plugins, plugins.find("task", task).spec, settings, task, around)
 
 
-def check_unused(plugins: Plugins, name: str, stage: StageConfig) -> None:
-    """Raises UsageError for settings of a stage of another variant that cannot be, where its parts are installed."""
-    for kind, component, given, place in (
-        ("objective", stage.objective, stage.settings, f"stages.{name}.settings"),
-        ("backbone", stage.backbone, stage.backbone_settings, f"stages.{name}.backbone_settings"),
-    ):
-        try:
-            spec = plugins.find(kind, component).spec
-        except UsageError:
-            continue  # of a distribution that is not here, which matters to the variant that uses it
-        settings_of(spec, given, place)
+@dataclass(frozen=True)
+class Named:
+    """A component that a setting names: the setting, what it names, and the setting that holds that component's own."""
+
+    kind: str
+    setting: str
+    name: str
+    settings: str
 
 
-def _checked_stage(plugins: Plugins, name: str, stage: StageConfig) -> StageConfig:
+def named_in(settings: Any) -> Iterator[Named]:
+    """The components that settings name, by the marks beside their types."""
+    for setting, hint in hints(type(settings)).items():
+        for mark in marks(hint):
+            if isinstance(mark, BackboneName | HeadName):
+                kind = "head" if isinstance(mark, HeadName) else "backbone"
+                yield Named(kind, setting, getattr(settings, setting), mark.settings)
+
+
+def maps_of(plugins: Plugins, name: str, settings: Any = None) -> Mapping[str, Map]:
+    """The maps of a backbone by name, their channels as numbers; none where only the network itself knows them."""
+    spec = plugins.find("backbone", name).spec
+    return {m.name: m.of(spec.settings() if settings is None else settings) for m in spec.maps}
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Completes the settings of components; ``backbone`` is the run's."""
+
+    plugins: Plugins
+    backbone: str
+
+    def stage(self, name: str, stage: Stage) -> Stage:
+        backbone = stage.backbone.replace(BACKBONE, self.backbone)
+        objective = self.plugins.find("objective", stage.objective).spec
+        return replace(
+            stage,
+            backbone=backbone,
+            settings=self.settings(objective, stage.settings, f"stages.{name}.settings"),
+            backbone_settings=self._of(
+                "backbone", backbone, stage.backbone_settings, f"stages.{name}.backbone_settings"
+            ),
+        )
+
+    def network(self, network: Network) -> Network:
+        backbone = network.backbone.replace(BACKBONE, self.backbone)
+        if backbone == NO_NETWORK:
+            return Network(backbone=backbone)
+        given = self._of("backbone", backbone, network.backbone_settings, "network.backbone_settings")
+        return Network(backbone=backbone, backbone_settings=given)
+
+    def _of(self, kind: str, name: str, given: Any, place: str) -> Any:
+        return self.settings(self.plugins.find(kind, name).spec, given, place)
+
+    def settings(self, spec: Spec, given: Any, place: str) -> Any:
+        """The settings of a component, those of the components that they name in them."""
+        settings = settings_of(spec, given, place)
+        for part in named_in(settings):
+            name = part.name.replace(BACKBONE, self.backbone)
+            changes: dict[str, Any] = {part.setting: name}
+            if part.settings:
+                where = f"{place}.{part.settings}"
+                changes[part.settings] = self._of(part.kind, name, getattr(settings, part.settings), where)
+            settings = replace(settings, **changes)
+        return settings
+
+
+def _backbone(plugins: Plugins, part: Network | Stage) -> BackboneSpec:
+    """The spec of a backbone with the channels that its settings give its maps."""
+    spec: BackboneSpec = plugins.find("backbone", part.backbone).spec
+    return replace(spec, maps=tuple(maps_of(plugins, part.backbone, part.backbone_settings).values()))
+
+
+def _require_stage(plugins: Plugins, name: str, stage: Stage) -> None:
     objective = plugins.find("objective", stage.objective).spec
-    backbone = plugins.find("backbone", stage.backbone).spec
-    training, place = stage.training, f"stages.{name}"
-    network = _checked(plugins, backbone, stage.backbone_settings, f"{place}.backbone_settings")
+    backbone, training, place = _backbone(plugins, stage), stage.training, f"stages.{name}"
     maps = {m.name for m in backbone.maps}
     missing = [m for m in objective.needs_maps if m not in maps]
     if missing:
@@ -79,51 +152,46 @@ def _checked_stage(plugins: Plugins, name: str, stage: StageConfig) -> StageConf
             f"{place}.training.frame = {training.frame}: {stage.backbone} needs {backbone.min_size} pixels a side or more."
         )
     around = Surroundings(
-        maps_of=lambda wanted: _maps(plugins, wanted),
-        fixed=objective.fixed,
+        maps_of=lambda wanted: maps_of(plugins, wanted),
         backbone=backbone,
-        backbone_settings=arguments(backbone, network),
+        backbone_settings=stage.backbone_settings,
         frame=training.frame,
         batch_size=min(training.batch_size, training.images or training.batch_size),
     )
-    given = _checked(plugins, objective, stage.settings, f"{place}.settings", around)
-    return stage.model_copy(update={"settings": given, "backbone_settings": network})
+    _require_fit(plugins, backbone, stage.backbone_settings, f"{place}.backbone_settings", around)
+    _require_fit(plugins, objective, stage.settings, f"{place}.settings", around)
+    _require_views(stage.settings, f"{place}.settings", backbone)
 
 
-def _checked(
-    plugins: Plugins, spec: Spec, given: Mapping[str, Any], place: str, around: Surroundings | None = None
-) -> dict[str, Any]:
-    """The given settings of a component, checked by themselves and against what lies around them."""
-    settings = settings_of(spec, given, place)
-    around = around or Surroundings(maps_of=lambda name: _maps(plugins, name), fixed=spec.fixed)
-    _check_names(plugins, settings, place, around)
-    _check_views(settings, place, around)
+def _require_fit(plugins: Plugins, spec: Spec, settings: Any, place: str, around: Surroundings) -> None:
+    """Refuses settings that do not fit what lies around them, those of the components that they name among them."""
+    around = replace(around, fixed=spec.fixed)
+    require_files(settings, place)
+    _require_maps(plugins, settings, place, around)
     if hasattr(settings, "fits"):
         try:
             settings.fits(around)
         except UsageError as error:
-            raise UsageError(f"{place}: {error}") from None
-    return only(settings, given)
+            raise at(place, type(settings), error) from None
+    for part in named_in(settings):
+        if part.settings:
+            inside, where = getattr(settings, part.settings), f"{place}.{part.settings}"
+            _require_fit(plugins, plugins.find(part.kind, part.name).spec, inside, where, around)
 
 
-def _check_names(plugins: Plugins, settings: Any, place: str, around: Surroundings) -> None:
-    """Refuses a map that its backbone does not have, and a backbone that there is not or whose settings cannot be."""
+def _require_maps(plugins: Plugins, settings: Any, place: str, around: Surroundings) -> None:
+    """Refuses a map that its backbone does not have."""
     for name, hint in hints(type(settings)).items():
         value = getattr(settings, name)
-        for mark in marks(hint):
-            if isinstance(mark, BackboneName):
-                inside = getattr(settings, mark.settings) if mark.settings else {}
-                if value != "{backbone}":  # of a recipe: the run's
-                    _checked(plugins, plugins.find("backbone", value).spec, inside, f"{place}.{mark.settings}")
-            elif isinstance(mark, MapOf):
-                backbone, maps = _named(plugins, settings, mark, around)
-                names = (value,) if isinstance(value, str) else tuple(value or ())
-                foreign = [wanted for wanted in names if maps and wanted not in maps]
-                if foreign:
-                    has = f"it has {', '.join(maps)}"
-                    raise UsageError(
-                        f"{place}.{name}: {backbone} has no map {foreign[0]!r}; {has}.{did_you_mean(foreign[0], maps)}"
-                    )
+        for mark in (m for m in marks(hint) if isinstance(m, MapOf)):
+            backbone, maps = _named(plugins, settings, mark, around)
+            names = (value,) if isinstance(value, str) else tuple(value or ())
+            foreign = [wanted for wanted in names if maps and wanted not in maps]
+            if foreign:
+                has = f"it has {', '.join(maps)}"
+                raise UsageError(
+                    f"{place}.{name}: {backbone} has no map {foreign[0]!r}; {has}.{did_you_mean(foreign[0], maps)}"
+                )
 
 
 def _named(plugins: Plugins, settings: Any, mark: MapOf, around: Surroundings) -> tuple[str, Mapping[str, MapSpec]]:
@@ -132,79 +200,62 @@ def _named(plugins: Plugins, settings: Any, mark: MapOf, around: Surroundings) -
         spec = around.backbone
         return (spec.name, {m.name: m for m in spec.maps}) if spec else ("", {})
     name = around.fixed[mark.setting] if mark.setting in around.fixed else getattr(settings, mark.setting)
-    return name, _maps(plugins, name)
+    return name, maps_of(plugins, name)
 
 
-def _check_views(settings: Any, place: str, around: Surroundings) -> None:
+def _require_views(settings: Any, place: str, backbone: BackboneSpec) -> None:
     """Refuses views that the backbone does not survive."""
     for field in fields(settings):
         view = getattr(settings, field.name)
-        if isinstance(view, ViewSettings) and around.backbone:
+        if isinstance(view, ViewSettings):
             side = getattr(view, "side", view.size)
-            if side < around.backbone.min_size:
+            if side < backbone.min_size:
                 raise UsageError(
-                    f"{place}.{field.name}: views of {side} pixels; {around.backbone.name} needs "
-                    f"{around.backbone.min_size} a side or more."
+                    f"{place}.{field.name}: views of {side} pixels; {backbone.name} needs "
+                    f"{backbone.min_size} a side or more."
                 )
 
 
-def _maps(plugins: Plugins, name: str) -> Mapping[str, MapSpec]:
-    return {m.name: m for m in plugins.find("backbone", name).spec.maps}
-
-
-def _check_layers(plugins: Plugins, network: BackboneSpec, config: RunConfig) -> None:
-    """Refuses layers that the backbone or the variant does not have, and images that are too small for the backbone."""
-    read, maps = config.read, [m.name for m in network.maps]
+def _require_readable(plugins: Plugins, config: RunConfig) -> None:
+    """Refuses layers that the judged network does not have, and images that are too small for it."""
+    read, network = config.read, plugins.find("backbone", config.network.backbone).spec
+    maps = [m.name for m in network.maps]
     foreign = [layer for layer in read.layers if maps and layer not in maps]
     if foreign:
-        raise UsageError(f"read.layers: {read.backbone} has no map {foreign[0]!r}; it has {', '.join(sorted(maps))}.")
+        raise UsageError(
+            f"read.layers: {config.network.backbone} has no map {foreign[0]!r}; it has {', '.join(sorted(maps))}."
+        )
     if not read.layers:
         raise UsageError("read.layers: no map is named; one or more, deepest first, are judged.")
-    of_variant = [("parts.layer", config.parts.layer)] if "parts" in config.tasks and config.parts.layer else []
-    of_variant += [("regression.layers_alone", layer) for layer in config.regression.layers_alone]
-    for place, layer in of_variant:
-        if layer not in read.layers and read.layers != ("*",):
-            raise UsageError(f"{place}: the variant has no layer {layer!r}; it has {', '.join(read.layers)}.")
     size = plugins.find("dataset", config.dataset).spec.preprocessing.size
     if size < network.min_size:
         raise UsageError(
-            f"{config.dataset} has images of {size} pixels; {read.backbone} needs {network.min_size} a side or more."
+            f"{config.dataset} has images of {size} pixels; {config.network.backbone} needs {network.min_size} a side or more."
         )
-    parts = config.parts
-    if "parts" in config.tasks and parts.k > parts.images * parts.size**2:
-        raise UsageError(f"parts.k = {parts.k}: {parts.images} images have {parts.images * parts.size**2} cells.")
 
 
-def _check_read(plugins: Plugins, name: str, last: StageConfig, read: ReadConfig) -> None:
-    """Refuses to call what is judged another network than the last stage trains; what it started from does not count."""
-    if last.backbone != read.backbone:
-        raise UsageError(
-            f"read.backbone = {read.backbone!r}: the last stage, {name}, trains {last.backbone!r}; set both alike."
-        )
-    spec = plugins.find("backbone", read.backbone).spec
-    trained, judged = (settings_of(spec, given) for given in (last.backbone_settings, read.backbone_settings))
-    for setting, hint in hints(type(trained)).items():
-        found, wanted = getattr(trained, setting), getattr(judged, setting)
-        if found != wanted and not any(isinstance(mark, WeightsFile) for mark in marks(hint)):
-            raise UsageError(
-                f"read.backbone_settings.{setting} = {wanted!r}: the last stage trains its network with {found!r}; set "
-                f"stages.{name}.backbone_settings.{setting} alike."
-            )
-
-
-def _check_needs(plugins: Plugins, task: str, spec: MethodSpec, config: RunConfig) -> None:
+def _require_needs(plugins: Plugins, task: TaskSpec, config: RunConfig) -> None:
     """Refuses a task that the method or the dataset cannot be judged by."""
-    needs = plugins.find("task", task).spec.needs
-    if "network" in needs and config.read.backbone == "none":
-        raise UsageError(f"{spec.name} has no network; it can be judged by --tasks regression alone.")
+    if "network" in task.needs and not config.network:
+        others = _tasks(plugins, lambda t: "network" not in t.needs)
+        raise UsageError(
+            f"{config.method} has no network, which {task.name} needs; it can be judged by --tasks {others}."
+        )
     data = plugins.find("dataset", config.dataset).spec
-    if "landmarks" in needs and not data.has_landmarks:
-        raise UsageError(f"{task} needs annotated landmarks, and {config.dataset} has masks: use --tasks segmentation.")
-    if "masks" in needs and not data.classes:
-        raise UsageError(f"{task} needs a class for every pixel, and {config.dataset} has landmarks alone.")
+    if "landmarks" in task.needs and not data.has_landmarks:
+        others = _tasks(plugins, lambda t: "masks" in t.needs)
+        raise UsageError(
+            f"{task.name} needs annotated landmarks, and {config.dataset} has masks: use --tasks {others}."
+        )
+    if "masks" in task.needs and not data.classes:
+        raise UsageError(f"{task.name} needs a class for every pixel, and {config.dataset} has landmarks alone.")
 
 
-def _check_parent(plugins: Plugins, name: str, stage: StageConfig, before: StageConfig | None) -> None:
+def _tasks(plugins: Plugins, fitting: Any) -> str:
+    return ",".join(e.spec.name for e in plugins.tasks if fitting(e.spec))
+
+
+def _require_parent(plugins: Plugins, name: str, stage: Stage, before: Stage | None) -> None:
     """Refuses a stage that needs another one before it, or other maps or another network than that has."""
     if before is None:
         if stage.reads or stage.starts_from_parent or plugins.find("objective", stage.objective).spec.needs_parent:
@@ -217,7 +268,7 @@ def _check_parent(plugins: Plugins, name: str, stage: StageConfig, before: Stage
         raise UsageError(
             f"stages.{name}.starts_from_parent: the stage before trains {before.backbone}, this one {stage.backbone}."
         )
-    maps = list(_maps(plugins, before.backbone))
+    maps = list(maps_of(plugins, before.backbone))
     foreign = [m for m in stage.reads if m not in maps]
     if foreign:
         raise UsageError(

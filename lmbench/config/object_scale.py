@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from lmbench.config.model import RunConfig, StageConfig, merge
+from lmbench.config.model import RunConfig, Stage
+from lmbench.config.values import complete
 from lmbench.plugins.loading import Plugins
 from lmbench.specs import DatasetSpec
 from lmbench.training.cuts import Cuts, Shown
@@ -56,10 +57,10 @@ def matched(config: RunConfig, plugins: Plugins, asked: Mapping[str, Any]) -> Ru
             continue
         changed = about.cuts.showing(about.settings, stage.training.frame, about.wanted)
         if not _overlap(changed.settings, _table(given, "settings")):
-            training = stage.training.model_copy(update={"frame": changed.frame})
-            settings = merge(stage.settings, changed.settings)
-            stages[name] = stage.model_copy(update={"settings": settings, "training": training})
-    return config.model_copy(update={"stages": stages})
+            training = replace(stage.training, frame=changed.frame)
+            settings = complete(type(stage.settings), changed.settings, f"stages.{name}.settings", stage.settings)
+            stages[name] = replace(stage, settings=settings, training=training)
+    return replace(config, stages=stages)
 
 
 def unequal_scales(config: RunConfig, plugins: Plugins) -> list[str]:
@@ -79,16 +80,15 @@ class _Stage:
 
     cuts: Cuts
 
-    def __init__(self, config: RunConfig, stage: StageConfig, plugins: Plugins) -> None:
+    def __init__(self, config: RunConfig, stage: Stage, plugins: Plugins) -> None:
         plugins = plugins.of_recipe(config.method, config.variant)
         objective = plugins.find("objective", stage.objective).spec
         backbone = plugins.find("backbone", stage.backbone).spec
         self.known = objective.cuts is not None
         self.cuts = objective.cuts or Cuts()
-        self.settings = merge(objective.default_settings(), stage.settings)
+        self.settings = asdict(stage.settings)
         self.frame = stage.training.frame
-        network = {**backbone.default_settings(), **stage.backbone_settings}
-        self.resized = bool(backbone.resizes_to and network[backbone.resizes_to])
+        self.resized = bool(backbone.resizes_to and getattr(stage.backbone_settings, backbone.resizes_to))
         target = plugins.find("dataset", config.dataset).spec
         same = stage.data == "target" or config.pretrain_on in ("", config.dataset)
         source = target if same else plugins.find("dataset", config.pretrain_on).spec

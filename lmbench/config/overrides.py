@@ -10,8 +10,8 @@ from typing import Any
 
 from lmbench import progress
 from lmbench.config.model import merge
-from lmbench.config.values import DEEPEST, briefly, require_plain, shown
-from lmbench.errors import UsageError
+from lmbench.config.plain import DEEPEST, briefly, require_plain, shown
+from lmbench.errors import LmbenchError, UsageError
 
 LARGEST_FILE = 1 << 20  # of a configuration, in bytes
 
@@ -63,12 +63,18 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
-        if len(content) > LARGEST_FILE:
-            raise UsageError(f"--config {path}: larger than {LARGEST_FILE >> 20} MiB; no configuration is.")
-        found = tomllib.loads(content.decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"--config {path}: {error.strerror or error}.") from None
+    if len(content) > LARGEST_FILE:
+        raise UsageError(f"--config {path}: larger than {LARGEST_FILE >> 20} MiB; no configuration is.")
+    return parse_toml(content, f"--config {path}")
+
+
+def parse_toml(content: bytes, name: str, kind: type[LmbenchError] = UsageError) -> dict[str, Any]:
+    """The tables of a TOML file. Raises an error of that kind with the line of a mistake."""
+    try:
+        found = tomllib.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:  # of tomllib, of the encoding, of a number of thousands of digits
-        raise UsageError(f"--config {path}: not valid TOML: {str(error) or 'too deep'}.") from None
+        raise kind(f"{name}: not valid TOML: {str(error) or 'too deep'}.") from None
     require_plain(found, "")
     return found

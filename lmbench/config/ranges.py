@@ -8,7 +8,7 @@ keep a slip of the keyboard from filling the memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen, MultipleOf
 
@@ -25,6 +25,33 @@ class BackboneName:
     """Marks a setting that names a backbone, with the setting that holds this backbone's own settings."""
 
     settings: str = ""
+
+
+@dataclass(frozen=True)
+class HeadName:
+    """Marks a setting that names a landmark head, with the setting that holds this head's own settings."""
+
+    settings: str = "head_settings"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Marks a setting that holds the settings of another component: a table where it is written, their object in a run."""
+
+
+@dataclass(frozen=True)
+class AnnotatedImages:
+    """Marks a setting that says how many training images are annotated: never more than there are."""
+
+
+@dataclass(frozen=True)
+class Once:
+    """Marks a list that names nothing twice."""
+
+
+@dataclass(frozen=True)
+class Ascending:
+    """Marks a list whose values rise."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +76,31 @@ Fraction = Annotated[float, Gt(0), Le(1)]
 Degrees = Annotated[float, Ge(0), Le(360)]
 Name = Annotated[str, MinLen(1)]
 MapName = Annotated[str, MinLen(1), MapOf()]
+Names = Annotated[tuple[Name, ...], Once()]
+ComponentSettings = Annotated[Any, Table()]
+Momentum = Annotated[float, Ge(0), Lt(1)]
+Batch = Annotated[int, Ge(1), Le(65_536)]
+Draws = Annotated[int, Ge(1), Le(10_000)]  # random choices of each number of annotated images
+Annotations = Annotated[tuple[Count | Literal["all"], ...], MinLen(1), Once(), AnnotatedImages()]
 Weights = Annotated[str, MinLen(1), WeightsFile()] | None
 ImageNetWeights = Annotated[str, MinLen(1), WeightsFile(("imagenet",))] | None
 
 __all__ = [
+    "AnnotatedImages",
+    "Annotations",
+    "Ascending",
     "BackboneName",
+    "Batch",
     "Cells",
     "Channels",
+    "ComponentSettings",
     "Count",
     "Degrees",
+    "Draws",
     "Fraction",
     "Ge",
     "Gt",
+    "HeadName",
     "ImageNetWeights",
     "Landmarks",
     "Le",
@@ -68,15 +108,19 @@ __all__ = [
     "MapName",
     "MapOf",
     "MinLen",
+    "Momentum",
     "MultipleOf",
     "Name",
+    "Names",
     "Natural",
     "NotNegative",
+    "Once",
     "Positive",
     "Probability",
     "Rate",
     "Side",
     "SideOrZero",
+    "Table",
     "Weights",
     "WeightsFile",
 ]

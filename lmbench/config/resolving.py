@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from lmbench.config.fitting import check_unused, fitted
-from lmbench.config.model import SECTIONS, RegressionConfig, RunConfig, StageConfig, merge, validate
+from lmbench.config import presets
+from lmbench.config.fitting import BACKBONE, completed, named_in, require_fitting
+from lmbench.config.model import NO_NETWORK, OWN_FIELDS, RunConfig, Stage, merge, plain
 from lmbench.config.object_scale import matched
-from lmbench.config.values import arguments, briefly, require_plain, shown
+from lmbench.config.plain import as_table, briefly, require_plain, shown
+from lmbench.config.ranges import HeadName
+from lmbench.config.setting_types import hints, marks
+from lmbench.config.values import complete, of_type, settings_of
 from lmbench.errors import DataError, UsageError, did_you_mean
 from lmbench.plugins.loading import Plugins
-from lmbench.specs import PRESETS, MethodSpec, StageSpec, VariantSpec
+from lmbench.specs import DatasetSpec, HeadSpec, MethodSpec, TaskSpec, VariantSpec
+
+Tree = Mapping[str, Any]
 
 
 def resolve_run(
@@ -25,87 +33,47 @@ def resolve_run(
     pretrain_on: str = "",
     seed: int = 0,
     untrained: bool = False,
-    overrides: Sequence[Mapping[str, Any]] = (),
+    everywhere: Tree | None = None,
+    overrides: Sequence[Tree] = (),
 ) -> RunConfig:
     """The configuration of one run; later ``overrides`` win. Raises UsageError with the closest names.
 
     The preset is ``quick`` on embedded data and ``small`` elsewhere unless it is named. ``untrained``: the control of a
-    method, every stage of which is left as it was initialised (closed-form ones are solved all the same).
+    method, every stage of which is left as it was initialised (closed-form ones are solved all the same). ``everywhere``:
+    settings of all tasks that have one of the name (``draws``); ``overrides`` win over them.
     """
     spec: MethodSpec = plugins.find("method", method).spec
-    data = plugins.find("dataset", dataset).spec
+    data: DatasetSpec = plugins.find("dataset", dataset).spec
     if not data.has_landmarks and not data.classes:
         raise UsageError(
             f"{dataset} has no landmarks to judge by: name it in --pretrain-on, and a labelled set in --dataset."
         )
     chosen = choose_variant(spec, variant)
-    lacking = plugins.lacking(chosen.needs)
-    if lacking:
-        raise DataError(
-            f"{spec.name} {chosen.name} is made of parts of {', '.join(lacking)}, which is not installed (or disabled: "
-            f"see `lmbench plugin doctor`). Install it: pip install {' '.join(lacking)}"
-        )
+    _require_installed(plugins, spec, chosen)
     everybodys, plugins = plugins, plugins.of_recipe(method, chosen.name)
-    preset = preset or ("small" if data.folder else "quick")
-    if preset not in PRESETS or (spec.presets and preset not in spec.presets):
-        known = [p for p in PRESETS if not spec.presets or p in spec.presets]
-        raise UsageError(
-            f"unknown preset {preset!r} of {spec.name}; it has {', '.join(known)}.{did_you_mean(preset, known)}"
-        )
-    tree = merge(_base(spec, chosen), PROTOCOL_OF_PRESET.get(preset, {}))
-    # Defaults above the protocol: a method that discovers landmarks has a head of its own.
-    special = [v for k, v in spec.paper_on.items() if preset == "paper" and fnmatchcase(dataset, k)]
-    for layer in (spec.defaults, spec.presets.get(preset, {}), *special, chosen.overrides):
-        tree = _lay(tree, layer)
-    asked: dict[str, Any] = {}
-    for override in overrides:
-        require_plain(override, "")
-        asked = merge(asked, override)
-    tree = _lay(tree, asked)
-    _require_tables(tree, spec)
-    named: dict[str, Any] = {"method": method, "variant": chosen.name, "dataset": dataset, "preset": preset}
-    named |= {"seed": seed, "untrained": untrained}
-    named["pretrain_on"] = (pretrain_on or dataset) if chosen.stages else ""
-    for key, value in named.items():
-        if tree.get(key, value) != value:
-            raise UsageError(
-                f"{key} = {briefly(tree[key])}: the command line says {value!r}; give it by --{key.replace('_', '-')}."
-            )
-    tree = validate(merge(tree, named)).model_dump()  # from here on everything is of the type that it should have
+    preset = _preset(spec, data, preset)
+    asked = _asked(plugins, everywhere or {}, overrides)
+    options = {
+        "method": method, "variant": chosen.name, "dataset": dataset, "preset": preset, "seed": seed,
+        "untrained": untrained, "pretrain_on": (pretrain_on or dataset) if chosen.stages else "",
+    }  # fmt: skip
+    tree = _tree(plugins, spec, chosen, preset, dataset, asked)
+    config = _typed(_with_options(tree, options), spec, plugins, chosen.stages)
     _refuse_ambiguous(everybodys, asked)
-    tree = _with_head_settings(plugins, tree, preset, data.recipes, asked)
-    tree = _with_layers(plugins, _with_backbone(tree))
-    unused = {name for name in tree["stages"] if name not in chosen.stages and name in _names(spec)}
-    for name in sorted(unused):
-        check_unused(plugins, name, StageConfig(**tree["stages"][name]))
-    tree["stages"] = {name: stage for name, stage in tree["stages"].items() if name not in unused}
+    config = completed(plugins, _with_recipes(plugins, config, preset, data, asked))
     if untrained:
-        tree["stages"] = {name: _left_untrained(plugins, stage) for name, stage in tree["stages"].items()}
-    return matched(fitted(plugins, spec, validate(tree)), plugins, asked)
+        config = replace(config, stages={n: left_untrained(plugins, s) for n, s in config.stages.items()})
+    config = _with_layers(plugins, config)
+    require_fitting(plugins, config)
+    return matched(config, plugins, asked)
 
 
-# The protocol of a preset, the same for every method. `smoke` is for tests: its numbers mean nothing.
-PROTOCOL_OF_PRESET: dict[str, dict[str, Any]] = {
-    "smoke": {
-        "train_images": 48,
-        "test_images": 24,
-        "references": False,
-        "regression": {"size": 24},
-        "probe": {"images": 24, "annotations": 4, "draws": 2, "steps": 4},
-    },
-    "quick": {"regression": {"size": 24}},
-    "small": {},
-    "paper": {"regression": {"head": "softargmax_linear"}},
-}
-
-# How long a head is fitted in a preset, by the head's name; its own defaults elsewhere.
-HEAD_OF_PRESET: dict[str, dict[str, dict[str, Any]]] = {
-    "smoke": {
-        "softargmax_conditioned": {"steps": 8, "few_shot_steps": 8},
-        "softargmax_linear": {"epochs": 1, "few_shot_epochs": 1},
-    },
-    "quick": {"softargmax_conditioned": {"steps": 300, "lr": 0.02}},  # fewer left synthfaces near its mean shape
-}
+def config_of(plugins: Plugins, tree: Tree) -> RunConfig:
+    """The configuration that ``RunConfig.dump`` made a tree of. Raises UsageError for what is none."""
+    require_plain(tree, "")
+    plugins = plugins.of_recipe(str(tree.get("method")), str(tree.get("variant")))
+    spec = plugins.find("method", str(tree["method"])).spec
+    return completed(plugins, _typed(tree, spec, plugins, list(tree["stages"])))
 
 
 def choose_variant(spec: MethodSpec, name: str) -> VariantSpec:
@@ -117,137 +85,217 @@ def choose_variant(spec: MethodSpec, name: str) -> VariantSpec:
     return found
 
 
-def _refuse_ambiguous(plugins: Plugins, asked: Mapping[str, Any]) -> None:
-    """Raises UsageError for a part that the user, not the recipe, names and that several distributions bring."""
-    named = [("backbone", asked.get("backbone")), *(("task", t) for t in _listed(asked.get("tasks")))]
-    named += [
-        ("backbone", _table(asked.get("read")).get("backbone")),
-        ("head", _table(asked.get("regression")).get("head")),
-    ]
-    for stage in map(_table, _table(asked.get("stages")).values()):
-        named += [(kind, stage.get(kind)) for kind in ("objective", "backbone")]
-    for kind, name in named:
-        if isinstance(name, str) and name not in ("none", "{backbone}"):
-            plugins.find(kind, name)
+def left_untrained(plugins: Plugins, stage: Stage) -> Stage:
+    """A stage as it was initialised; one that is solved in closed form stays as it is."""
+    return stage if plugins.find("objective", stage.objective).spec.closed_form else stage.untrained
 
 
-def _table(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+def _require_installed(plugins: Plugins, spec: MethodSpec, variant: VariantSpec) -> None:
+    """Raises DataError where a variant is made of parts of a distribution that is not here."""
+    lacking = plugins.lacking(variant.needs)
+    if lacking:
+        raise DataError(
+            f"{spec.name} {variant.name} is made of parts of {', '.join(lacking)}, which is not installed (or disabled: "
+            f"see `lmbench plugin doctor`). Install it: pip install {' '.join(lacking)}"
+        )
 
 
-def _listed(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple) else ()
+def _preset(spec: MethodSpec, data: DatasetSpec, preset: str | None) -> str:
+    preset, known = preset or ("small" if data.folder else "quick"), presets.names(spec)
+    if preset not in known:
+        raise UsageError(
+            f"unknown preset {preset!r} of {spec.name}; it has {', '.join(known)}.{did_you_mean(preset, known)}"
+        )
+    return preset
 
 
-def _require_tables(tree: Mapping[str, Any], spec: MethodSpec) -> None:
-    """Refuses a value where settings with names belong, and a stage that the method does not have."""
-    stages = tree["stages"] if isinstance(tree["stages"], Mapping) else {}
-    places = [(key, tree.get(key, {})) for key in ("stages", *SECTIONS)]
-    places += [(f"stages.{name}", stage) for name, stage in stages.items()]
-    for place, value in places:
-        if not isinstance(value, Mapping):
+def _tasks(plugins: Plugins) -> dict[str, TaskSpec]:
+    """Every task by its name, but for those that several distributions bring and this run means none of."""
+    found = {}
+    for name in plugins.tasks.names():
+        with contextlib.suppress(UsageError):
+            found[name] = plugins.find("task", name).spec
+    return found
+
+
+def _asked(plugins: Plugins, everywhere: Tree, overrides: Sequence[Tree]) -> dict[str, Any]:
+    """What the user asks for, as one tree. Raises UsageError for what no configuration can hold."""
+    own = {name: {k: v for k, v in everywhere.items() if k in hints(t.settings)} for name, t in _tasks(plugins).items()}
+    asked: dict[str, Any] = {name: given for name, given in own.items() if given}
+    for override in overrides:
+        require_plain(override, "")
+        asked = merge(asked, override)
+    return asked
+
+
+def _tree(
+    plugins: Plugins, spec: MethodSpec, variant: VariantSpec, preset: str, dataset: str, asked: Tree
+) -> dict[str, Any]:
+    """The recipe with every layer that is laid on it."""
+    tasks, tree = _tasks(plugins), _base(spec, variant)
+    for layer in _layers(spec, variant, tasks, preset, dataset, asked):
+        tree = _lay(tree, plain(layer), tasks)
+    if variant.stages and "network" in tree:
+        last = variant.stages[-1]
+        raise UsageError(f"network: what is judged is what the last stage trains; set stages.{last}.backbone_settings.")
+    return tree
+
+
+def _with_options(tree: Tree, options: Tree) -> dict[str, Any]:
+    """The tree with what the options of the command line say. Raises UsageError where it says another thing."""
+    for key, value in options.items():
+        if tree.get(key, value) != value:
             raise UsageError(
-                f"{shown(place)} = {briefly(value)}: has settings of its own; set one of them, as {shown(place)}.NAME=value."
+                f"{key} = {briefly(tree[key])}: the command line says {value!r}; give it by --{key.replace('_', '-')}."
             )
-    for name, stage in stages.items():
-        if not {"objective", "backbone"} <= set(stage):
-            known = sorted(_names(spec))
-            has = f"it has {', '.join(known)}" if known else "it has none"
-            raise UsageError(
-                f"{shown(f'stages.{name}')}: {spec.name} has no stage {name!r}; {has}.{did_you_mean(name, known)}"
-            )
-
-
-def _names(spec: MethodSpec) -> set[str]:
-    return {s.name for s in spec.stages}
+    return {**tree, **options}
 
 
 def _base(spec: MethodSpec, variant: VariantSpec) -> dict[str, Any]:
+    """What the recipe itself says, before any preset."""
+    unknown = set(variant.stages) - {s.name for s in spec.stages}
+    if unknown:
+        raise UsageError(
+            f"{spec.name} {variant.name} names the stage {unknown.pop()!r}, which the method does not have."
+        )
+    network = {"backbone": variant.backbone, "backbone_settings": plain(variant.backbone_settings)}
     return {
         "backbone": spec.backbone,
-        "stages": {s.name: _stage(s) for s in spec.stages},
-        "read": {
-            "backbone": variant.backbone,
-            "backbone_settings": dict(variant.backbone_settings),
-            "layers": tuple(variant.layers),
-        },
-        "regression": {"layers_alone": tuple(variant.layers_alone)},
-        "tasks": tuple(spec.tasks),
-    }
+        "stages": {s.name: s.dump() for s in spec.stages},
+        "read": {"layers": variant.layers},
+        "tasks": spec.tasks,
+    } | ({} if variant.stages else {"network": network})
 
 
-def _stage(stage: StageSpec) -> dict[str, Any]:
-    return {
-        "objective": stage.objective,
-        "backbone": stage.backbone,
-        "backbone_settings": dict(stage.backbone_settings),
-        "settings": dict(stage.settings),
-        "training": dict(stage.training),
-        "starts_from_parent": stage.starts_from_parent,
-        "reads": tuple(stage.reads),
-        "data": stage.data,
-    }
+def _layers(
+    spec: MethodSpec, variant: VariantSpec, tasks: Mapping[str, TaskSpec], preset: str, dataset: str, asked: Tree
+) -> Iterator[Tree]:
+    """What is laid on the recipe, in order. The method's defaults lie above everybody's preset: one that discovers landmarks
+    has a head of its own."""
+    yield presets.of_everybody(preset)
+    yield {name: task.presets[preset] for name, task in tasks.items() if preset in task.presets}
+    yield spec.defaults
+    yield presets.of_method(spec, preset)
+    if preset == "paper":
+        yield from (presets.on_dataset(spec, v) for k, v in spec.paper_on.items() if fnmatchcase(dataset, k))
+    yield variant.overrides
+    yield asked
 
 
-def _left_untrained(plugins: Plugins, stage: Mapping[str, Any]) -> Mapping[str, Any]:
-    if plugins.find("objective", stage["objective"]).spec.closed_form:
-        return stage
-    return merge(stage, {"training": {"epochs": 0}})
-
-
-def _lay(tree: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+def _lay(tree: Tree, layer: Tree, tasks: Mapping[str, TaskSpec]) -> dict[str, Any]:
     """``tree`` with ``layer`` laid on it; where that names another head, the settings of the one before go with it."""
-    head, before = (_regression(t).get("head") for t in (layer, tree))
-    if head is not None and head != before:
-        kept = {k: v for k, v in _regression(tree).items() if k != "head_settings"}
-        tree = {**tree, "regression": kept}
+    for task, setting, own in _heads(tasks):
+        head, before = _table(layer.get(task)).get(setting), _table(tree.get(task))
+        if head is not None and head != before.get(setting):
+            tree = {**tree, task: {k: v for k, v in before.items() if k != own}}
     return merge(tree, layer)
 
 
-def _regression(tree: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = tree.get("regression")
-    return found if isinstance(found, Mapping) else {}
+def _heads(tasks: Mapping[str, TaskSpec]) -> Iterator[tuple[str, str, str]]:
+    """(task, setting that names a head, setting that holds the head's own) of every task that has one."""
+    for task, spec in tasks.items():
+        for setting, hint in hints(spec.settings).items():
+            yield from ((task, setting, mark.settings) for mark in marks(hint) if isinstance(mark, HeadName))
 
 
-def _with_head_settings(
-    plugins: Plugins,
-    tree: dict[str, Any],
-    preset: str,
-    recipes: Mapping[str, Mapping[str, Any]],
-    asked: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The tree with every setting of its head: the head's own, the dataset's recipe, what the preset changes of them, what was
-    asked for. ``recipes``: see DatasetSpec; another recipe in place of one holds unless it was ``asked`` for by name.
-
-    All of them, so that a default that changes makes another configuration.
+def _typed(tree: Tree, spec: MethodSpec, plugins: Plugins, stages: Sequence[str]) -> RunConfig:
+    """The configuration of a tree with these of its stages, each value of its type; the settings of components as they were
+    given. What is given for others of the method's stages, and for tasks that neither run nor are used, is looked at and left
+    out.
     """
-    head = tree.get("regression", {}).get("head", RegressionConfig().head)
-    known = plugins.find("head", head).spec
-    own = known.default_settings()
-    of_preset = HEAD_OF_PRESET.get(preset, {}).get(head, {})
-    given = tree.get("regression", {}).get("head_settings", {})
-    of_dataset = dict(recipes.get(arguments(known, given, "regression.head_settings").get("recipe", ""), {}))
-    replaced = {"recipe": of_dataset.pop("recipe")} if "recipe" in of_dataset else {}
-    if "recipe" in _regression(asked).get("head_settings", {}):
-        replaced = {}
-    settings = {**own, **of_dataset, **of_preset, **given, **replaced}
-    return merge(tree, {"regression": {"head_settings": settings}})
+    tasks = _tasks(plugins)
+    known = (*OWN_FIELDS, *tasks)
+    for name in tree:
+        if name not in known:
+            raise UsageError(f"{shown(name)} is no setting.{did_you_mean(name, known)}")
+    own = {name: tree[name] for name in OWN_FIELDS if name in tree and name != "stages"}
+    base = RunConfig(method="-", variant="-", dataset="-", preset="-", backbone="-")
+    config = complete(RunConfig, own, "", base, "a run")
+    given = as_table(tree.get("stages", {}), "stages")
+    every = {name: _stage(name, stage, spec) for name, stage in given.items()}
+    for name, stage in every.items():
+        if name not in stages:
+            _require_possible(plugins, name, stage)
+    sections: dict[str, Any] = {
+        name: of_type(task.settings, tree.get(name, {}), name, f"task {name!r}") for name, task in tasks.items()
+    }
+    wanted = [plugins.find("task", name).spec for name in config.tasks]
+    for task in wanted:
+        wanted += [used for name in task.uses if (used := plugins.find("task", name).spec) not in wanted]
+    settings = {task.name: sections[task.name] for task in wanted}
+    return replace(config, stages={name: every[name] for name in stages}, settings=settings)
 
 
-def _with_backbone(tree: dict[str, Any]) -> dict[str, Any]:
-    """The tree with ``{backbone}`` filled in: in stages, in what is read, and in the settings of a head of images."""
-    name = str(tree["backbone"])
-    stages = {k: {**s, "backbone": s["backbone"].replace("{backbone}", name)} for k, s in tree["stages"].items()}
-    read = {**tree["read"], "backbone": tree["read"]["backbone"].replace("{backbone}", name)}
-    head = {k: name if v == "{backbone}" else v for k, v in tree["regression"].get("head_settings", {}).items()}
-    return merge({**tree, "stages": stages, "read": read}, {"regression": {"head_settings": head}})
+def _stage(name: str, given: Any, spec: MethodSpec) -> Stage:
+    known, place = [s.name for s in spec.stages], f"stages.{name}"
+    if name not in known:
+        has = f"it has {', '.join(sorted(known))}" if known else "it has none"
+        raise UsageError(f"{shown(place)}: {spec.name} has no stage {name!r}; {has}.{did_you_mean(name, known)}")
+    values = {"name": name, **as_table(given, place)}
+    if values["name"] != name:
+        raise UsageError(f"{place}.name = {briefly(values['name'])}: a stage keeps its name.")
+    return complete(Stage, values, place, Stage(name=name, objective="-"), "a stage")
 
 
-def _with_layers(plugins: Plugins, tree: dict[str, Any]) -> dict[str, Any]:
-    """The tree with ``("*",)`` replaced by the names of all maps of the backbone that is read, deepest first."""
-    if tuple(tree["read"]["layers"]) != ("*",):
-        return tree
-    spec = plugins.find("backbone", tree["read"]["backbone"]).spec
-    if not spec.maps:  # a family: its members say what maps they have once they are built
-        return tree
-    return merge(tree, {"read": {"layers": tuple(m.name for m in reversed(spec.maps))}})
+def _require_possible(plugins: Plugins, name: str, stage: Stage) -> None:
+    """Raises UsageError for settings of a stage of another variant that cannot be, where its parts are installed."""
+    for kind, component, given, place in (
+        ("objective", stage.objective, stage.settings, f"stages.{name}.settings"),
+        ("backbone", stage.backbone, stage.backbone_settings, f"stages.{name}.backbone_settings"),
+    ):
+        try:
+            spec = plugins.find(kind, component).spec
+        except UsageError:
+            continue  # of a distribution that is not here, which matters to the variant that uses it
+        settings_of(spec, given, place)
+
+
+def _with_recipes(plugins: Plugins, config: RunConfig, preset: str, data: DatasetSpec, asked: Tree) -> RunConfig:
+    """The configuration with the heads' settings of the preset and of the dataset's recipe below those that were given.
+
+    Another recipe in place of one (see DatasetSpec) holds unless it was ``asked`` for by name.
+    """
+    sections = dict(config.settings)
+    for task, section in config.settings.items():
+        for part in named_in(section):
+            if part.kind != "head":
+                continue
+            head: HeadSpec = plugins.find("head", part.name).spec
+            given = as_table(getattr(section, part.settings), f"{task}.{part.settings}")
+            recipe = getattr(settings_of(head, given, f"{task}.{part.settings}"), "recipe", "")
+            of_dataset = dict(data.recipes.get(recipe, {}))
+            replaced = {"recipe": of_dataset.pop("recipe")} if "recipe" in of_dataset else {}
+            if "recipe" in _table(_table(asked.get(task)).get(part.settings)):
+                replaced = {}
+            settings = {**of_dataset, **head.presets.get(preset, {}), **given, **replaced}
+            sections[task] = section = replace(section, **{part.settings: settings})
+    return replace(config, settings=sections)
+
+
+def _with_layers(plugins: Plugins, config: RunConfig) -> RunConfig:
+    """The configuration with ``("*",)`` replaced by the names of all maps of the network that is judged, deepest first."""
+    if config.read.layers != ("*",) or not config.network:
+        return config
+    maps = plugins.find("backbone", config.network.backbone).spec.maps
+    # The members of a family say what maps they have once they are built.
+    return replace(config, read=replace(config.read, layers=tuple(m.name for m in reversed(maps)))) if maps else config
+
+
+def _refuse_ambiguous(plugins: Plugins, asked: Tree) -> None:
+    """Raises UsageError for a part that the user, not the recipe, names and that several distributions bring."""
+    tasks = asked.get("tasks", ())
+    named = [
+        ("backbone", asked.get("backbone")),
+        *(("task", t) for t in (tasks if isinstance(tasks, list | tuple) else ())),
+    ]
+    named.append(("backbone", _table(asked.get("network")).get("backbone")))
+    named += [("head", _table(asked.get(task)).get(setting)) for task, setting, _ in _heads(_tasks(plugins))]
+    for stage in map(_table, _table(asked.get("stages")).values()):
+        named += [(kind, stage.get(kind)) for kind in ("objective", "backbone")]
+    for kind, name in named:
+        if isinstance(name, str) and name not in (NO_NETWORK, BACKBONE):
+            plugins.find(kind, name)
+
+
+def _table(value: Any) -> Tree:
+    return value if isinstance(value, Mapping) else {}

@@ -1,7 +1,6 @@
 """The settings of a component as types, read from its dataclass: for `describe`, and for whoever checks values.
 
-Neither torch nor pydantic is imported here. Settings are a frozen dataclass with a default for every field; a plain mapping
-of defaults (plugins written before there were types) becomes one, each field of the type of its default.
+Neither torch nor pydantic is imported here. Settings are a frozen dataclass with a default for every field.
 """
 
 from __future__ import annotations
@@ -9,39 +8,32 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
-from dataclasses import MISSING, field, fields, is_dataclass, make_dataclass
-from functools import partial
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from lmbench.config.ranges import BackboneName, Ge, Gt, Le, Lt, MapOf, MultipleOf, WeightsFile
-
-
-def settings_type(settings: Mapping[str, Any] | type) -> type:
-    """The dataclass of a component's settings."""
-    if isinstance(settings, type):
-        return settings
-    made = [(name, type_of(value), field(default_factory=partial(copy, value))) for name, value in settings.items()]
-    return make_dataclass("Settings", made, frozen=True)
-
-
-def type_of(default: Any) -> Any:
-    """The type that a default speaks of: its own; of None, any."""
-    if isinstance(default, Mapping):
-        return dict[str, Any]
-    if isinstance(default, list | tuple):
-        inside = {type_of(value) for value in default}
-        return types.GenericAlias(tuple, (inside.pop() if len(inside) == 1 else Any, ...))
-    return type(default) if isinstance(default, bool | int | float | str) else Any
+from lmbench.config.ranges import (
+    Ascending,
+    BackboneName,
+    Ge,
+    Gt,
+    HeadName,
+    Le,
+    Lt,
+    MapOf,
+    MinLen,
+    MultipleOf,
+    Once,
+    Table,
+    WeightsFile,
+)
 
 
 def complaints(settings: Any) -> list[str]:
-    """Why a class is no type of settings, one line each; none for a mapping."""
-    if not isinstance(settings, type):
-        wrong = [name for name in settings if not name.isidentifier()] if isinstance(settings, Mapping) else []
-        return [f"settings: {wrong[0]!r} is no name of an argument"] if wrong else []
-    if not is_dataclass(settings) or not vars(settings)["__dataclass_params__"].frozen:
-        return [f"settings: expected a frozen dataclass, found {settings.__name__}"]
+    """Why a class is no type of settings, one line each."""
+    frozen = isinstance(settings, type) and is_dataclass(settings) and settings.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    if not frozen:
+        found = settings.__name__ if isinstance(settings, type) else type(settings).__name__
+        return [f"settings: expected a frozen dataclass, found {found}"]
     bare = [f.name for f in fields(settings) if f.default is MISSING and f.default_factory is MISSING]
     if bare:
         return [f"settings: {settings.__name__}.{bare[0]} has no default"]
@@ -84,9 +76,9 @@ def _marks(hint: Any) -> Iterator[Any]:
             yield from _marks(inside)
 
 
-def describe(settings: Mapping[str, Any] | type) -> dict[str, dict[str, Any]]:
+def describe(settings: type, prefix: str = "") -> dict[str, dict[str, Any]]:
     """Each setting by name with its default and its type in words; nested ones as ``view.size``."""
-    return dict(_rows(settings_type(settings), "", None))
+    return dict(_rows(settings, prefix, None))
 
 
 def _rows(kind: type, prefix: str, base: Any) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -116,6 +108,9 @@ NAMES = {
 }
 
 
+LISTS = {MinLen: "one or more", Once: "none twice", Ascending: "ascending"}
+
+
 def _word(hint: Any, beside: Sequence[Any]) -> str:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
@@ -124,10 +119,11 @@ def _word(hint: Any, beside: Sequence[Any]) -> str:
         return " or ".join(str(a) for a in arguments)
     if origin is tuple:
         if arguments[-1] is Ellipsis:
-            return f"a list, each {in_words(arguments[0])}"
+            words = f"a list, each {in_words(arguments[0])}"
+            return words + "".join(f", {word}" for mark, word in LISTS.items() if mark in map(type, beside))
         each = dict.fromkeys(in_words(a) for a in arguments)
         return f"{len(arguments)} values, {'each ' if len(each) == 1 else ''}{'; '.join(each)}"
-    if origin is not None and issubclass(origin, Mapping):
+    if (origin is not None and issubclass(origin, Mapping)) or any(isinstance(mark, Table) for mark in beside):
         return "a table"
     if isinstance(hint, type) and is_dataclass(hint):
         return f"a table of {', '.join(f.name for f in fields(hint))}"
@@ -148,6 +144,8 @@ def _range(beside: Sequence[Any]) -> str:
                 said.append("a map of the " + (f"backbone that `{mark.setting}` names" if mark.setting else "backbone"))
             case BackboneName():
                 said.append("a backbone's name")
+            case HeadName():
+                said.append("a head's name")
             case WeightsFile():
                 said.append(" or ".join(["the path of a file", *mark.words]))
     if {Ge, Le} <= set(bounds):

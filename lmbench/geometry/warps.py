@@ -268,14 +268,6 @@ def affine_points(points: Tensor, matrices: Tensor) -> Tensor:
     return (points[..., None, :] * matrices[:, None, :, :2]).sum(-1) + matrices[:, None, :, 2]
 
 
-def affine_grid(matrices: Tensor, size: tuple[int, int]) -> Tensor:
-    """The sampling grid ``(B, H, W, 2)`` under which image content moves as `affine_points` moves points."""
-    inverse = torch.linalg.inv(matrices[..., :2])
-    pixels = pixel_grid(size, matrices.dtype, matrices.device).reshape(1, -1, 2)
-    read_from = affine_points(pixels - matrices[:, None, :, 2], functional.pad(inverse, (0, 1)))
-    return normalise_points(read_from, size).reshape(-1, *size, 2)
-
-
 def _draw_one(strength: TPSStrength, generator: torch.Generator, control: int) -> Tensor:
     # Number, order and shape of the draws and the order of the float32 products are the reference's. torch
     # fills arrays below and above 16 elements by different rules, so nothing can be drawn for a whole batch.

@@ -90,6 +90,8 @@ class Head(Protocol):
         """All settings in force, for the record."""
         ...
 
+    # A head that ``lmbench predict`` can use has ``restored(state) -> FittedHeads`` besides: what was fitted, from its tensors.
+
 
 class TensorInputs:
     """Head inputs that stand in memory: some FeatureMaps, or discovered landmarks (N, K, 2) in pixels."""

@@ -6,7 +6,7 @@ These three change the number: on the very same MAFL predictions a bias moves th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from torch import Tensor
 
 from lmbench.errors import UsageError
 from lmbench.heads.base import HeadInputs, Subset, mean_shape
+from lmbench.heads.settings import LeastSquaresSettings, RidgeSettings
+from lmbench.specs import NoSettings
 
 UNITS = {"pixel128": 128.0, "pm1": 2.0, "unit": 1.0}
 """Length of the image side in each unit."""
@@ -39,24 +41,26 @@ class FittedLinear:
         return {"weight": self.weight, "bias": self.bias}
 
 
-class Ridge:
+class Linear:
     """Ridge regression without or with a bias (never penalised): sum of squares + alpha |W|^2, in float64.
+
+    Settings without ``alpha`` ask for ordinary least squares: the minimum-norm solution where the subset is smaller than the
+    unknowns.
 
     ``unit``: the image side counts 128 (``pixel128``), 2 (``pm1``) or 1 (``unit``). ``origin``: ``corner`` of the image
     or its ``centre``. Without a bias both enter the result. Invisible landmarks are left out, each on its own.
     """
 
-    def __init__(self, alpha: float = 0.1, bias: bool = False, origin: str = "corner", unit: str = "pixel128") -> None:
-        if unit not in UNITS or origin not in ("corner", "centre"):
-            raise UsageError(f"linear head: unit is one of {', '.join(UNITS)}; origin is corner or centre.")
-        self.alpha, self.bias, self.origin, self.unit = float(alpha), bias, origin, unit
+    def __init__(self, settings: LeastSquaresSettings) -> None:
+        self.settings = settings
+        self.alpha = settings.alpha if isinstance(settings, RidgeSettings) else 0.0
 
     def description(self) -> dict[str, Any]:
         return {
             "alpha": self.alpha,
-            "bias": self.bias,
-            "origin": self.origin,
-            "unit": self.unit,
+            "bias": self.settings.bias,
+            "origin": self.settings.origin,
+            "unit": self.settings.unit,
             "loss": "sum of squares",
         }
 
@@ -70,8 +74,8 @@ class Ridge:
     ) -> FittedLinear:
         """The fitted maps, one a subset."""
         del generator
-        scale = UNITS[self.unit]
-        shift = scale / 2 if self.origin == "centre" else 0.0
+        scale = UNITS[self.settings.unit]
+        shift = scale / 2 if self.settings.origin == "centre" else 0.0
         x = _to_unit(inputs.landmarks(), inputs.image_size, scale, shift).numpy()
         y = _to_unit(landmarks, inputs.image_size, scale, shift).numpy()
         seen = visible.cpu().numpy().repeat(2, axis=1)
@@ -80,20 +84,20 @@ class Ridge:
         bias = torch.from_numpy(np.stack([b for _, b in solved]))
         return FittedLinear(weight, bias, scale, shift)
 
+    def restored(self, state: Mapping[str, Tensor]) -> FittedLinear:
+        """The fitted maps again, from their tensors."""
+        scale = UNITS[self.settings.unit]
+        shift = scale / 2 if self.settings.origin == "centre" else 0.0
+        return FittedLinear(state["weight"], state["bias"], scale, shift)
+
     def _solve(self, x: np.ndarray, y: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if seen.all():
-            return solve_linear(x, y, self.alpha, self.bias)
+            return solve_linear(x, y, self.alpha, self.settings.bias)
         columns = [
-            solve_linear(x[seen[:, j]], y[seen[:, j], j : j + 1], self.alpha, self.bias) for j in range(y.shape[1])
+            solve_linear(x[seen[:, j]], y[seen[:, j], j : j + 1], self.alpha, self.settings.bias)
+            for j in range(y.shape[1])
         ]
         return np.concatenate([w for w, _ in columns], axis=1), np.concatenate([b for _, b in columns])
-
-
-class LeastSquares(Ridge):
-    """Ordinary least squares: the minimum-norm solution where the subset is smaller than the unknowns."""
-
-    def __init__(self, bias: bool = False, origin: str = "corner", unit: str = "pixel128") -> None:
-        super().__init__(0.0, bias, origin, unit)
 
 
 def solve_linear(x: np.ndarray, y: np.ndarray, alpha: float, bias: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -120,6 +124,9 @@ def _to_unit(points: Tensor, side: int, scale: float, shift: float) -> Tensor:
 
 class MeanShape:
     """The mean of the visible annotations of each landmark, the same for every image."""
+
+    def __init__(self, settings: NoSettings) -> None:
+        del settings
 
     def description(self) -> dict[str, Any]:
         return {}

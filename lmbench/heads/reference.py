@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lmbench.errors import UsageError, did_you_mean
 from lmbench.heads.base import HeadInputs, Subset
 from lmbench.heads.fitting import Plan, fit_groups
-from lmbench.heads.softargmax import POINTS, FittedSoftargmax, check_points
+from lmbench.heads.settings import SoftargmaxLinearSettings
+from lmbench.heads.softargmax import FittedSoftargmax
 
 
 @dataclass(frozen=True)
@@ -72,38 +72,31 @@ class SoftargmaxLinear:
 
     multiplier = 100.0
 
-    def __init__(
-        self,
-        recipe: str = "cl_faces",
-        epochs: int | None = None,
-        batch_size: int = 32,
-        points: int = POINTS,
-        few_shot_epochs: int | None = None,
-    ) -> None:
-        check_points("softargmax_linear", points)
-        if recipe not in RECIPES:
-            raise UsageError(f"head softargmax_linear: no recipe {recipe!r}.{did_you_mean(recipe, RECIPES)}")
-        self.name, self.batch_size, self.points = recipe, batch_size, points
-        self.epochs, self.few_shot_epochs = epochs, few_shot_epochs
+    def __init__(self, settings: SoftargmaxLinearSettings) -> None:
+        self.settings = settings
 
     def description(self) -> dict[str, Any]:
         return {
-            "points_per_landmark": self.points,
+            "points_per_landmark": self.settings.points,
             "multiplier": self.multiplier,
             "bias": False,
             "units": "normalised, align_corners=True",
-            "batch_size": self.batch_size,
+            "batch_size": self.settings.batch_size,
             "recipe": asdict(self.recipe("all")),
             "few_shot_recipe": asdict(self.recipe(1)),
-            "few_shot_up_to": FEW_OF.get(self.name, (self.name, None))[1],
+            "few_shot_up_to": FEW_OF.get(self.settings.recipe, (self.settings.recipe, None))[1],
         }
 
     def recipe(self, n: int | str) -> Recipe:
         """How heads of ``n`` annotated images (or ``all``) are fitted."""
-        few, up_to = FEW_OF.get(self.name, (self.name, None))
-        recipe = RECIPES[few if n != "all" and (up_to is None or int(n) <= up_to) else self.name]
-        epochs = self.epochs if n == "all" else self.few_shot_epochs
+        few, up_to = FEW_OF.get(self.settings.recipe, (self.settings.recipe, None))
+        recipe = RECIPES[few if n != "all" and (up_to is None or int(n) <= up_to) else self.settings.recipe]
+        epochs = self.settings.epochs if n == "all" else self.settings.few_shot_epochs
         return recipe if epochs is None else replace(recipe, epochs=epochs)
+
+    def restored(self, state: Mapping[str, Tensor]) -> FittedSoftargmax:
+        """The fitted heads again, from their tensors."""
+        return FittedSoftargmax.from_state(state)
 
     def fit(
         self,
@@ -118,22 +111,23 @@ class SoftargmaxLinear:
         count, device = landmarks.shape[1], inputs.device
 
         def start(group: Sequence[Subset]) -> tuple[Tensor, Tensor, Tensor]:
-            filters = torch.randn(len(group), count * self.points, dim, generator=generator)
-            bound = 1 / math.sqrt(2 * self.points)  # nn.Linear's initialisation
-            linear = (torch.rand(len(group), count, 2, 2 * self.points, generator=generator) * 2 - 1) * bound
+            filters = torch.randn(len(group), count * self.settings.points, dim, generator=generator)
+            bound = 1 / math.sqrt(2 * self.settings.points)  # nn.Linear's initialisation
+            linear = (torch.rand(len(group), count, 2, 2 * self.settings.points, generator=generator) * 2 - 1) * bound
             return filters.to(device), linear.to(device), torch.zeros(len(group), count, 2, device=device)
 
         def plan(group: Sequence[Subset]) -> Plan:
-            recipe = self.recipe(group[0].n)
+            recipe, batch = self.recipe(group[0].n), self.settings.batch_size
             images = group[0].annotated
             copies = max(1, min(recipe.copies_of, group[0].pool or len(inputs)) // images) if recipe.copies_of else 1
             per_epoch = max(
-                1, (images * copies) // self.batch_size if recipe.drop_last else -(-images * copies // self.batch_size)
+                1,
+                (images * copies) // batch if recipe.drop_last else -(-images * copies // batch),
             )
             factor = SCHEDULES[recipe.schedule]
             return Plan(
                 steps=recipe.epochs * per_epoch,
-                batch_size=self.batch_size,
+                batch_size=batch,
                 factor=lambda step: factor(step // per_epoch, recipe.epochs),
                 make=lambda p: torch.optim.Adam(
                     p, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay, amsgrad=recipe.amsgrad

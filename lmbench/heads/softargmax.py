@@ -7,19 +7,15 @@ ContrastLandmarks do, `conditioned.py` in a twentieth of the steps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from lmbench.errors import UsageError
 from lmbench.geometry.coordinates import denormalise_points
 from lmbench.geometry.heatmaps import soft_argmax
 from lmbench.heads.base import HeadInputs
 
-POINTS = (
-    50  # virtual points per landmark unless set (`points`); DVE model/keypoint_prediction.py, Cheng et al. 2021, sec. 4
-)
 ALPHA = 10.0  # smooth L1 on 10 x the normalised coordinates; DVE and CL model/loss.py
 PREDICT_BATCH = 64
 
@@ -63,7 +59,7 @@ class FittedSoftargmax:
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Tensor]) -> FittedSoftargmax:
+    def from_state(cls, state: Mapping[str, Tensor]) -> FittedSoftargmax:
         cells = state["cells"].tolist() if "cells" in state else ()  # heads of older runs read maps as they come
         return cls(state["filters"], state["linear"], state["offset"], float(state["multiplier"]), cells)
 
@@ -89,9 +85,3 @@ def regression_loss(predicted: Tensor, target: Tensor, visible: Tensor) -> Tenso
     # The target is replaced, not the error multiplied by zero: an absent landmark may stand as NaN.
     target = torch.where(visible[..., None], target, predicted.detach())
     return nn.functional.smooth_l1_loss(ALPHA * predicted, ALPHA * target)
-
-
-def check_points(head: str, points: int) -> None:
-    """Raises UsageError unless there is at least one virtual point a landmark."""
-    if not isinstance(points, int) or points < 1:
-        raise UsageError(f"head {head}: points = {points!r}; expected 1 or more virtual points a landmark.")

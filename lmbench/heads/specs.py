@@ -18,6 +18,7 @@ HEADS = [
         paper="Thewlis et al. 2019 (DVE); Cheng et al. 2021",
         year=2019,
         settings=SoftargmaxLinearSettings,
+        presets={"smoke": {"epochs": 1, "few_shot_epochs": 1}},
     ),
     HeadSpec(
         name="softargmax_conditioned",
@@ -26,18 +27,22 @@ HEADS = [
         paper="lmbench; see docs/protocol.md",
         year=2026,
         settings=SoftargmaxConditionedSettings,
+        presets={
+            "smoke": {"steps": 8, "few_shot_steps": 8},
+            "quick": {"steps": 300, "lr": 0.02},  # fewer left synthfaces near its mean shape
+        },
     ),
     HeadSpec(
         name="ols",
         summary="ordinary least squares from discovered landmarks to annotated ones",
-        target="lmbench.heads.linear:LeastSquares",
+        target="lmbench.heads.linear:Linear",
         settings=LeastSquaresSettings,
         inputs="landmarks",
     ),
     HeadSpec(
         name="ridge",
         summary="ridge regression (sum of squares) from discovered landmarks to annotated ones",
-        target="lmbench.heads.linear:Ridge",
+        target="lmbench.heads.linear:Linear",
         settings=RidgeSettings,
         inputs="landmarks",
     ),

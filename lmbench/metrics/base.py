@@ -1,102 +1,81 @@
-"""Stored predictions, and what a metric makes of them: values per image and landmark, and their aggregate."""
+"""Stored predictions of points, and what a metric makes of them: values per image and landmark, and their aggregate."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 
 from lmbench.metrics.aggregates import mean_of_scored, resample
-from lmbench.metrics.stored import is_stored, reading, stored_name, write_stored
+from lmbench.metrics.stored import Columns, StoredResult
 
-COLUMNS_OF_ARRAYS = {"source_scale": ["scale_x", "scale_y"], "normaliser": ["normaliser"]}
+COLUMNS_OF_ARRAYS = {"source_scale": ("scale_x", "scale_y"), "normaliser": ("normaliser",)}
+LANDMARKS_APART = 20
+"""Up to so many landmarks a macro mean is also given landmark by landmark, where the dataset names no parts."""
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """What an evaluation predicted: all that metrics may look at.
+@dataclass(frozen=True, kw_only=True)
+class Predictions(StoredResult):
+    """Points that an evaluation predicted.
 
     ``predicted`` (S, N, L, 2) for S draws, ``target`` (N, L, 2), ``visible`` (N, L): scored landmarks; pixels of images of
-    ``image_size`` (square). ``subset`` names a part of the result (``same``/``different`` pairs, a layer). ``settings``
-    is the protocol that stands behind the numbers. ``normaliser_annotated``: landmarks keep true positions where they
-    are invisible, so that an occluded eye may still normalise. ``metrics`` names those that judge it (empty: the task's),
-    ``parts`` groups of landmarks that are also scored apart. ``source_scale`` (N, 2): pixels of the source image in one
-    pixel here, x and y. ``normaliser`` (N,): a length in pixels, where it is not one between targets.
+    ``image_size`` (square). ``normaliser_annotated``: landmarks keep true positions where they are invisible, so that an
+    occluded eye may still normalise. ``parts``: groups of landmarks that are also scored apart. ``source_scale`` (N, 2):
+    pixels of the source image in one pixel here, x and y. ``normaliser`` (N,): a length in pixels, where it is not one
+    between targets.
     """
 
-    task: str
     predicted: np.ndarray
     target: np.ndarray
     visible: np.ndarray
-    image_ids: np.ndarray
     image_size: int
-    n_annotations: int | str | None = None
-    subset: str | None = None
     eyes: tuple[int, int] | None = None
     normaliser_annotated: bool = False
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    metrics: tuple[str, ...] = ()
     landmark_names: tuple[str, ...] = ()
     parts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     source_scale: np.ndarray | None = None
     normaliser: np.ndarray | None = None
 
-    @property
-    def name(self) -> str:
-        """A file name of its own within the run."""
-        return stored_name(self.task, self.subset, self.n_annotations)
-
-    def write(self, folder: Path) -> Path:
-        """Writes ``<name>.parquet`` (one row a draw, image and landmark) and its protocol as JSON; returns the table's path."""
+    def table(self) -> tuple[Columns, Sequence[int]]:
+        """One row a draw, image and landmark."""
         draws, images, landmarks = self.predicted.shape[:3]
         draw, image, landmark = (i.ravel() for i in np.indices((draws, images, landmarks)))
-        frame = pd.DataFrame(
-            {
-                "image": self.image_ids[image],
-                "draw": draw.astype(np.int32),
-                "landmark": landmark.astype(np.int32),
-                "x": self.predicted[..., 0].ravel(),
-                "y": self.predicted[..., 1].ravel(),
-                "true_x": self.target[image, landmark, 0],
-                "true_y": self.target[image, landmark, 1],
-                "visible": self.visible[image, landmark],
-            }
-        )
-        for name, columns in COLUMNS_OF_ARRAYS.items():
+        columns = {
+            "image": self.image_ids[image],
+            "draw": draw.astype(np.int32),
+            "landmark": landmark.astype(np.int32),
+            "x": self.predicted[..., 0].ravel(),
+            "y": self.predicted[..., 1].ravel(),
+            "true_x": self.target[image, landmark, 0],
+            "true_y": self.target[image, landmark, 1],
+            "visible": self.visible[image, landmark],
+        }
+        for name, own in COLUMNS_OF_ARRAYS.items():
             if (array := getattr(self, name)) is not None:
-                frame[columns] = array.reshape(images, len(columns))[image]
-        return write_stored(folder, self.name, frame, vars(self), (draws, images, landmarks))
+                columns |= dict(zip(own, array.reshape(images, len(own))[image].T, strict=True))
+        return columns, (draws, images, landmarks)
 
     @classmethod
-    def read(cls, folder: Path, name: str) -> Predictions | None:
-        """The predictions of that name in a run's folder, or None. Raises DataError where they are damaged."""
-        if not is_stored(folder, name):
-            return None
-        with reading(folder, name) as (note, shape, frame):
-            predicted = frame[["x", "y"]].to_numpy().reshape(*shape, 2)
-            first = frame[frame["draw"] == 0]
-            note["eyes"] = tuple(note["eyes"]) if note["eyes"] else None
-            note["parts"] = {part: tuple(members) for part, members in note.get("parts", {}).items()}
-            note |= {key: tuple(note.get(key, ())) for key in ("metrics", "landmark_names")}  # older notes have none
-            for key, columns in COLUMNS_OF_ARRAYS.items():
-                if set(columns) <= set(frame):
-                    note[key] = first[columns].to_numpy()[:: shape[2]].squeeze(-1 if len(columns) == 1 else ())
-            found = cls(
-                predicted=predicted,
-                target=first[["true_x", "true_y"]].to_numpy().reshape(*shape[1:], 2),
-                visible=first["visible"].to_numpy().reshape(shape[1:]),
-                image_ids=first["image"].to_numpy().reshape(shape[1:])[:, 0],
-                **note,
-            )
-            found.check()
-            return found
+    def of_table(cls, columns: Columns, shape: tuple[int, ...], note: dict[str, Any]) -> Self:
+        first = columns["draw"] == 0
+        note["eyes"] = tuple(note["eyes"]) if note["eyes"] else None
+        note["parts"] = {part: tuple(members) for part, members in note.get("parts", {}).items()}
+        note["landmark_names"] = tuple(note.get("landmark_names", ()))  # older notes have none
+        for name, own in COLUMNS_OF_ARRAYS.items():
+            if set(own) <= set(columns):
+                array = np.stack([columns[c][first][:: shape[2]] for c in own], -1)
+                note[name] = array.squeeze(-1) if len(own) == 1 else array
+        return cls(
+            predicted=np.stack([columns["x"], columns["y"]], -1).reshape(*shape, 2),
+            target=np.stack([columns[c][first] for c in ("true_x", "true_y")], -1).reshape(*shape[1:], 2),
+            visible=columns["visible"][first].reshape(shape[1:]),
+            image_ids=columns["image"][first].reshape(shape[1:])[:, 0],
+            **note,
+        )
 
     def check(self) -> None:
-        """Raises ValueError where a field is not what it has to be: files may be damaged, or somebody else's."""
         landmarks = self.predicted.shape[2]
         numbers = [self.predicted, self.target, self.source_scale, self.normaliser]
         whole = all(a.dtype.kind == "f" for a in numbers if a is not None) and self.visible.dtype == bool
@@ -116,6 +95,42 @@ class Predictions:
         wrong = [name for name, holds in facts.items() if not holds]
         if wrong:
             raise ValueError(f"{' and '.join(wrong)} of another kind than expected")
+
+    def scored(self) -> np.ndarray:
+        return np.broadcast_to(self.visible, self.predicted.shape[:-1])
+
+    @classmethod
+    def example(cls, task: str, noise: float, settings: Mapping[str, Any]) -> Self:
+        """Two draws for six images, ``noise`` pixels off; one landmark (no eye) of one image is invisible."""
+        side, chance = 64, np.random.default_rng(0)
+        target = chance.uniform(4, side - 4, (6, 3, 2))
+        visible = np.ones((6, 3), dtype=bool)
+        visible[1, 2] = False
+        return cls(
+            task=task,
+            predicted=target + noise * chance.standard_normal((2, *target.shape)),
+            target=target,
+            visible=visible,
+            image_ids=np.array([f"image{i}" for i in range(6)]),
+            image_size=side,
+            eyes=(0, 1),
+            settings=settings,
+            source_scale=np.full((6, 2), 2.0),
+            normaliser=np.full(6, side / 2),
+        )
+
+    def parts_of(self, result: MetricResult) -> Mapping[str, tuple[int, ...]]:
+        """The parts of the dataset, or each landmark of a macro mean over few; a layer or the backward error is a whole."""
+        if self.subset is not None:
+            return {}
+        if self.parts or not result.macro or len(self.landmark_names) > LANDMARKS_APART:
+            return self.parts
+        return {name: (i,) for i, name in enumerate(self.landmark_names)}
+
+    def truth(self) -> Mapping[str, np.ndarray]:
+        if self.normaliser is not None:  # the targets are landmarks that a method discovered: each at its own places
+            return {**super().truth(), "visible": np.asarray(self.visible.any(1))}
+        return {**super().truth(), "visible": self.visible, "target": self.target}
 
 
 @dataclass(frozen=True)

@@ -63,25 +63,6 @@ def inter_ocular_errors(
     return errors
 
 
-def iod(
-    predicted: Any,
-    target: Any,
-    eyes: tuple[int, int],
-    visible: Any | None = None,
-    image_ids: Sequence[Any] | None = None,
-) -> FloatArray:
-    """The mean of `inter_ocular_errors` over all visible landmarks of all images, percent, shape ``(...)``.
-
-    Raises:
-        DataError: as `inter_ocular_errors`; or no landmark is visible in any image.
-    """
-    errors = inter_ocular_errors(predicted, target, eyes, visible, image_ids)
-    scored = scored_points(visible, errors.shape[-2:])
-    if not scored.any():
-        raise DataError(f"iod: none of {scored.size} landmarks in {len(scored)} images is visible.")
-    return np.asarray(errors[..., scored].mean(-1))
-
-
 def as_float64(values: Any) -> FloatArray:
     """The values as a float64 array, also of a tensor on any device, in any precision, with a gradient."""
     if hasattr(values, "detach"):

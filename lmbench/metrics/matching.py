@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lmbench.errors import DataError
 from lmbench.metrics.iod import FloatArray, as_float64, names_of, refuse_missing, scored_points
 
 Reading = Literal["dve", "cl"]
@@ -58,23 +57,3 @@ def matching_errors(
     scale = SIDE / sides if reading == "dve" else (SIDE - 1) / (sides - 1)
     distance = np.linalg.norm((found - truth) * scale, axis=-1)
     return np.where(scored, distance, np.nan)
-
-
-def matching_error(
-    matches: Any,
-    target: Any,
-    size: tuple[int, int],
-    reading: Reading = "dve",
-    visible: Any | None = None,
-    pair_ids: Sequence[Any] | None = None,
-) -> FloatArray:
-    """The mean of `matching_errors` over all visible landmarks of all pairs, shape ``(...)``.
-
-    Raises:
-        DataError: as `matching_errors`; or no landmark is visible in any pair.
-    """
-    errors = matching_errors(matches, target, size, reading, visible, pair_ids)
-    scored = scored_points(visible, errors.shape[-2:])
-    if not scored.any():
-        raise DataError(f"matching_error: none of {scored.size} landmarks in {len(scored)} pairs is visible.")
-    return np.asarray(errors[..., scored].mean(-1))

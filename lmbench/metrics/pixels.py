@@ -2,69 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 
 from lmbench.errors import DataError
-from lmbench.metrics.base import MetricResult, Predictions
-from lmbench.metrics.stored import is_stored, reading, stored_name, write_stored
+from lmbench.metrics.base import MetricResult
+from lmbench.metrics.stored import Columns, StoredResult
 
 
-@dataclass(frozen=True)
-class Confusions:
-    """How many pixels of each true class were given each class: all that a metric of segmentation looks at.
+@dataclass(frozen=True, kw_only=True)
+class Confusions(StoredResult):
+    """How many pixels of each true class were given each class.
 
-    ``counts`` (S, N, C, C) for S draws and N images: true class, then predicted class. The rest is as in ``Predictions``.
+    ``counts`` (S, N, C, C) for S draws and N images: true class, then predicted class.
     """
 
-    task: str
     counts: np.ndarray
-    image_ids: np.ndarray
     classes: tuple[str, ...]
-    n_annotations: int | str | None = None
-    subset: str | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def name(self) -> str:
-        """A file name of its own within the run."""
-        return stored_name(self.task, self.subset, self.n_annotations)
-
-    def write(self, folder: Path) -> Path:
-        """Writes ``<name>.parquet`` (one row a draw, image and pair of classes) and its protocol as JSON."""
+    def table(self) -> tuple[Columns, Sequence[int]]:
+        """One row a draw, image and pair of classes."""
         draw, image, true, given = (i.ravel() for i in np.indices(self.counts.shape))
-        frame = pd.DataFrame(
-            {
-                "image": self.image_ids[image],
-                "draw": draw.astype(np.int32),
-                "true": true.astype(np.int16),
-                "predicted": given.astype(np.int16),
-                "pixels": self.counts.ravel().astype(np.int64),
-            }
-        )
-        return write_stored(folder, self.name, frame, vars(self), self.counts.shape)
+        columns = {
+            "image": self.image_ids[image],
+            "draw": draw.astype(np.int32),
+            "true": true.astype(np.int16),
+            "predicted": given.astype(np.int16),
+            "pixels": self.counts.ravel().astype(np.int64),
+        }
+        return columns, self.counts.shape
 
     @classmethod
-    def read(cls, folder: Path, name: str) -> Confusions | None:
-        """The result of that name in a run's folder, or None. Raises DataError where it is damaged."""
-        if not is_stored(folder, name):
-            return None
-        with reading(folder, name) as (note, shape, frame):
-            note["classes"] = tuple(note["classes"])
-            ids = frame["image"].to_numpy().reshape(shape)[0, :, 0, 0]
-            return cls(counts=frame["pixels"].to_numpy().reshape(shape), image_ids=ids, **note)
+    def of_table(cls, columns: Columns, shape: tuple[int, ...], note: dict[str, Any]) -> Self:
+        note["classes"] = tuple(note["classes"])
+        ids = columns["image"].reshape(shape)[0, :, 0, 0]
+        return cls(counts=columns["pixels"].reshape(shape), image_ids=ids, **note)
 
+    def check(self) -> None:
+        if self.counts.dtype.kind != "i" or (self.counts < 0).any() or len(self.classes) != self.counts.shape[-1]:
+            raise ValueError("counts or classes of another kind than expected")
 
-def read_stored(folder: Path, name: str) -> Predictions | Confusions | None:
-    """What a task stored under that name, of either kind, or None. Raises DataError where it is damaged."""
-    note = folder / f"{name}.json"
-    of_pixels = note.is_file() and b'"classes"' in note.read_bytes()
-    return Confusions.read(folder, name) if of_pixels else Predictions.read(folder, name)
+    def scored(self) -> np.ndarray:
+        return np.ones((*self.counts.shape[:2], 1), bool)
+
+    @classmethod
+    def example(cls, task: str, noise: float, settings: Mapping[str, Any]) -> Self:
+        """Two draws for six images; of 100 pixels of each of three classes, about ``noise`` more are given another class."""
+        counts = np.random.default_rng(0).poisson(noise, (2, 6, 3, 3))
+        counts[..., range(3), range(3)] = 100
+        ids = np.array([f"image{i}" for i in range(6)])
+        return cls(task=task, counts=counts, image_ids=ids, classes=("a", "b", "c"), settings=settings)
 
 
 def pixel_accuracy(confusions: Confusions) -> MetricResult:

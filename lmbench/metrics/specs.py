@@ -92,7 +92,6 @@ METRICS = [
         task="segmentation",
         unit="percent",
         higher_is_better=True,
-        of="pixels",
     ),
     MetricSpec(
         name="figure_iou",
@@ -102,7 +101,6 @@ METRICS = [
         task="segmentation",
         unit="percent",
         higher_is_better=True,
-        of="pixels",
     ),
     MetricSpec(
         name="acc_20px",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from lmbench.papers.published import Cell, tables
+from lmbench.papers.published import Cell, read_papers, tables
+from lmbench.papers.rules import Rules, idle
 from lmbench.papers.targets import Gap, is_ours, target_of
 from lmbench.plugins.loading import Plugins
 
@@ -25,15 +26,25 @@ class TableCoverage:
     """Of everything else."""
 
 
-def coverage(plugins: Plugins) -> list[TableCoverage]:
-    """The coverage of every table, in printed order. Looks at names alone, not at data."""
-    return [_of(name, cells, plugins) for name, cells in tables().items()]
+def coverage(plugins: Plugins, paper: str = "") -> list[TableCoverage]:
+    """The coverage of every table (of one paper), in printed order. Looks at names alone, not at data."""
+    rules = Rules(plugins)
+    chosen = {name: cells for name, cells in tables(plugins).items() if not paper or cells[0].paper == paper}
+    return [_of(name, cells, rules) for name, cells in chosen.items()]
 
 
-def _of(name: str, cells: list[Cell], plugins: Plugins) -> TableCoverage:
+def damage(plugins: Plugins) -> list[str]:
+    """What is wrong with papers and rules, in which file and line: those that cannot be read, and rules that fit nothing."""
+    read, damaged = read_papers(plugins)
+    rules = Rules(plugins)
+    cells = [cell for own in read.values() for cell in own]
+    return list(dict.fromkeys([*damaged.values(), *rules.damaged.values(), *idle(rules.all, cells, plugins)]))
+
+
+def _of(name: str, cells: list[Cell], rules: Rules) -> TableCoverage:
     found = TableCoverage(name, len(cells), datasets=list(dict.fromkeys(c.dataset for c in cells if c.dataset)))
     for cell in cells:
-        target, ours = target_of(cell, plugins), is_ours(cell, plugins)
+        target, ours = target_of(cell, rules), is_ours(cell, rules)
         found.ours += ours
         if not isinstance(target, Gap):
             found.mapped += 1

@@ -10,18 +10,17 @@ from typing import Any, Literal
 
 from lmbench.config.model import RunConfig, merge
 from lmbench.config.resolving import resolve_run
+from lmbench.config.setting_types import hints
 from lmbench.data.places import default_data_root, prepared_folder
 from lmbench.errors import DataError, LmbenchError, UsageError, did_you_mean
-from lmbench.papers.mapping import SELECTION_OF
-from lmbench.papers.published import Cell, read_cells
+from lmbench.papers.published import Cell, tables
+from lmbench.papers.rules import Rules
 from lmbench.papers.targets import Gap, Target, target_of
 from lmbench.plugins.loading import Plugins
 from lmbench.plugins.registry import is_family
 from lmbench.specs import PRESETS
 
 Backbones = Literal["preset", "paper"]
-FITTED = {"regression", "segmentation"}
-"""The tasks that fit something, to numbers of annotations."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,12 @@ class Request:
     def paper_backbones(self) -> bool:
         return self.backbones == "paper" or self.preset == "paper"
 
-    def dataset(self, name: str) -> str:
+    def dataset(self, name: str, plugins: Plugins) -> str:
         """What is taken for a dataset of the paper; what stands for CelebA stands for its selections too."""
-        return self.dataset_map.get(name, self.dataset_map.get(SELECTION_OF.get(name, name), name))
+        if name in self.dataset_map:
+            return self.dataset_map[name]
+        whole = next((e.spec.selection_of for e in plugins.registry("dataset") if e.spec.name == name), "")
+        return self.dataset_map.get(whole, name)
 
 
 @dataclass
@@ -53,8 +55,8 @@ class PlannedRun:
     """What each cell's run does otherwise than the paper."""
     absent: Gap | None = None
     """Data that is not here: the run cannot be done, but a record of it may be."""
-    head: dict[str, Any] = field(default_factory=dict)
-    """What its regression's head says of itself, as a record has it."""
+    heads: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What the head of each task that has one says of itself, as a record has it."""
 
     @property
     def title(self) -> str:
@@ -80,8 +82,9 @@ def parse_dataset_map(pairs: Sequence[str], plugins: Plugins) -> dict[str, str]:
 
     Raises UsageError: no pair, a name that no table has on the left, or that no plugin brings on the right.
     """
-    named = {name for cell in read_cells() for name in (cell.dataset, cell["pretrain_dataset"]) if name}
-    known = sorted(named | set(SELECTION_OF))
+    cells = [cell for table in tables(plugins).values() for cell in table]
+    named = {name for cell in cells for name in (cell.dataset, cell.here("pretrain_dataset")) if name}
+    known = sorted(named | {e.spec.name for e in plugins.registry("dataset") if e.spec.selection_of in named})
     found: dict[str, str] = {}
     for pair in (part.strip() for text in pairs for part in text.split(",")):
         printed, equals, ours = (part.strip() for part in pair.partition("="))
@@ -109,8 +112,9 @@ def plan_table(cells: Sequence[Cell], plugins: Plugins, request: Request) -> Tab
         )
     plan = TablePlan(request, list(cells))
     groups: dict[str, dict[int, Target]] = {}
+    rules = Rules(plugins)
     for number, cell in enumerate(plan.cells):
-        target = target_of(cell, plugins)
+        target = target_of(cell, rules)
         if isinstance(target, Target):
             plan.notes[number] = target.note
             target = lacking(target, plugins, request) or target
@@ -138,22 +142,27 @@ def resolve(targets: Sequence[Target], plugins: Plugins, request: Request) -> Ru
     """The configuration of the one run that measures all of some targets. Raises LmbenchError where there is none."""
     first = targets[0]
     tasks = tuple(dict.fromkeys(t.task for t in targets))
-    wanted: dict[str, Any] = {"tasks": tasks, "regression": {"layers_alone": ()}}
-    for task in sorted(FITTED & set(tasks)):
-        numbers = {t.n_annotations for t in targets if t.task == task}
-        wanted = merge(wanted, {task: {"annotations": tuple(sorted(numbers, key=_order))}})
+    wanted: dict[str, Any] = {"tasks": tasks, **{task: _numbers(task, targets, plugins) for task in tasks}}
     if request.paper_backbones and first.backbone:
         wanted["backbone"] = first.backbone
     return resolve_run(
         plugins,
         first.method,
-        request.dataset(first.dataset),
+        request.dataset(first.dataset, plugins),
         preset=request.preset,
         variant=first.variant,
-        pretrain_on=request.dataset(first.pretrain_on),
+        pretrain_on=request.dataset(first.pretrain_on, plugins),
         seed=request.seed,
         overrides=[wanted, _settings(first, request)],
     )
+
+
+def _numbers(task: str, targets: Sequence[Target], plugins: Plugins) -> dict[str, Any]:
+    """The settings of a task that say which numbers it makes: those of the targets, and none besides."""
+    known = hints(plugins.find("task", task).spec.settings)
+    annotations = sorted({t.n_annotations for t in targets if t.task == task}, key=_order)
+    wanted = {"annotations": tuple(annotations), "layers_alone": ()}
+    return {name: value for name, value in wanted.items() if name in known}
 
 
 def lacking(target: Target, plugins: Plugins, request: Request) -> Gap | None:
@@ -167,16 +176,21 @@ def lacking(target: Target, plugins: Plugins, request: Request) -> Gap | None:
         gap = unknown(name, plugins, request)
         if gap:
             return gap
-    judged_by = plugins.find("dataset", request.dataset(target.dataset)).spec.metrics
-    if target.task == "regression" and not metrics & set(judged_by):
-        said = f"{request.dataset(target.dataset)} is judged by {', '.join(judged_by)}, not by {target.metrics[0]}"
+    judged_by = plugins.find("dataset", request.dataset(target.dataset, plugins)).spec.metrics
+    if target.task in _tasks_of(judged_by, plugins) and not metrics & set(judged_by):
+        said = f"{request.dataset(target.dataset, plugins)} is judged by {', '.join(judged_by)}, not by {target.metrics[0]}"
         return Gap("missing", said)
     return None
 
 
+def _tasks_of(metrics: Sequence[str], plugins: Plugins) -> set[str]:
+    """The tasks of some metrics: a dataset's judge these."""
+    return {e.spec.task for e in plugins.registry("metric") if e.spec.name in metrics}
+
+
 def unknown(printed: str, plugins: Plugins, request: Request) -> Gap | None:
     """Why no dataset here is the paper's, or what stands for it; None where one is."""
-    name = request.dataset(printed)
+    name = request.dataset(printed, plugins)
     try:
         plugins.find("dataset", name)
     except UsageError as error:
@@ -187,7 +201,7 @@ def unknown(printed: str, plugins: Plugins, request: Request) -> Gap | None:
 
 def absent(printed: str, plugins: Plugins, request: Request) -> Gap | None:
     """Where the files of a known dataset were looked for and how to get them; None where its folder is there."""
-    entry = plugins.find("dataset", request.dataset(printed))
+    entry = plugins.find("dataset", request.dataset(printed, plugins))
     root, name = request.data_root or default_data_root(), entry.spec.name
     folder = root / entry.spec.folder
     if is_family(name) or not entry.spec.folder or folder.is_dir() or prepared_folder(entry, root).is_dir():
@@ -243,11 +257,12 @@ def _differences(target: Target, config: RunConfig, plugins: Plugins, request: R
             paper = resolve([target], plugins, Request(preset="paper", dataset_map=request.dataset_map))
         except (UsageError, DataError):
             return "; ".join(told)
-        if target.task == "regression" and paper.regression.head != config.regression.head:
-            told.append(f"head {config.regression.head}, not {paper.regression.head}")
-        if target.task == "matching" and paper.matching.reading != config.matching.reading:
-            told.append(f"reading {config.matching.reading}, not {paper.matching.reading}")
-    copies = config.regression.warped_copies
-    if copies and target.task == "regression":
-        told.append(f"{copies} warped copies of each annotated image, not a fresh warp at every look")
+        told += _words_apart(config.settings_of(target.task), paper.settings_of(target.task))
+    told += otherwise() if (otherwise := getattr(config.settings_of(target.task), "otherwise", None)) else []
     return "; ".join(told)
+
+
+def _words_apart(ours: Any, papers: Any) -> list[str]:
+    """Where a task is done in another way than in the paper: its settings that are words."""
+    apart = {name: (getattr(ours, name), getattr(papers, name)) for name in hints(type(ours))}
+    return [f"{name} {a}, not {b}" for name, (a, b) in apart.items() if isinstance(a, str) and a != b]

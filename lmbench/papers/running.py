@@ -10,14 +10,18 @@ from typing import Any
 
 from lmbench import job as jobs
 from lmbench import progress, runner
-from lmbench.config.model import RunConfig, validate
+from lmbench.config.earlier import upgraded
+from lmbench.config.model import RunConfig, merge, plain
+from lmbench.config.ranges import HeadName
+from lmbench.config.resolving import config_of
+from lmbench.config.setting_types import hints, marks
 from lmbench.data.opening import OpenDataset
 from lmbench.errors import DataError, LmbenchError
-from lmbench.papers.planning import FITTED, PlannedRun, TablePlan
+from lmbench.papers.planning import PlannedRun, TablePlan
 from lmbench.papers.targets import Gap
 from lmbench.plugins.loading import Plugins
-from lmbench.results.record import RECORD, find_records, read_record
-from lmbench.tasks.regression import make_head
+from lmbench.results.reading import read_record
+from lmbench.results.record import RECORD, Record, Row, find_records
 from lmbench.training.loop import resolve_device
 
 Enough = Callable[[Iterable[bool]], bool]
@@ -32,14 +36,14 @@ class Prospect:
 
     run: PlannedRun
     job: jobs.Job | None = None
-    record: dict[str, Any] | None = None
+    record: Record | None = None
     actions: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def action(self) -> str:
         """In words: reuse of a record, or what its stages need; all of them where the data is not here."""
         if self.record is not None:
-            return f"reuse {self.record['run']}"
+            return f"reuse {self.record.run}"
         words = {"reuse": "reuse", "continue": "go on with", "train": "train", "share": "share"}
         done = [f"{words[a['action']]} {a['stage']}" for a in self.actions]
         if self.job is None:
@@ -62,11 +66,11 @@ def look(
     prospects = []
     for run in plan.runs:
         try:
-            run.head = head_of(run.config, plugins)
+            run.heads = heads_of(run.config, plugins)
             prospect = _prospect(run, plan, plugins, runs, records, opened, device, enough)
         except DataError as error:  # the folder is there, and not whole
             run.absent = Gap("missing", said(error))
-            prospect = _from_records_alone(run, plan, records, enough)
+            prospect = _from_records_alone(run, plan, plugins, records, enough)
         except Exception as error:  # one run that cannot be prepared does not take the other rows along
             plan.gaps |= dict.fromkeys(run.targets, Gap("failed", said(error)))
             continue
@@ -93,10 +97,8 @@ def carry_out(plan: TablePlan, prospects: list[Prospect]) -> None:
             continue
         for cell, target in prospect.run.targets.items():
             if target.find(prospect.record) is None:
-                made = sorted({r["metric"] for r in prospect.record["metrics"] if r["task"] == target.task})
-                reason = (
-                    f"{prospect.record['run']} measured {', '.join(made) or 'nothing'} here, not {target.metrics[0]}"
-                )
+                made = sorted({r.metric for r in prospect.record.rows if r.task == target.task})
+                reason = f"{prospect.record.run} measured {', '.join(made) or 'nothing'} here, not {target.metrics[0]}"
                 plan.gaps[cell] = Gap("failed", reason)
 
 
@@ -108,7 +110,7 @@ def leave_undone(plan: TablePlan, prospects: list[Prospect]) -> None:
                 plan.gaps[cell] = Gap("missing", "not measured yet (--no-run)")
 
 
-def records_of(plan: TablePlan, prospects: list[Prospect]) -> dict[int, dict[str, Any]]:
+def records_of(plan: TablePlan, prospects: list[Prospect]) -> dict[int, Record]:
     """The record behind each cell that was measured."""
     return {
         cell: prospect.record
@@ -130,14 +132,14 @@ def _prospect(
     plan: TablePlan,
     plugins: Plugins,
     runs: Path,
-    records: list[dict[str, Any]],
+    records: list[Record],
     opened: dict[str, OpenDataset],
     device: str,
     enough: Enough,
 ) -> Prospect:
     config = run.config
     if run.absent is not None:
-        return _from_records_alone(run, plan, records, enough)
+        return _from_records_alone(run, plan, plugins, records, enough)
     everything = _with_numbers(config, lambda n: False)
     target_data = jobs.prepare(everything, plugins, plan.request.data_root, runs, device, opened).target
     size = min(len(target_data.splits["train"]), config.train_images or 10**9)
@@ -151,11 +153,11 @@ def _prospect(
     run.config = config = _with_numbers(config, lambda n: n <= size)
     job = jobs.prepare(config, plugins, plan.request.data_root, runs, device, opened)
     what = jobs.plan(job)
-    record = _best(records, run, enough, job)
+    record = _best(records, run, plugins, enough, job)
     if what["finished"]:
         finished = read_record(job.folder / RECORD)
         # One of other data is left to the runner, which refuses to go on beside it and says what to do.
-        record = finished if finished["data"]["fingerprint"] == job.target.fingerprint else record
+        record = finished if finished.data.fingerprint == job.target.fingerprint else record
     return Prospect(run, job, record, what["stages"])
 
 
@@ -170,9 +172,11 @@ def _mark_shared(prospects: list[Prospect]) -> None:
                 trained.add(action["key"])
 
 
-def _from_records_alone(run: PlannedRun, plan: TablePlan, records: list[dict[str, Any]], enough: Enough) -> Prospect:
+def _from_records_alone(
+    run: PlannedRun, plan: TablePlan, plugins: Plugins, records: list[Record], enough: Enough
+) -> Prospect:
     """A record of a run whose data is not here; without one, its cells get the reason."""
-    record = _best(records, run, enough)
+    record = _best(records, run, plugins, enough)
     if record is None:
         assert run.absent is not None
         plan.gaps |= dict.fromkeys(run.targets, run.absent)
@@ -184,75 +188,87 @@ def _from_records_alone(run: PlannedRun, plan: TablePlan, records: list[dict[str
 
 
 def _best(
-    records: list[dict[str, Any]], run: PlannedRun, enough: Enough, job: jobs.Job | None = None
-) -> dict[str, Any] | None:
+    records: list[Record], run: PlannedRun, plugins: Plugins, enough: Enough, job: jobs.Job | None = None
+) -> Record | None:
     """The record with most of a run's numbers among those that have ``enough`` of them (all, or any), if there is one."""
-    serving = [r for r in records if _serves(r, run, enough, job)]
+    serving = [r for r in records if _serves(r, run, plugins, enough, job)]
     return max(serving, key=lambda r: sum(t.find(r) is not None for t in run.targets.values()), default=None)
 
 
-def _serves(record: Mapping[str, Any], run: PlannedRun, enough: Enough, job: jobs.Job | None = None) -> bool:
+def _serves(record: Record, run: PlannedRun, plugins: Plugins, enough: Enough, job: jobs.Job | None = None) -> bool:
     """Whether a record, of whatever selection of tasks and annotations, has this run's numbers, from the job's data."""
     if job is not None:
-        keys = [s["key"] for s in record["stages"]]
-        if record["data"].get("fingerprint") != job.target.fingerprint or keys != list(job.keys.values()):
+        keys = [s.key for s in record.stages]
+        if record.data.fingerprint != job.target.fingerprint or keys != list(job.keys.values()):
             return False
+    recorded = upgraded(record.config, record.schema)
     return (
-        record["status"] == "ok"
-        and _comparable(record["config"], run) == _comparable(run.config.model_dump(mode="json"), run)
+        record.status == "ok"
+        and _comparable(recorded, run, plugins) == _comparable(run.config.dump(), run, plugins)
         and all(_fitted_alike(target.find(record), run) for target in run.targets.values())
         and enough(target.find(record) is not None for target in run.targets.values())
     )
 
 
-def _comparable(config: Mapping[str, Any], run: PlannedRun) -> dict[str, Any] | None:
+def _comparable(config: Mapping[str, Any], run: PlannedRun, plugins: Plugins) -> dict[str, Any] | None:
     """What of a configuration decides the numbers of a run; None where it is none of this lmbench's."""
+    # Older records state what the settings of a head were under each number alone: with the run's own they are whole.
+    own = {task: {setting: plain(getattr(section, setting))}
+           for task, section in run.config.settings.items() if task in config
+           for _, setting in _heads_in(section)}  # fmt: skip
     try:
-        whole = validate(config).model_dump(mode="json")
+        whole = config_of(plugins, merge(config, {t: merge(s, config[t]) for t, s in own.items()})).dump()
     except LmbenchError:
         return None
-    others = {"regression", "matching", "equivariance", "segmentation", "scale", "parts"} - set(run.config.tasks)
+    others = set(plugins.tasks.names()) - set(run.config.settings)
     kept = {k: v for k, v in whole.items() if k not in UNRELATED | others}
     unrelated = {"annotations", "layers_alone"}
     unrelated |= set() if any(isinstance(t.n_annotations, int) for t in run.targets.values()) else {"draws"}
-    if "regression" in kept:  # older records state what the head's own settings were under each number alone
-        kept["regression"]["head_settings"] = run.config.regression.head_settings | kept["regression"]["head_settings"]
     for stage in kept["stages"].values():  # sets of the papers have the steps of their epochs
         stage["training"].pop("least_steps")
-    for task in FITTED & set(kept):
-        kept[task] = {k: v for k, v in kept[task].items() if k not in unrelated}
-    return kept
+    return {
+        k: {s: v for s, v in kept[k].items() if s not in unrelated} if k in run.config.settings else kept[k]
+        for k in kept
+    }
 
 
-def head_of(config: RunConfig, plugins: Plugins) -> dict[str, Any]:
-    """What the head of a configuration says of itself, as it stands behind a record's numbers."""
-    if "regression" not in config.tasks:
-        return {}
-    plugins = plugins.of_recipe(config.method, config.variant)
-    head = make_head(plugins.find("head", config.regression.head), dict(config.regression.head_settings))
-    described: dict[str, Any] = json.loads(json.dumps(head.description()))
-    return described
+def heads_of(config: RunConfig, plugins: Plugins) -> dict[str, dict[str, Any]]:
+    """What the head of each task says of itself, as it stands behind a record's numbers."""
+    plugins, found = plugins.of_recipe(config.method, config.variant), {}
+    for task in config.tasks:
+        section = config.settings_of(task)
+        for name, settings in _heads_in(section):
+            head = plugins.find("head", getattr(section, name)).spec.make(getattr(section, settings))
+            found[task] = json.loads(json.dumps(head.description()))
+    return found
 
 
-def _fitted_alike(entry: Mapping[str, Any] | None, run: PlannedRun) -> bool:
+def _heads_in(section: Any) -> list[tuple[str, str]]:
+    """The settings of a task that name a head, each with the one that holds this head's own."""
+    marked = {name: [m for m in marks(hint) if isinstance(m, HeadName)] for name, hint in hints(type(section)).items()}
+    return [(name, found[0].settings) for name, found in marked.items() if found]
+
+
+def _fitted_alike(entry: Row | None, run: PlannedRun) -> bool:
     """Whether the head behind a number, as its record describes it, is the head of a planned run."""
-    if entry is None or entry["task"] != "regression":
+    if entry is None:
         return True
-    few = isinstance(entry["n_annotations"], int)
-    return all(entry["settings"].get(k) == v for k, v in run.head.items() if few or k != "few_shot")
+    few = isinstance(entry.n_annotations, int)
+    head = run.heads.get(entry.task, {})
+    return all(entry.settings.get(k) == v for k, v in head.items() if few or k != "few_shot")
 
 
 def _with_numbers(config: RunConfig, wanted: Callable[[int], bool]) -> RunConfig:
     """The configuration with those numbers of annotations alone that are wanted, and ``all`` where none is left."""
-    sections = {}
-    for task in FITTED & set(RunConfig.model_fields):
-        section = getattr(config, task)
-        numbers = tuple(n for n in section.annotations if n == "all" or wanted(int(n)))
-        sections[task] = section.model_copy(update={"annotations": numbers or ("all",)})
-    return config.model_copy(update=sections)
+    sections = dict(config.settings)
+    for task, section in config.settings.items():
+        numbers = tuple(n for n in getattr(section, "annotations", ()) if n == "all" or wanted(int(n)))
+        if hasattr(section, "annotations"):
+            sections[task] = replace(section, annotations=numbers or ("all",))
+    return replace(config, settings=sections)
 
 
-def _records(paths: Iterator[Path] | list[Path]) -> Iterator[dict[str, Any]]:
+def _records(paths: Iterator[Path] | list[Path]) -> Iterator[Record]:
     """The records that can be read; a damaged one is no reason to measure nothing."""
     for path in paths:
         try:

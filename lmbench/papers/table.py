@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,9 @@ from lmbench.errors import LmbenchError, StaleError
 from lmbench.papers.planning import PlannedRun, Request, TablePlan
 from lmbench.printable import csv_text
 from lmbench.results.leaderboard import interval_cells
-from lmbench.store.files import read_json, write_atomically
+from lmbench.results.reading import read_record
+from lmbench.results.record import Record, keep_copy
+from lmbench.store.files import write_atomically
 
 COLUMNS = (
     "paper", "table", "method", "label", "variant", "backbone", "feature_dim", "n_landmarks", "pretrain_dataset",
@@ -30,7 +31,7 @@ IDENTITY = (
 Row = dict[str, Any]
 
 
-def rows_of(plan: TablePlan, records: Mapping[int, Mapping[str, Any]]) -> list[Row]:
+def rows_of(plan: TablePlan, records: Mapping[int, Record]) -> list[Row]:
     """One row a cell, in printed order. ``records``: the record behind each cell that has one."""
     runs = {number: run for run in plan.runs for number in run.targets}
     return [_row(plan, number, runs.get(number), records.get(number)) for number in range(len(plan.cells))]
@@ -74,14 +75,13 @@ def refuse_loss(path: Path, rows: Sequence[Row], planned: bool = False) -> None:
             )
 
 
-def write(path: Path, rows: Sequence[Row], records: Mapping[int, Mapping[str, Any]], out: Path) -> None:
+def write(path: Path, rows: Sequence[Row], records: Mapping[int, Record], out: Path) -> None:
     """Writes the CSV and, beside the leaderboards, a copy of every record that it links. Raises StaleError."""
-    for record in {r["run"]: r for r in records.values()}.values():
-        copy = out / "records" / f"{record['run']}.json"
-        if copy.exists() and read_json(copy).get("metrics") != record["metrics"]:
-            raise StaleError(f"{copy} has other values than the run {record['run']}; remove one of the two.")
-        if not copy.exists():
-            write_atomically(copy, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    for record in {r.run: r for r in records.values()}.values():
+        copy = out / "records" / f"{record.run}.json"
+        if copy.exists() and read_record(copy).rows != record.rows:
+            raise StaleError(f"{copy} has other values than the run {record.run}; remove one of the two.")
+        keep_copy(record, out / "records")
     write_atomically(path, render(rows))
 
 
@@ -95,7 +95,7 @@ def exit_code(plan: TablePlan, measured: int) -> int:
     return LmbenchError.exit_code if "failed" in kinds else 5
 
 
-def _row(plan: TablePlan, number: int, run: PlannedRun | None, record: Mapping[str, Any] | None) -> Row:
+def _row(plan: TablePlan, number: int, run: PlannedRun | None, record: Record | None) -> Row:
     cell, request = plan.cells[number], plan.request
     gap = plan.gaps.get(number)
     row: Row = {c: cell.row.get(c, "") for c in COLUMNS}
@@ -119,7 +119,7 @@ def _row(plan: TablePlan, number: int, run: PlannedRun | None, record: Mapping[s
     row |= {
         "run_method": config.method,
         "run_variant": config.variant,
-        "run_backbone": "" if config.read.backbone == "none" else config.read.backbone,
+        "run_backbone": config.network.backbone if config.network else "",
         "run_pretrain_on": config.pretrain_on,
         "run_dataset": config.dataset,
         "differs": run.differs.get(number, ""),
@@ -128,13 +128,13 @@ def _row(plan: TablePlan, number: int, run: PlannedRun | None, record: Mapping[s
     if record is None or found is None:
         return row
     return row | {
-        "measured": f"{found['value']:.4f}",
-        "std": "" if found["std"] is None else f"{found['std']:.4f}",
-        "draws": found["draws"] or "",
-        **dict(zip(("ci95_low", "ci95_high"), interval_cells(found["ci95"]), strict=True)),
-        "difference": f"{found['value'] - float(cell['value']):+.4f}",
-        "run_metric": found["metric"],
-        "record": f"records/{record['run']}.json",
+        "measured": f"{found.value:.4f}",
+        "std": "" if found.std is None else f"{found.std:.4f}",
+        "draws": found.draws or "",
+        **dict(zip(("ci95_low", "ci95_high"), interval_cells(found.ci95), strict=True)),
+        "difference": f"{found.value - float(cell['value']):+.4f}",
+        "run_metric": found.metric,
+        "record": f"records/{record.run}.json",
     }
 
 

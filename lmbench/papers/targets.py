@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from lmbench.config.model import merge
-from lmbench.papers.mapping import CORE, PAPER_SETTINGS
+from lmbench.errors import did_you_mean
 from lmbench.papers.published import Cell
-from lmbench.plugins.loading import Plugins
-from lmbench.plugins.registry import Entry
-from lmbench.specs import MethodSpec, PublishedRows
-
-METRIC_NAMES = {"matching_error_px": "matching_error", "matching_error_iod": "matching_error"}
-OWNERS = {"lead": "lead", "contrastlandmarks": "contrastlandmarks", "dve": "dve", "dense3d": "dve", "sparse": "sparse",
-          "twostep": "twostep", "end_to_end": "twostep", "imm": "imm"}  # fmt: skip
+from lmbench.papers.rules import Rules
+from lmbench.results.record import Record, Row
+from lmbench.specs import Reading
 
 
 @dataclass(frozen=True)
@@ -51,97 +46,79 @@ class Target:
     note: str = ""
     differs: str = ""
 
-    def find(self, record: Mapping[str, Any]) -> dict[str, Any] | None:
+    def find(self, record: Record) -> Row | None:
         """The entry of a record that measured this, or None."""
-        rows = [
-            r
-            for r in record["metrics"]
-            if (r["task"], r["subset"], r["n_annotations"]) == (self.task, self.part, self.n_annotations)
-        ]
-        return next((r for metric in self.metrics for r in rows if r["metric"] == metric), None)
+        keys = ((self.task, metric, self.part, self.n_annotations) for metric in self.metrics)
+        return next((row for key in keys if (row := record.find(key)) is not None), None)
 
 
-def target_of(cell: Cell, plugins: Plugins) -> Target | Gap:
+def target_of(cell: Cell, rules: Rules) -> Target | Gap:
     """What is to be measured for a printed number. Looks at names alone: data may still be missing."""
-    if cell["task"] == "cost":
-        return Gap("scope", "a cost (parameters, FLOPs), no measurement of landmarks")
-    if cell.is_claim:
-        return Gap("scope", "a claim of the text, worked out from other numbers")
-    method, rows = _rule(cell, plugins)
-    if rows is None:
-        if cell["supervision"] == "supervised":
-            return Gap("scope", "a supervised system: out of scope")
-        return Gap("scope", f"no plugin brings the method {cell['method']!r}")
+    readings = cell.readings
+    refused = next((reading.reason for reading in readings if reading.reason), "")
+    if refused:
+        return Gap("scope", refused)
+    rule = rules.of(cell)
+    if rule is None:
+        return _nobodys(cell, rules)
+    rows, spec = rule.rows, rule.entry.spec
     if rows.reason:
         return Gap("scope", rows.reason)
-    spec = _method(method, plugins)
-    if spec is None:
-        return Gap(
-            "missing", f"the method {method!r} is not installed: pip install lmbench-{OWNERS.get(method, 'baselines')}"
-        )
-    variant = spec.variant(_fill(rows.variant, cell))
+    wanted = rule.variant(cell)
+    variant = spec.variant(wanted)
     if variant is None:
-        return Gap("scope", f"{method} has no variant {_fill(rows.variant, cell)!r}")
-    printed = cell["pairs"] or cell["part"]
+        hint = did_you_mean(wanted, [v.name for v in spec.variants])
+        return Gap("scope", f"{spec.name} has no variant {wanted!r}.{hint} ({rule.place})")
     return Target(
-        method=method,
+        method=spec.name,
         variant=variant.name,
-        backbone=_fill(rows.backbone, cell),
-        pretrain_on=(rows.pretrain_on or cell["pretrain_dataset"]) if variant.stages else "",
+        backbone=rule.backbone(cell),
+        pretrain_on=(rows.pretrain_on or cell.here("pretrain_dataset")) if variant.stages else "",
         dataset=rows.dataset or cell.dataset,
         task=cell["task"],
         n_annotations=cell.n_annotations,
-        part=rows.part or (printed if printed and printed != "avg" else None),
-        metrics=rows.metrics or (METRIC_NAMES.get(cell["metric"], cell["metric"]),),
+        part=rows.part or cell.here("pairs") or cell.here("part") or None,
+        metrics=rows.metrics or _metrics(cell, readings),
         settings=rows.settings,
-        paper_settings=_paper_settings(cell),
-        note=rows.note,
-        differs=rows.differs,
+        paper_settings=_paper_settings(readings),
+        note="; ".join(filter(None, [*(r.note for r in readings), rows.note])),
+        differs="; ".join(filter(None, [rows.differs, *(r.differs for r in readings)])),
     )
 
 
-def is_ours(cell: Cell, plugins: Plugins) -> bool:
+def is_ours(cell: Cell, rules: Rules) -> bool:
     """Whether a printed number is a measurement of a method that is known here."""
-    return cell["task"] != "cost" and not cell.is_claim and _rule(cell, plugins)[1] is not None
+    if any(reading.reason for reading in cell.readings):
+        return False
+    return cell["method"] in cell.spec.brought_by or rules.of(cell) is not None
 
 
-def _rule(cell: Cell, plugins: Plugins) -> tuple[str, PublishedRows | None]:
-    return next(((method, rows) for method, rows in _rules(plugins) if _fits(cell, rows.where)), ("", None))
+def metric_of(cell: Cell) -> str:
+    """The metric of a printed number, in the names of this benchmark."""
+    return next((r.metric for r in cell.readings if r.metric), cell.here("metric"))
 
 
-def _rules(plugins: Plugins) -> Iterator[tuple[str, PublishedRows]]:
-    """The rules of the methods' own distributions first: nobody else's rule takes their rows."""
-    for entry in _own_first(plugins):
-        yield from ((entry.spec.name, rows) for rows in entry.spec.published)
-    for method, entries in CORE:
-        yield from ((method, rows) for rows in entries)
+def _nobodys(cell: Cell, rules: Rules) -> Gap:
+    """Why no rule fits a printed number."""
+    method, owner = cell["method"], cell.spec.brought_by.get(cell["method"])
+    damage = rules.damage(cell)
+    if damage:
+        return Gap("missing", damage)
+    if owner and rules.plugins.lacking([owner]):
+        return Gap("missing", f"the method {method!r} is not installed: pip install {owner}")
+    if owner:
+        return Gap("scope", f"{owner} has no run for it")
+    if cell["supervision"] == "supervised":
+        return Gap("scope", "a supervised system: out of scope")
+    return Gap("scope", f"no plugin brings the method {method!r}")
 
 
-def _fits(cell: Cell, where: Mapping[str, tuple[str, ...]]) -> bool:
-    return all(any(fnmatchcase(_value(cell, c), pattern) for pattern in accepted) for c, accepted in where.items())
+def _metrics(cell: Cell, readings: list[Reading]) -> tuple[str, ...]:
+    return next((r.metrics for r in readings if r.metrics), (metric_of(cell),))
 
 
-def _value(cell: Cell, column: str) -> str:
-    return cell.dataset if column == "dataset" else cell.row.get(column, "")
-
-
-def _fill(text: str, cell: Cell) -> str:
-    """``text`` with ``{column}`` filled in from the row."""
-    return text.format_map(dict(cell.row))
-
-
-def _method(name: str, plugins: Plugins) -> MethodSpec | None:
-    return next((entry.spec for entry in _own_first(plugins) if entry.spec.name == name), None)
-
-
-def _own_first(plugins: Plugins) -> list[Entry[MethodSpec]]:
-    ours = {f"lmbench-{owner}" for owner in OWNERS.values()}
-    return sorted(plugins.registry("method"), key=lambda entry: entry.owner not in ours)
-
-
-def _paper_settings(cell: Cell) -> dict[str, Any]:
+def _paper_settings(readings: list[Reading]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for where, settings in PAPER_SETTINGS:
-        if _fits(cell, where):
-            found = merge(found, settings)
+    for reading in readings:
+        found = merge(found, reading.paper_settings)
     return found

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     import click
 
     from lmbench.config.model import RunConfig
-    from lmbench.specs import BackboneSpec, DatasetSpec, HeadSpec, MethodSpec, MetricSpec, ObjectiveSpec, TaskSpec
+    from lmbench.results.record import Record
+    from lmbench.specs import (
+        BackboneSpec,
+        DatasetSpec,
+        HeadSpec,
+        MethodSpec,
+        MetricSpec,
+        ObjectiveSpec,
+        PaperSpec,
+        TaskSpec,
+    )
 
 PROJECT = "lmbench"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -58,6 +68,11 @@ def lmbench_methods() -> Sequence[MethodSpec]:  # type: ignore[empty-body]
 
 
 @hookspec
+def lmbench_papers() -> Sequence[PaperSpec]:  # type: ignore[empty-body]
+    """The papers whose printed numbers this plugin brings."""
+
+
+@hookspec
 def lmbench_run_started(run: RunConfig) -> None:
     """Called once a run's configuration is resolved and before anything is computed."""
 
@@ -68,7 +83,7 @@ def lmbench_stage_finished(run: RunConfig, stage: dict[str, Any]) -> None:
 
 
 @hookspec
-def lmbench_run_finished(run: RunConfig, record: dict[str, Any]) -> None:
+def lmbench_run_finished(run: RunConfig, record: Record) -> None:
     """Called with the finished record, before it is written. What an observer raises is logged into the record."""
 
 

@@ -1,37 +1,34 @@
-"""Finding, loading, isolating and naming plugins.
+"""Loading, isolating and naming plugins.
 
 Each plugin is loaded on its own and checked whole before any part of it is registered: an import error, a misspelt
 hook, a wrong return type or an unsupported interface version disables that plugin alone, with the reason and its
-distribution kept for ``lmbench plugin doctor``. pluggy's own ``load_setuptools_entrypoints`` would stop at the first
-broken import and drop the second of two equal entry-point names, so it is not used.
+distribution kept for ``lmbench plugin doctor``.
+
+Each has a pluggy manager of its own, and pluggy calls its hooks there: what a hook raises, returns or does to its arguments is
+that plugin's alone. One manager for all would stop at the first implementation that raises, hand one copy of the arguments to
+all, and leave out without a word what returns None.
 """
 
 from __future__ import annotations
 
 import copy
-import email
 import functools
-import importlib
-import importlib.metadata
-import inspect
 import os
-import re
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pluggy
 
 from lmbench import __version__
-from lmbench.errors import LmbenchError, PluginError, UsageError, did_you_mean, told
-from lmbench.plugins import hooks as hookspecs
+from lmbench.errors import LmbenchError, PluginError, UsageError, told
+from lmbench.plugins.contract import check_hooks, collect, imported, manager_of
+from lmbench.plugins.finding import Candidate, installed
 from lmbench.plugins.isolation import Watch, undisturbed
 from lmbench.plugins.registry import Entry, Registry, family_member, is_family, no_member
-from lmbench.plugins.spec_fields import complaints
 from lmbench.printable import printable
 from lmbench.specs import (
-    API_VERSION,
     KIND_OF,
     BackboneSpec,
     DatasetSpec,
@@ -39,27 +36,13 @@ from lmbench.specs import (
     MethodSpec,
     MetricSpec,
     ObjectiveSpec,
+    PaperSpec,
     Spec,
     TaskSpec,
 )
 
-ENTRY_POINT_GROUP = "lmbench"
 CORE = "lmbench"
-HOOK_NAMES = tuple(n for n in vars(hookspecs) if n.startswith("lmbench_"))
-MOST_PARTS = 20_000
 TRACEBACK_LINES = 40
-_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """An entry point before anything of it is imported; ``problem`` says what is wrong with it already."""
-
-    name: str
-    module: str
-    distribution: str
-    version: str
-    problem: str = ""
 
 
 @dataclass
@@ -84,17 +67,22 @@ class PluginInfo:
 class Plugins:
     """All plugins of this process with what they bring: one registry a kind, and the observers."""
 
+    backbones: Registry[BackboneSpec]
+    objectives: Registry[ObjectiveSpec]
+    heads: Registry[HeadSpec]
+    datasets: Registry[DatasetSpec]
+    metrics: Registry[MetricSpec]
+    tasks: Registry[TaskSpec]
+    methods: Registry[MethodSpec]
+    papers: Registry[PaperSpec]
+
     def __init__(self) -> None:
-        self.manager = _new_manager()
+        self.managers: dict[str, pluggy.PluginManager] = {}
+        """Of each working plugin, by ``distribution:name``."""
         self.infos: list[PluginInfo] = []
         self.preferred: tuple[str, ...] = ()
-        self.backbones: Registry[BackboneSpec] = Registry("backbone")
-        self.objectives: Registry[ObjectiveSpec] = Registry("objective")
-        self.heads: Registry[HeadSpec] = Registry("head")
-        self.datasets: Registry[DatasetSpec] = Registry("dataset")
-        self.metrics: Registry[MetricSpec] = Registry("metric")
-        self.tasks: Registry[TaskSpec] = Registry("task")
-        self.methods: Registry[MethodSpec] = Registry("method")
+        for kind in KIND_OF.values():
+            setattr(self, f"{kind}s", Registry(kind))
 
     def registry(self, kind: str) -> Registry[Any]:
         """The registry of a kind, named in the singular or plural."""
@@ -151,20 +139,24 @@ class Plugins:
     def load(self, candidate: Candidate) -> PluginInfo:
         """Imports, checks and registers one plugin; never raises for a fault of the plugin."""
         info = PluginInfo(candidate.name, candidate.distribution, candidate.version, candidate.module)
+        key = f"{candidate.distribution}:{candidate.name}"
         added: list[Spec] = []
         watch = Watch()
         try:
             if candidate.problem:
                 raise PluginError(candidate.problem)
             with undisturbed() as watch:
-                module = importlib.import_module(candidate.module)
-                info.hooks = _check_hooks(module)
-                specs = _collect(module)
+                module = imported(candidate.module)
+                info.hooks = check_hooks(module)
+                if any(known.is_registered(module) for known in self.managers.values()):
+                    raise PluginError(f"{module.__name__} is the module of another entry point already; take one out.")
+                manager = manager_of(module, key)
+                specs = collect(manager, module.__name__)
             for kind, found in specs.items():
                 for spec in found:
                     self.registry(kind).add(spec, candidate.distribution, candidate.version)
                     added.append(spec)
-            self.manager.register(module, name=f"{candidate.distribution}:{candidate.name}")
+            self.managers[key] = manager
             info.components = {kind: [s.name for s in found] for kind, found in specs.items() if found}
         except BaseException as error:  # a plugin that calls sys.exit() at import is broken too
             if isinstance(error, KeyboardInterrupt) and watch.signalled is not False:
@@ -199,19 +191,22 @@ class Plugins:
         return [(name, cli, complaint) for (name, complaint), cli in zip(asked, groups, strict=True)]
 
     def _asked(self, hook: str, arguments: Callable[[], dict[str, Any]]) -> list[tuple[str, str]]:
-        """(plugin, what it raised or ``""``) for each implementation of a hook, called with arguments of its own."""
+        """(plugin, what it raised or ``""``) for each that implements a hook, called with arguments of its own."""
         asked = []
-        for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+        for name, manager in self.managers.items():
+            caller = getattr(manager.hook, hook)
+            if not caller.get_hookimpls():
+                continue
             watch, complaint = Watch(), ""
             given = arguments()
             try:
                 with undisturbed() as watch:
-                    implementation.function(**{n: given[n] for n in implementation.argnames})
+                    caller(**given)
             except BaseException as error:  # an observer that calls sys.exit() does not end the run
                 if isinstance(error, KeyboardInterrupt) and watch.signalled is not False:
                     raise
-                complaint = printable(f"{implementation.plugin_name}: {hook}: {type(error).__name__}: {told(error)}")
-            asked.append((implementation.plugin_name, complaint))
+                complaint = printable(f"{name}: {hook}: {type(error).__name__}: {told(error)}")
+            asked.append((name, complaint))
         return asked
 
 
@@ -230,115 +225,3 @@ def load_plugins(candidates: Iterable[Candidate] | None = None) -> Plugins:
 def get_plugins() -> Plugins:
     """The plugins of this process, found once."""
     return load_plugins()
-
-
-def installed() -> list[Candidate]:
-    """Every entry point of the group ``lmbench``, sorted by distribution and name.
-
-    ``importlib.metadata.entry_points`` is not used: one unreadable ``entry_points.txt`` anywhere would make it raise.
-    """
-    found: dict[str, list[Candidate]] = {}
-    for distribution in importlib.metadata.distributions():
-        text = _read(distribution, "entry_points.txt")
-        if f"[{ENTRY_POINT_GROUP}]" not in text:
-            continue
-        metadata = email.message_from_string(_read(distribution, "METADATA") or _read(distribution, "PKG-INFO"))
-        name, version = metadata["Name"] or "unknown", metadata["Version"] or "0"
-        key = re.sub(r"[-_.]+", "-", name).lower()
-        if key not in found or key == "unknown":  # the first on sys.path is the one that is imported
-            found.setdefault(key, []).extend(_entry_points(text, name, version))
-    return sorted((c for candidates in found.values() for c in candidates), key=lambda c: (c.distribution, c.name))
-
-
-def _read(distribution: importlib.metadata.Distribution, file: str) -> str:
-    """A file of a distribution's metadata, empty where it is missing or unreadable."""
-    try:
-        return distribution.read_text(file) or ""
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
-def _entry_points(text: str, distribution: str, version: str) -> list[Candidate]:
-    """The lines of the section ``[lmbench]`` of an entry_points.txt, mistakes noted."""
-    candidates = []
-    section = ""
-    for line in (raw.strip() for raw in text.splitlines()):
-        if line.startswith("["):
-            section = line.strip("[]")
-        elif section == ENTRY_POINT_GROUP and line and not line.startswith("#"):
-            name, _, module = (part.strip() for part in line.partition("="))
-            plain = all(part.isidentifier() for part in module.split("."))
-            problem = (
-                "" if plain else f"entry point {line!r}: expected NAME = package.module, the module holding the hooks."
-            )
-            candidates.append(Candidate(name, module, distribution, version, problem))
-    return candidates
-
-
-def _new_manager() -> pluggy.PluginManager:
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    return manager
-
-
-def _check_hooks(module: Any) -> list[str]:
-    """The hooks a module implements. Raises PluginError for all that pluggy would take in silence or too late."""
-    api = getattr(module, "LMBENCH_API", None)
-    if api != API_VERSION:
-        said = "does not state LMBENCH_API" if api is None else f"is written for plugin interface {api}"
-        raise PluginError(
-            f"{module.__name__} {said}; this lmbench speaks {API_VERSION}: set LMBENCH_API = {API_VERSION}."
-        )
-    implemented = []
-    for name, value in vars(module).items():
-        where = f"{module.__name__}.{name}"
-        options = getattr(value, f"{hookspecs.PROJECT}_impl", None) if inspect.isroutine(value) else None
-        if options is None:
-            own = getattr(value, "__module__", module.__name__) == module.__name__
-            if name in HOOK_NAMES or (name.startswith("lmbench_") and inspect.isfunction(value) and own):
-                raise PluginError(f"{where} lacks the decorator @hookimpl (from lmbench.api).")
-            continue
-        if name not in HOOK_NAMES:
-            raise PluginError(f"{where} is no hook of lmbench.{did_you_mean(name, HOOK_NAMES)}")
-        if any(options[o] for o in ("wrapper", "hookwrapper", "specname")):
-            raise PluginError(f"{where}: a hook neither wraps the other plugins' hooks nor goes by another name.")
-        if any(p.default is not p.empty for p in inspect.signature(value).parameters.values()):
-            raise PluginError(f"{where}: a hook gives its arguments no defaults.")
-        implemented.append(name)
-    scratch = _new_manager()
-    scratch.register(module)
-    scratch.check_pending()
-    return implemented
-
-
-def _collect(module: Any) -> dict[str, list[Spec]]:
-    """All specs of a module by kind, checked to be what its hooks promise."""
-    collected: dict[str, list[Spec]] = {}
-    for spec_type, kind in KIND_OF.items():
-        hook = getattr(module, f"lmbench_{kind}s", None)
-        if hook is None:
-            continue
-        where = f"{module.__name__}.lmbench_{kind}s"
-        returned = hook()
-        if not isinstance(returned, list | tuple):
-            raise PluginError(
-                f"{where} returned {type(returned).__name__}; a list of {spec_type.__name__} is expected."
-            )
-        returned = list(returned)
-        if len(returned) > MOST_PARTS:
-            raise PluginError(
-                f"{where} brings {len(returned):,} {kind}s; up to {MOST_PARTS:,} are registered by name. A family, "
-                f"'{kind}s/*', stands for any number."
-            )
-        for spec in returned:
-            if type(spec) is not spec_type:  # a subclass may answer differently every time
-                raise PluginError(f"{where} returned a {type(spec).__name__} among its {spec_type.__name__}s.")
-            wrong = complaints(spec)
-            if wrong:
-                raise PluginError(f"{where}: {spec_type.__name__} {spec.name!r:.80}: {'; '.join(wrong)}.")
-            if not isinstance(spec, MethodSpec) and not _TARGET.fullmatch(spec.target):
-                raise PluginError(
-                    f"{where}: {spec.name!r} needs a target 'package.module:Name', found {spec.target!r}."
-                )
-        collected[kind] = list(cast(Sequence[Spec], returned))
-    return collected

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import DataError
@@ -14,6 +15,8 @@ from lmbench.metrics.base import Predictions
 from lmbench.store.files import write_atomically
 
 ZOOM = 2
+LEGEND_LINE = 18  # pixels
+Colour = tuple[int, int, int]
 TRUE, PREDICTED = (60, 220, 80), (255, 60, 60)
 COLOURS = (
     (230, 60, 60),
@@ -59,7 +62,7 @@ def draw_overlay(predictions: Predictions, pixels: PixelStore, path: Path, count
                 draw_dot(draw, true, TRUE)
                 draw_dot(draw, found, PREDICTED)
         tiles.append(tile)
-    save_png(tile_grid(tiles, 8), path)
+    save_png(over_legend(tile_grid(tiles, 8), {"annotated": TRUE, "predicted": PREDICTED}), path)
 
 
 def draw_points(image: Image.Image, points: np.ndarray) -> Image.Image:
@@ -83,6 +86,27 @@ def side_by_side(images: list[Image.Image], height: int = 320) -> Image.Image:
         padded.append(Image.new("RGB", (width, height), (30, 30, 30)))
         padded[-1].paste(tile, ((width - tile.width) // 2, 0))
     return tile_grid(padded, 6)
+
+
+def over_legend(sheet: Image.Image, names: Mapping[str, Colour]) -> Image.Image:
+    """A sheet above the names of its colours, in as many lines as they need; the sheet itself where there is none."""
+    if not names:
+        return sheet
+    font, x, y, places = ImageFont.load_default(), 0.0, 0, []
+    for name, colour in names.items():
+        width = 22 + font.getlength(name)
+        if x and x + width > sheet.width:
+            x, y = 0.0, y + LEGEND_LINE
+        places.append((x, y, name, colour))
+        x += width
+    larger = Image.new("RGB", (sheet.width, sheet.height + y + LEGEND_LINE), (30, 30, 30))
+    larger.paste(sheet, (0, 0))
+    draw = ImageDraw.Draw(larger)
+    for left, line, name, colour in places:
+        top = sheet.height + line
+        draw.ellipse((left + 5, top + 5, left + 12, top + 12), fill=colour, outline=(0, 0, 0))
+        draw.text((left + 16, top + 3), name, fill=(255, 255, 255), font=font)
+    return larger
 
 
 def save_png(image: Image.Image, path: Path) -> None:

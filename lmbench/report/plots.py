@@ -9,20 +9,22 @@ from typing import Any
 
 import numpy as np
 
+from lmbench.results.record import Row
 from lmbench.store.files import write_atomically
 
 SHOWN_APART = ("epoch", "lr")
 
 
 def draw_curve(stages: Sequence[dict[str, Any]], path: Path) -> None:
-    """Writes one column of panels a stage: its loss terms, and each probed figure against epochs."""
+    """Writes one column of panels a stage: its loss terms, and each probed figure against epochs; nothing where no stage has
+    two points, which make no curve."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     stages = [s for s in stages if s["curve"]]
-    if not stages:
+    if all(len(s["curve"]) < 2 for s in stages):
         return
     names = [_panels(s["curve"]) for s in stages]
     rows = max(len(n) for n in names)
@@ -44,7 +46,7 @@ def draw_curve(stages: Sequence[dict[str, Any]], path: Path) -> None:
     save_figure(figure, path)
 
 
-def draw_accuracy(rows: Sequence[dict[str, Any]], path: Path) -> None:
+def draw_accuracy(rows: Sequence[Row], path: Path) -> None:
     """Writes the accuracy curves of a record's rows, one line a part; chance is dashed (Rahaman et al. 2021, fig. 1)."""
     import matplotlib
 
@@ -53,15 +55,15 @@ def draw_accuracy(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
     figure, axis = pyplot.subplots(figsize=(5.2, 3.6))
     for row in rows:
-        name = row["subset"] or "all layers"
-        axis.plot(*zip(*row["curve"], strict=True), label=name, linestyle="--" if name == "chance" else "-")
+        name = row.subset or "all layers"
+        axis.plot(*zip(*row.curve, strict=True), label=name, linestyle="--" if name == "chance" else "-")
     axis.set(xlabel="d, px of a 128x128 image", ylabel="Acc(d), percent", ylim=(0, 100))
     axis.grid(alpha=0.3)
     axis.legend()
     save_figure(figure, path)
 
 
-def draw_scale(rows: Sequence[dict[str, Any]], path: Path) -> None:
+def draw_scale(rows: Sequence[Row], path: Path) -> None:
     """Writes one panel a metric of a record's rows of the task scale: value and its interval against the factor.
 
     The dotted line is the scale of the training images.
@@ -71,17 +73,18 @@ def draw_scale(rows: Sequence[dict[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    names = list(dict.fromkeys(row["metric"] for row in rows))
+    names = list(dict.fromkeys(row.metric for row in rows))
     figure, axes = pyplot.subplots(1, len(names), figsize=(5.2 * len(names), 3.6), squeeze=False)
     for axis, name in zip(axes[0], names, strict=True):
-        own = sorted((row for row in rows if row["metric"] == name), key=lambda row: float(row["subset"]))
-        factors, values = [float(row["subset"]) for row in own], [row["value"] for row in own]
-        if all(row["ci95"] for row in own):
-            low, high = zip(*(row["ci95"] for row in own), strict=True)
+        own = sorted((row for row in rows if row.metric == name), key=lambda row: float(row.subset or 1))
+        factors, values = [float(row.subset or 1) for row in own], [row.value for row in own]
+        intervals = [row.ci95 for row in own if row.ci95]
+        if len(intervals) == len(own):
+            low, high = zip(*intervals, strict=True)
             axis.fill_between(factors, low, high, alpha=0.2)
         axis.plot(factors, values, marker="o", markersize=4)
         axis.axvline(1, color="grey", linestyle=":")
-        axis.set(xlabel="zoom-out factor", ylabel=f"{name}, {own[0]['unit']}", ylim=(0, None))
+        axis.set(xlabel="zoom-out factor", ylabel=f"{name}, {own[0].unit}", ylim=(0, None))
         axis.grid(alpha=0.3)
     save_figure(figure, path)
 

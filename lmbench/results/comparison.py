@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lmbench.errors import DataError, StaleError
-from lmbench.metrics.base import Predictions
-from lmbench.metrics.pixels import Confusions, read_stored
+from lmbench.metrics.stored import StoredResult
 from lmbench.plugins.loading import CORE, Plugins
 from lmbench.results.measuring import Measured, interval_of, measured
-from lmbench.results.record import PREDICTIONS, RECORD, read_record
+from lmbench.results.record import Key, Record
+from lmbench.results.run import Run
 
 FREE = ("layers", "dimension")
 """Settings of a row that describe the features under comparison; all others are the protocol."""
-
-Key = tuple[str, str, str | None, int | str | None]
 
 
 @dataclass(frozen=True)
@@ -48,55 +45,19 @@ class Comparison:
         return {**asdict(self), "ci95": list(self.ci95) if self.ci95 else None}
 
 
-@dataclass(frozen=True)
-class Run:
-    """A record with its folder, where the predictions lie."""
-
-    record: Mapping[str, Any]
-    folder: Path
-
-    @property
-    def name(self) -> str:
-        return str(self.record["run"])
-
-    def predictions(self) -> Iterator[Predictions | Confusions]:
-        """All that its tasks stored. Raises DataError where one is gone."""
-        for entry in self.record["predictions"]:
-            found = read_stored(self.folder / PREDICTIONS, Path(entry).stem)
-            if found is None:
-                raise DataError(
-                    f"{self.folder / entry} is not there: a comparison resamples the stored predictions. "
-                    "Name the folder of the run itself, not a copy of its record."
-                )
-            yield found
-
-
-def open_run(place: Path) -> Run:
-    """A run by its folder or its record.json. Raises DataError where there is none."""
-    path = place / RECORD if place.is_dir() else place
-    if not path.is_file():
-        raise DataError(f"{path}: there is no record. Name the folder of a finished run.")
-    record = read_record(path)
-    absent = [f"data.{key}" for key in ("fingerprint", "used", "preprocessing") if key not in record["data"]]
-    absent += ["predictions"] if "predictions" not in record else []
-    if absent:
-        raise DataError(f"{path} lacks {' and '.join(absent)}, without which runs cannot be compared.")
-    return Run(record, path.parent)
-
-
 def compare(
     a: Run, b: Run, plugins: Plugins, tasks: Sequence[str] = (), across_heads: bool = False
 ) -> list[Comparison]:
     """All numbers that both runs have (of ``tasks``, if any are named), in the order of A.
 
     ``across_heads``: the head belongs to what is compared. Raises StaleError where the runs were made from other data, under
-    another protocol or share no number, DataError where predictions are missing.
+    another protocol or share no number, DataError where predictions, or what a record says of its data, are missing.
     """
     _same_data(a, b)
-    plugins = plugins.preferring(CORE, *(str(c.get("distribution")) for r in (a, b) for c in r.record["components"]))
-    others = {_name(p): p for p in b.predictions()}
+    plugins = plugins.preferring(CORE, *a.record.distributions, *b.record.distributions)
+    others = {_name(p): p for p in b.results(plugins)}
     found = []
-    for mine in a.predictions():
+    for mine in a.results(plugins):
         other = others.get(_name(mine))
         if other is None or (tasks and mine.task not in tasks):
             continue
@@ -113,15 +74,15 @@ def compare(
     return found
 
 
-def _name(predictions: Predictions | Confusions) -> tuple[Any, ...]:
+def _name(predictions: StoredResult) -> tuple[Any, ...]:
     return predictions.task, predictions.subset, predictions.n_annotations
 
 
-def _key(number: Measured, predictions: Predictions | Confusions) -> Key:
+def _key(number: Measured, predictions: StoredResult) -> Key:
     return predictions.task, number.metric.name, number.subset, predictions.n_annotations
 
 
-def _compared(key: Key, a: Measured, b: Measured, predictions: Predictions | Confusions) -> Comparison:
+def _compared(key: Key, a: Measured, b: Measured, predictions: StoredResult) -> Comparison:
     differences = a.samples - b.samples
     gains = differences if a.metric.higher_is_better else -differences
     gains = gains[~np.isnan(gains)]
@@ -140,15 +101,10 @@ def _compared(key: Key, a: Measured, b: Measured, predictions: Predictions | Con
 
 
 def _same_data(a: Run, b: Run) -> None:
-    """Raises StaleError where the runs were not judged on the same images."""
-    whats = {
-        "dataset": lambda r: r["dataset"],
-        "data fingerprint": lambda r: r["data"].get("fingerprint"),
-        "images used": lambda r: r["data"].get("used"),
-        "preprocessing": lambda r: r["data"].get("preprocessing"),
-    }
-    for what, of in whats.items():
-        first, second = of(a.record), of(b.record)
+    """Raises StaleError where the runs were not judged on the same images, DataError where a record does not say which."""
+    of_a, of_b = _data_of(a), _data_of(b)
+    for what, first in of_a.items():
+        second = of_b[what]
         if first != second:
             raise StaleError(
                 f"{a.name} and {b.name} cannot be compared: their {what} differs ({_short(first)} and {_short(second)}). "
@@ -156,7 +112,22 @@ def _same_data(a: Run, b: Run) -> None:
             )
 
 
-def _same_protocol(a: Predictions | Confusions, b: Predictions | Confusions, across_heads: bool) -> None:
+def _data_of(run: Run) -> dict[str, Any]:
+    record: Record = run.record
+    found = {
+        "dataset": record.dataset,
+        "data fingerprint": record.data.fingerprint,
+        "images used": record.data.used,
+        "preprocessing": record.data.preprocessing,
+    }
+    absent = [what for what, value in found.items() if value is None]
+    absent += [] if record.predictions else ["predictions"]
+    if absent:
+        raise DataError(f"the record of {run.name} does not state its {' and '.join(absent)}: it cannot be compared.")
+    return found
+
+
+def _same_protocol(a: StoredResult, b: StoredResult, across_heads: bool) -> None:
     """Raises StaleError naming the first setting in which two predictions differ that should be judged alike."""
     row = " ".join(str(part) for part in _name(a) if part is not None)
     one_head = a.settings.get("head") == b.settings.get("head")
@@ -173,16 +144,11 @@ def _same_protocol(a: Predictions | Confusions, b: Predictions | Confusions, acr
                 f"{row}: the setting {name} differs ({_short(first)} and {_short(second)}). "
                 "Measure one of them anew with the settings of the other, or compare the other task alone (--tasks)."
             )
-    # Landmarks that a method discovered are judged at its own places; everything else has one truth.
-    arrays = ["image_ids"]
-    if isinstance(a, Predictions):
-        arrays += ["visible"] if a.subset == "backward" else ["visible", "target"]
-    for name in arrays:
-        first, second = getattr(a, name), getattr(b, name)
-        if name == "visible" and a.subset == "backward":
-            first, second = first.any(1), second.any(1)
-        if first.shape != second.shape or not _equal(first, second):
-            raise StaleError(f"{row}: the {name.replace('_', ' ')} of the two runs differ, so they cannot be paired.")
+    theirs = b.truth()
+    for name, first in a.truth().items():
+        second = theirs.get(name)
+        if second is None or first.shape != second.shape or not _equal(first, second):
+            raise StaleError(f"{row}: the {name} of the two runs differ, so they cannot be paired.")
 
 
 def _equal(first: np.ndarray, second: np.ndarray) -> bool:
@@ -191,11 +157,10 @@ def _equal(first: np.ndarray, second: np.ndarray) -> bool:
 
 def _as_recorded(run: Run, key: Key, number: Measured) -> None:
     """Raises StaleError where the stored predictions do not give the number in the record."""
-    rows = [r for r in run.record["metrics"] if (r["task"], r["metric"], r["subset"], r["n_annotations"]) == key]
-    value = float(number.result.aggregate.mean())
-    if rows and not np.isclose(rows[0]["value"], value, rtol=1e-6):
+    row, value = run.record.find(key), float(number.result.aggregate.mean())
+    if row is not None and not np.isclose(row.value, value, rtol=1e-6):
         raise StaleError(
-            f"{run.folder}: the record says {key[1]} {rows[0]['value']:.4f}, its predictions give {value:.4f}. "
+            f"{run.folder}: the record says {key[1]} {row.value:.4f}, its predictions give {value:.4f}. "
             "One of the two was changed; measure anew with --resume never."
         )
 

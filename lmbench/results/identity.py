@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from lmbench import progress
+from lmbench.config.earlier import upgraded
+from lmbench.config.fitting import named_in
 from lmbench.config.model import RunConfig, digest_of
+from lmbench.config.resolving import config_of
 from lmbench.errors import DataError, LmbenchError
-from lmbench.plugins.loading import Plugins
-from lmbench.results.record import PREDICTIONS, RECORD, read_record, run_name
+from lmbench.plugins.loading import Plugins, get_plugins
+from lmbench.results.reading import read_record
+from lmbench.results.record import HEADS, PREDICTIONS, RECORD, run_name
 from lmbench.store import manifests
 from lmbench.store.files import clear_drafts, free, read_json, write_json
 
-IDENTITY, HEADS, FROZEN = "identity.json", "heads", "frozen"
+IDENTITY, FROZEN = "identity.json", "frozen"
 
 Identity = dict[str, Any]
 
@@ -25,10 +29,10 @@ Identity = dict[str, Any]
 def components_of(config: RunConfig, plugins: Plugins, metrics: list[str]) -> list[dict[str, str]]:
     """Who answers for each part of a run: kind, name, distribution and version, as records state it."""
     used = [("method", config.method), ("dataset", config.dataset), *(("task", t) for t in config.tasks)]
-    used += [("backbone", config.read.backbone)] if config.read.backbone != "none" else []
+    used += [("backbone", config.network.backbone)] if config.network else []
     used += [("objective", s.objective) for s in config.stages.values()]
     used += [("dataset", config.pretrain_on)] if config.pretrain_on else []
-    used += [("head", config.regression.head)] if {"regression", "scale"} & set(config.tasks) else []
+    used += [(part.kind, part.name) for settings in config.settings.values() for part in named_in(settings)]
     used += [("metric", name) for name in metrics]
     return [plugins.find(kind, name).identity() for kind, name in dict.fromkeys(used)]
 
@@ -153,26 +157,27 @@ def clear_scratch(folder: Path) -> None:
 
 def _settings(config: RunConfig) -> str:
     """The digest of the settings but for the precision, which stands resolved beside them."""
-    return digest_of(config.model_dump(mode="json", exclude={"precision"}))
+    return digest_of({name: value for name, value in config.dump().items() if name != "precision"})
 
 
 def _identity_in(place: Path, config: RunConfig) -> Identity | None:
     """What a run's folder was filled from; of records of earlier versions, as far as they say it."""
     try:
-        if (place / IDENTITY).is_file():
+        record = read_record(place / RECORD) if (place / RECORD).is_file() else None
+        if (record is None or record.schema > 1) and (place / IDENTITY).is_file():
             found = json.loads((place / IDENTITY).read_text(encoding="utf-8"))["identity"]
             return found if isinstance(found, dict) else None
-        if not (place / RECORD).is_file():
+        if record is None:
             return None
-        record = read_record(place / RECORD)
-        if record["config_sha256"] != config.digest():
+        then = config_of(get_plugins(), upgraded(record.config, record.schema))
+        if _settings(then) != _settings(config):
             return None
         return {
             "config": _settings(config),
-            "precision": record["environment"].get("precision"),
-            "device": str(record["environment"].get("device", "")).partition(":")[0],
-            "data": record["data"].get("fingerprint"),
-            "pretraining": record["data"].get("pretraining_fingerprint"),
+            "precision": record.environment.get("precision"),
+            "device": str(record.environment.get("device", "")).partition(":")[0],
+            "data": record.data.fingerprint,
+            "pretraining": record.data.pretraining_fingerprint,
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, LmbenchError):
         return None

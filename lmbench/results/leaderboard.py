@@ -6,73 +6,68 @@ published number was made under another protocol.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from lmbench.config.model import digest_of
 from lmbench.errors import LmbenchError, StaleError
 from lmbench.printable import csv_text
-from lmbench.results.record import file_part, find_records, read_record
+from lmbench.results.reading import read_record
+from lmbench.results.record import Record, Row, file_part, find_records, keep_copy
 from lmbench.store.files import write_atomically
 
 COLUMNS = (
     "dataset", "task", "metric", "part", "n_annotations", "kind", "rank", "method", "variant", "supervision", "backbone",
     "feature_dim", "pretrain_on", "preset", "seed", "value", "std", "draws", "ci95_low", "ci95_high", "unit",
-    "higher_is_better", "source", "version", "note",
+    "higher_is_better", "source", "version", "data", "note",
 )  # fmt: skip
+ALIKE = ("metric", "part", "n_annotations", "kind", "preset", "data")
+"""What the rows have in common that are ranked as one."""
+DIGITS = 8  # of a data's fingerprint
 
-# The 2017 paper calls AFLW_M's data aflw_mtfl; here that name is another benchmark (heads fitted on MTFL's faces).
-SAME_DATA = {"aflw_mtfl": "aflw_m"}
-# The captions of LEAD say "% IOD" over what are pixels; see published/NOTES.md, doubtful cells 1.
-METRIC_NAMES = {"matching_error_px": "matching_error"}
-# What is printed as PCK at 5 % on CUB comes from ContrastLandmarks' code, which cuts distances to whole pixels.
-METRIC_OF_DATASET = {("cub", "pck_5pct"): "pck_cub_truncated"}
-PART_NAMES = {"avg": ""}  # the mean over the seven joints is the whole
+Line = dict[str, Any]
+"""A line of a board: the columns it has, by name."""
 
 
 @dataclass
 class Built:
-    """What a build gave: the content of each file by name, and what was left out with the reason."""
+    """What a build gave: the content of each file by name, the records behind it, and what was left out with the reason."""
 
     files: dict[str, str] = field(default_factory=dict)
-    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
 
-def build(runs: Path, out: Path) -> Built:
-    """The leaderboards of all records below ``runs`` and of those kept in ``out/records``; writes nothing.
+def build(runs: Path, out: Path, published: Sequence[Line] = ()) -> Built:
+    """The leaderboards of all records below ``runs`` and of those kept in ``out/records``, and of published rows; writes nothing.
 
     A damaged or foreign record is left out and named. Raises StaleError where one run stands in both with other values.
     """
     built = Built()
-    records: dict[str, dict[str, Any]] = {}
+    records: dict[str, Record] = {}
     for path in [*sorted((out / "records").glob("*.json")), *find_records(runs)]:
         try:
             record = read_record(path)
         except LmbenchError as error:
             built.left_out.append(str(error))
             continue
-        if record["status"] != "ok" or record["preset"] == "smoke":  # a smoke run proves that code runs, nothing else
+        if record.status != "ok" or record.preset == "smoke":  # a smoke run proves that code runs, nothing else
             continue
-        known = records.setdefault(record["run"].casefold(), record)
-        if known["run"] != record["run"]:
-            built.left_out.append(f"{path}: its run {record['run']} differs from {known['run']} in case alone.")
+        known = records.setdefault(record.run.casefold(), record)
+        if known.run != record.run:
+            built.left_out.append(f"{path}: its run {record.run} differs from {known.run} in case alone.")
             continue
         if _values(known) != _values(record):
             raise StaleError(
-                f"{path}: the run {record['run']} stands in {out / 'records'} with other values; remove one of the two."
+                f"{path}: the run {record.run} stands in {out / 'records'} with other values; remove one of the two."
             )
-    built.records = {record["run"]: record for record in records.values()}
+    built.records = {record.run: record for record in records.values()}
     measured = [row for record in built.records.values() for row in measured_rows(record)]
-    rows = measured + published_rows()
-    boards: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    rows = [*measured, *published]
+    boards: dict[tuple[str, str], list[Line]] = {}
     for row in rows:
         boards.setdefault((row["dataset"], row["task"]), []).append(row)
     for board, name in _file_names(sorted(boards)).items():
@@ -97,10 +92,8 @@ def write(built: Built, out: Path) -> list[Path]:
     for name, content in built.files.items():
         write_atomically(out / name, content)
         written.append(out / name)
-    for run, record in built.records.items():
-        path = out / "records" / f"{run}.json"
-        if not path.exists():
-            write_atomically(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    for record in built.records.values():
+        keep_copy(record, out / "records")
     return written
 
 
@@ -116,39 +109,43 @@ def stale_files(built: Built, out: Path) -> list[str]:
     return complaints + [f"{out / name} has no source" for name in sorted(present - set(built.files))]
 
 
-def measured_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of a record, one a metric entry."""
-    rows = []
-    seen = record["data"].get("test_images_pretrained_on")
+def measured_rows(record: Record) -> list[Line]:
+    """The rows of a record, one a number."""
+    seen = record.data.test_images_pretrained_on
     leaked = f"pretrained on {seen['images']} of its test images" if seen else ""
-    for m in record["metrics"]:
+    about = {
+        "dataset": record.dataset,
+        "kind": "measured",
+        "method": record.method,
+        "variant": record.variant,
+        "supervision": record.supervision,
+        "backbone": "" if record.backbone == "none" else record.backbone,
+        "feature_dim": record.feature_dim or "",
+        "pretrain_on": record.pretrain_on,
+        "preset": record.preset,
+        "seed": record.seed,
+        "source": f"records/{record.run}.json",
+        "version": record.version,
+        "data": (record.data.fingerprint or "")[:DIGITS],
+    }
+    rows = []
+    for row in record.rows:
+        low, high = interval_cells(row.ci95)
         rows.append(
             {
-                "dataset": record["dataset"],
-                "task": m["task"],
-                "metric": m["metric"],
-                "part": m["subset"] or "",
-                "n_annotations": "" if m["n_annotations"] is None else str(m["n_annotations"]),
-                "kind": "measured",
-                "method": record["method"],
-                "variant": record["variant"],
-                "supervision": record.get("supervision", ""),
-                "backbone": "" if record["backbone"] == "none" else record["backbone"],
-                "feature_dim": record.get("feature_dim") or "",
-                "pretrain_on": record["pretrain_on"],
-                "preset": record["preset"],
-                "seed": record["seed"],
-                "value": f"{m['value']:.4f}",
-                "std": "" if m["std"] is None else f"{m['std']:.4f}",
-                "draws": m["draws"] or "",
-                **dict(zip(("ci95_low", "ci95_high"), interval_cells(m["ci95"]), strict=True)),
-                "unit": m["unit"],
-                "higher_is_better": _flag(m["higher_is_better"]),
-                "source": f"records/{record['run']}.json",
-                "version": record["code"].get("version", ""),
-                "note": "; ".join(
-                    filter(None, (leaked, _note(m["settings"], few_shot=m["n_annotations"] not in (None, "all"))))
-                ),
+                **about,
+                "task": row.task,
+                "metric": row.metric,
+                "part": row.subset or "",
+                "n_annotations": "" if row.n_annotations is None else str(row.n_annotations),
+                "value": f"{row.value:.4f}",
+                "std": "" if row.std is None else f"{row.std:.4f}",
+                "draws": row.draws or "",
+                "ci95_low": low,
+                "ci95_high": high,
+                "unit": row.unit,
+                "higher_is_better": _flag(row.higher_is_better),
+                "note": "; ".join(filter(None, (leaked, _note(row)))),
             }
         )
     return rows
@@ -160,44 +157,11 @@ def interval_cells(interval: Sequence[float | None] | None) -> tuple[str, str]:
     return ("", "") if low is None or high is None else (f"{low:.4f}", f"{high:.4f}")
 
 
-def published_rows() -> list[dict[str, Any]]:
-    """The published measurements of landmarks; values stay as printed ("21.8", "8.89")."""
-    rows = []
-    for p in read_published():
-        if p["task"] not in ("regression", "matching", "equivariance") or not p["dataset"]:
-            continue
-        cell = (p["dataset"], p["metric"])
-        reading = f"printed as {p['metric']}" if cell in METRIC_OF_DATASET else ""
-        rows.append(
-            {
-                "dataset": SAME_DATA.get(p["dataset"], p["dataset"]),
-                "task": p["task"],
-                "metric": METRIC_OF_DATASET.get(cell, METRIC_NAMES.get(p["metric"], p["metric"])),
-                "part": p["pairs"] or PART_NAMES.get(p["part"], p["part"]),
-                "n_annotations": p["n_annotations"],
-                "kind": "published",
-                "method": p["method"],
-                "variant": p["variant"] or (f"K={p['n_landmarks']}" if p["n_landmarks"] else ""),
-                "supervision": p["supervision"],
-                "backbone": p["backbone"],
-                "feature_dim": p["feature_dim"],
-                "pretrain_on": p["pretrain_dataset"],
-                "value": p["value"],
-                "std": p["std"],
-                "unit": p["unit"],
-                "higher_is_better": _flag(p["lower_is_better"] != "true"),
-                "source": f"{p['paper']}, {p['table']}",
-                "note": "; ".join(n for n in (reading, p["note"]) if n),
-            }
-        )
-    return rows
-
-
-def ranked(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def ranked(rows: Iterable[Line]) -> list[Line]:
     """The rows in order, each with its rank among rows of its kind that measure the same thing (equal values share one)."""
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, ...], list[Line]] = {}
     for row in rows:
-        key = tuple(str(row[k]) for k in ("metric", "part", "n_annotations", "kind", "preset") if k in row)
+        key = tuple(str(row[k]) for k in ALIKE if k in row)
         groups.setdefault(key, []).append(row)
     result = []
     for key in sorted(groups, key=_group_order):
@@ -211,15 +175,9 @@ def ranked(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return result
 
 
-def render(rows: Sequence[dict[str, Any]]) -> str:
+def render(rows: Sequence[Line]) -> str:
     """Rows as CSV text with the columns of ``COLUMNS``."""
     return csv_text(COLUMNS, rows)
-
-
-def read_published() -> list[dict[str, str]]:
-    """The rows of ``published.csv``, as text."""
-    text = resources.files("lmbench.published").joinpath("published.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(io.StringIO(text)))
 
 
 def _group_order(key: tuple[str, ...]) -> tuple[Any, ...]:
@@ -228,8 +186,10 @@ def _group_order(key: tuple[str, ...]) -> tuple[Any, ...]:
     return (metric, part, number, kind, *rest)
 
 
-def _note(settings: dict[str, Any], few_shot: bool) -> str:
+def _note(row: Row) -> str:
     """The protocol of a measured row in a few words; all of it stands in the record."""
+    settings: Mapping[str, Any] = row.settings
+    few_shot = row.n_annotations not in (None, "all")
     names = ("head", "recipe", "few_shot", "reading", "pairs", "grid", "normalise")
     parts = []
     for name in names:
@@ -241,8 +201,8 @@ def _note(settings: dict[str, Any], few_shot: bool) -> str:
     return "; ".join(parts)
 
 
-def _values(record: dict[str, Any]) -> list[Any]:
-    return [(m["task"], m["metric"], m["subset"], m["n_annotations"], m["value"]) for m in record["metrics"]]
+def _values(record: Record) -> list[Any]:
+    return [(row.key, row.value) for row in record.rows]
 
 
 def _flag(value: bool) -> str:

@@ -1,94 +1,231 @@
-"""The record of a run: its schema, reading and writing. One immutable JSON a run; tools read nothing else.
+"""The record of a run: one immutable JSON, and the type that everything in this program asks instead of it.
 
-A record may come from anybody: it is read through the schema below, and no name in it becomes a path before it was
-looked at. What the schema does not name may be there and is kept.
+Its layout is that of docs/runs.md, and keys are added to it, never renamed. Records are read by `lmbench.results.reading`,
+which checks what somebody else may have written.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-import pydantic
-from pydantic import ConfigDict, Field, StringConstraints
+from typing import Any, TypeVar
 
 from lmbench.config.model import digest_of
-from lmbench.errors import DataError, LmbenchError, StaleError
+from lmbench.errors import StaleError
 from lmbench.store.files import write_json
 
-SCHEMA = 1
+SCHEMA = 2
+"""How records are written now. Schema 1 states its configuration as lmbench 0.1 and 0.2 did (`lmbench.config.earlier`)."""
 RECORD = "record.json"
 SEAL = "sha256"
-PREDICTIONS = "predictions"
-LARGEST_FILE = 256 << 20  # bytes; those of the largest runs have one
+PREDICTIONS, HEADS = "predictions", "heads"
 LONGEST_PART = 80  # letters of a name within a file name
 
-REQUIRED = (
-    "schema", "run", "status", "method", "variant", "dataset", "pretrain_on", "preset", "seed", "backbone",
-    "metrics", "stages", "components", "data", "code", "environment", "config", "config_sha256",
-)  # fmt: skip
+Key = tuple[str, str, str | None, int | str | None]
+"""What a number is of: task, metric, subset, number of annotations."""
 
-Word = Annotated[str, StringConstraints(max_length=300)]
-Text = Annotated[str, StringConstraints(max_length=5000)]
-Number = Annotated[float, Field(ge=-1e9, le=1e9)]
-FolderName = Annotated[str, StringConstraints(max_length=250, pattern=r"^[A-Za-z0-9_+][A-Za-z0-9._+-]*$")]
+T = TypeVar("T")
 
 
-class _Part(pydantic.BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+@dataclass(frozen=True)
+class Number:
+    """A number that was measured: the mean over ``draws`` choices of ``n_annotations`` images, ``std`` their spread.
 
+    ``subset`` names a part of the result: same or different pairs, a joint, a layer.
+    """
 
-class _Metric(_Part):
-    task: Word
-    metric: Word
-    subset: Word | None
-    n_annotations: Annotated[int, Field(ge=0, le=10**9)] | Literal["all"] | None
-    value: Number
-    std: Number | None
-    draws: Annotated[int, Field(ge=0, le=10**6)] | None
-    ci95: Annotated[list[Number | None], Field(min_length=2, max_length=2)] | None
-    unit: Word
+    task: str
+    metric: str
+    subset: str | None
+    n_annotations: int | str | None
+    value: float
+    std: float | None
+    draws: int | None
+    unit: str
     higher_is_better: bool
-    settings: dict[str, Any]
+
+    @property
+    def key(self) -> Key:
+        return self.task, self.metric, self.subset, self.n_annotations
 
 
-class _Stage(_Part):
-    key: Annotated[str, StringConstraints(max_length=200, pattern=r"^[A-Za-z0-9]+$")]
+@dataclass(frozen=True, kw_only=True)
+class Row(Number):
+    """A number of a run. ``ci95``: the interval of 95 % over test images and draws; ``settings``: the protocol behind it;
+    ``images`` and ``points``: how many were scored; ``curve``: pairs (x, y) that stand behind the number."""
+
+    ci95: tuple[float, float] | None
+    settings: Mapping[str, Any]
+    images: int | None = None
+    points: int | None = None
+    normaliser: str | None = None
+    curve: tuple[tuple[float, float], ...] = ()
+
+    def entry(self) -> dict[str, Any]:
+        """As a JSON object."""
+        made = dict(vars(self))
+        made["ci95"], made["settings"] = list(self.ci95) if self.ci95 else None, dict(self.settings)
+        curve = made.pop("curve")
+        return made | ({"curve": [list(point) for point in curve]} if curve else {})
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> Row:
+        low, high = entry["ci95"] or (None, None)
+        interval = None if low is None or high is None else (low, high)
+        curve = tuple((x, y) for x, y in entry.get("curve", ()))
+        return _of(cls, {**entry, "ci95": interval, "curve": curve})
 
 
-class _Data(_Part):
-    fingerprint: Word | None = None
+@dataclass(frozen=True, kw_only=True)
+class Reference(Number):
+    """A number to read a run's own beside; ``reference``: the mean shape, or the same recipe left untrained."""
+
+    reference: str
 
 
-class _Code(_Part):
-    version: Word = ""
+@dataclass(frozen=True)
+class TrainedStage:
+    """What a run says of a stage it stands on: its address, how long it took, and its learning curve, one row an epoch.
+
+    Older records say neither steps nor what its weights were.
+    """
+
+    key: str
+    name: str = ""
+    objective: str = ""
+    backbone: str = ""
+    weights_sha256: str | None = None
+    precision: str = ""
+    device: str = ""
+    reused: bool = False
+    seconds: float = 0.0
+    epochs: int = 0
+    steps: int | None = None
+    curve: tuple[Mapping[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> TrainedStage:
+        return _of(cls, {**entry, "curve": tuple(entry.get("curve", ()))})
 
 
-class _Record(_Part):
-    run: FolderName
-    status: Literal["ok", "failed", "partial"]
-    method: Word
-    variant: Word
-    dataset: Text
-    pretrain_on: Text
-    preset: Word
-    seed: Annotated[int, Field(ge=0, le=2**64)]
-    backbone: Word
-    supervision: Word = ""
-    feature_dim: Annotated[int, Field(ge=0, le=10**9)] | None = None
-    metrics: list[_Metric]
-    stages: list[_Stage]
-    components: list[dict[str, Any]]
-    predictions: list[Annotated[str, StringConstraints(pattern=r"^predictions/[^/\\\x00-\x1f]+\.parquet$")]] = []
-    heads: dict[Word, Word] = {}
-    data: _Data
-    code: _Code
-    environment: dict[str, Any]
-    config: dict[str, Any]
-    config_sha256: Word
+@dataclass(frozen=True)
+class Data:
+    """The images and labels behind a record, as far as it states them."""
+
+    fingerprint: str | None = None
+    partial: str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    used: Mapping[str, int | None] | None = None
+    preprocessing: Mapping[str, Any] | None = None
+    framing: Any = None
+    landmarks: tuple[str, ...] = ()
+    pixels_sha256: Mapping[str, str] = field(default_factory=dict)
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    pretraining_fingerprint: str | None = None
+    test_images_pretrained_on: Mapping[str, Any] | None = None
+    object_scale: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    pretraining_remarks: str = ""
+
+
+UNSAID_OF_DATA = ("partial", "test_images_pretrained_on")
+"""What a record says of its data only where there is something to say."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run left. ``config`` is as it was written, under this ``schema``: `Run.config` is the typed one."""
+
+    run: str
+    method: str
+    variant: str
+    dataset: str
+    pretrain_on: str
+    preset: str
+    seed: int
+    backbone: str
+    supervision: str
+    feature_dim: int | None
+    rows: tuple[Row, ...]
+    stages: tuple[TrainedStage, ...]
+    components: tuple[Mapping[str, Any], ...]
+    data: Data
+    code: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    config: Mapping[str, Any]
+    config_sha256: str
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    predictions: tuple[str, ...] = ()
+    heads: Mapping[str, str] = field(default_factory=dict)
+    finished: str = ""
+    seconds: float = 0.0
+    identity: Mapping[str, Any] | None = None
+    observer_errors: tuple[str, ...] = ()
+    references: tuple[Reference, ...] = ()
+    status: str = "ok"
+    schema: int = SCHEMA
+    _read: Mapping[str, Any] | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def version(self) -> str:
+        """The version of lmbench that measured it."""
+        return str(self.code.get("version", ""))
+
+    @property
+    def distributions(self) -> list[str]:
+        """Who answers for its parts, so that their names mean what they meant then."""
+        return [str(c.get("distribution")) for c in self.components]
+
+    def find(self, key: Key) -> Row | None:
+        """The number of that task, metric, subset and number of annotations, or None."""
+        return next((row for row in self.rows if row.key == key), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as it stands in its file; what was read is given back with all that this type does not know."""
+        if self._read is not None:
+            return dict(self._read)
+        made = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "_read"}
+        data = {k: v for k, v in vars(self.data).items() if k not in UNSAID_OF_DATA or v is not None}
+        order = ("schema", "run", "status", "method", "variant", "dataset", "pretrain_on", "preset", "seed", "backbone")
+        del made["rows"]
+        return {
+            **{name: made.pop(name) for name in (*order, "supervision", "feature_dim")},
+            "metrics": [row.entry() for row in self.rows],
+            **made,
+            "stages": [{**vars(stage), "curve": list(stage.curve)} for stage in self.stages],
+            "components": list(self.components),
+            "data": {**data, "landmarks": list(self.data.landmarks), "notes": list(self.data.notes)},
+            "predictions": list(self.predictions),
+            "observer_errors": list(self.observer_errors),
+            "references": [vars(row) for row in self.references],
+        }
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Record:
+        """The record of a JSON object that was checked (`lmbench.results.reading.checked`)."""
+        made = {
+            **document,
+            "supervision": document.get("supervision", ""),
+            "feature_dim": document.get("feature_dim"),
+            "rows": tuple(map(Row.of, document["metrics"])),
+            "stages": tuple(map(TrainedStage.of, document["stages"])),
+            "components": tuple(document["components"]),
+            "data": _of(Data, {k: tuple(v) if k in ("landmarks", "notes") else v for k, v in document["data"].items()}),
+            "predictions": tuple(document.get("predictions", ())),
+            "observer_errors": tuple(document.get("observer_errors", ())),
+            "references": tuple(_of(Reference, row) for row in document.get("references", ())),
+        }
+        record = _of(cls, made)
+        object.__setattr__(record, "_read", document)
+        return record
+
+
+def _of(kind: type[T], entry: Mapping[str, Any]) -> T:
+    """A dataclass from a JSON object: what the type does not name is passed over."""
+    return kind(**{f.name: entry[f.name] for f in fields(kind) if f.init and f.name in entry})  # type: ignore[arg-type]
 
 
 def run_name(method: str, variant: str, dataset: str, preset: str, seed: int, digest: str) -> str:
@@ -102,77 +239,30 @@ def file_part(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", name).strip("-.")[:LONGEST_PART]
 
 
-def write_record(folder: Path, record: dict[str, Any]) -> Path:
-    """Writes ``record.json`` once, with its own digest. Raises StaleError where one is there: records are never overwritten."""
-    missing = [key for key in REQUIRED if key not in record]
-    if missing:
-        raise LmbenchError(f"record without {', '.join(missing)}")
+def write_record(folder: Path, record: Record) -> Record:
+    """The record as it was written to ``record.json``, with its own digest. Raises StaleError where one is there."""
     path = folder / RECORD
     if path.exists():
         raise StaleError(f"{path} exists; records are never overwritten.")
-    record[SEAL] = _seal_of(record)
-    write_json(path, record)
+    document = record.to_json()
+    document[SEAL] = seal_of(document)
+    write_json(path, document)
+    return Record.of(document)
+
+
+def keep_copy(record: Record, folder: Path) -> Path:
+    """A copy of a record in a folder of them, beside leaderboards; one that is there already stays."""
+    path = folder / f"{record.run}.json"
+    if not path.exists():
+        write_json(path, record.to_json())
     return path
 
 
-def _seal_of(record: dict[str, Any]) -> str:
-    return digest_of({k: v for k, v in record.items() if k != SEAL})
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """A record.
-
-    Raises LmbenchError (not what a record holds), DataError (not what was written) or StaleError (another schema), naming
-    the file. Records of earlier versions carry no digest of themselves and are taken as they are.
-    """
-    record = _read(path)
-    if not isinstance(record, dict) or any(key not in record for key in REQUIRED):
-        raise LmbenchError(f"{path} is no lmbench record.")
-    if record["schema"] != SCHEMA or isinstance(record["schema"], bool):
-        raise StaleError(f"{path} has schema {record['schema']!r:.60}; this lmbench reads {SCHEMA}.")
-    try:
-        _Record.model_validate(record)
-    except pydantic.ValidationError as error:
-        found = error.errors(include_url=False)
-        more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
-        raise LmbenchError(f"{path} is no lmbench record: {'; '.join(map(_fault, found[:3]))}{more}.") from None
-    if SEAL in record and record[SEAL] != _seal_of(record):
-        raise DataError(
-            f"{path} is damaged: it is not what was written (its SHA-256 differs). Take it from a copy, or measure anew "
-            "with --resume never."
-        )
-    return record
-
-
-def _read(path: Path) -> Any:
-    try:
-        if not path.is_file():  # a pipe would be waited for
-            raise LmbenchError(f"{path} is no file.")
-        if path.stat().st_size > LARGEST_FILE:
-            raise LmbenchError(f"{path} is larger than any record ({path.stat().st_size >> 20} MB).")
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        said = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise LmbenchError(f"{path} is damaged ({said:.300}); move it away and give the command again.") from None
-    except OSError as error:
-        raise LmbenchError(f"{path} cannot be read ({error.strerror or error}).") from None
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no number")
-
-
-def _fault(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    return f"{where}: {error['msg'][0].lower()}{error['msg'][1:]}, found {error['input']!r:.60}"
+def seal_of(document: Mapping[str, Any]) -> str:
+    """The digest that a record carries of all else in it."""
+    return digest_of({k: v for k, v in document.items() if k != SEAL})
 
 
 def find_records(runs: Path) -> Iterator[Path]:
     """The record files below a runs folder, in order of their paths."""
     yield from sorted(runs.glob(f"*/{RECORD}"))
-
-
-def metric_rows(record: dict[str, Any], task: str | None = None) -> list[dict[str, Any]]:
-    """The metric entries of a record, of one task or all."""
-    rows: Sequence[dict[str, Any]] = record["metrics"]
-    return [row for row in rows if task is None or row["task"] == task]

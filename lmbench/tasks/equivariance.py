@@ -7,7 +7,7 @@ beside locations drawn at random.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,51 +15,43 @@ import torch
 from torch import Tensor
 
 from lmbench import progress
-from lmbench.config.model import EquivarianceConfig
 from lmbench.data.pixels import PixelStore
-from lmbench.errors import UsageError
 from lmbench.features import Extractor, FeatureMaps
 from lmbench.geometry.coordinates import denormalise_points, normalise_points
 from lmbench.geometry.elastic import elastic_grid
+from lmbench.geometry.heatmaps import argmax_points
 from lmbench.geometry.warps import affine_matrices, affine_points, warp_images, warp_points
 from lmbench.metrics.base import Predictions
+from lmbench.report.plots import draw_accuracy
+from lmbench.results.record import Row
 from lmbench.seeds import generator_for
 from lmbench.specs import Preprocessing
 from lmbench.tasks.base import TaskContext
+from lmbench.tasks.settings import EquivarianceSettings
 
 IMAGES_AT_ONCE = 16
 CHANCE = "chance"
 FOUND_WITHIN = 0.1  # pixels; where the grid does not come so near to a point, the point has left the image
 
 
-def run(context: TaskContext) -> None:
-    """Keeps the points found by each layer, by all layers joined where there are several, and by chance.
-
-    Raises UsageError for a method without a network.
-    """
-    if context.extractor is None:
-        raise UsageError("equivariance needs a network; this method has none (use --tasks regression).")
-    parts = [*_readings(context.extractor.layers), CHANCE]
+def run(context: TaskContext, settings: EquivarianceSettings) -> None:
+    """Keeps the points found by each layer, by all layers joined where there are several, and by chance."""
+    parts = [*_readings(context.network.layers), CHANCE]
     if all(context.kept(f"equivariance-{part}" if part else "equivariance") for part in parts):
         return
-    config, spec = context.config, context.dataset.spec
-    whole = context.dataset.pixels("test", Preprocessing(spec.preprocessing.resize)).first(config.test_images)
-    for predictions in judge_layers(
-        context.extractor,
-        whole.first(config.equivariance.images),
-        spec.preprocessing.crop,
-        config.equivariance,
-        generator_for(config.seed, "equivariance"),
-        context.device,
-    ):
-        context.keep(predictions)
+    steps = context.dataset.spec.preprocessing
+    whole = context.dataset.pixels("test", Preprocessing(steps.resize)).first(context.config.test_images)
+    shown = whole.first(settings.images)
+    generator = generator_for(context.config.seed, "equivariance")
+    for found in judge_layers(context.network, shown, steps.crop, settings, generator, context.device):
+        context.keep(found)
 
 
 def judge_layers(
     extractor: Extractor,
     pixels: PixelStore,
     crop: int,
-    settings: EquivarianceConfig,
+    settings: EquivarianceSettings,
     generator: torch.Generator,
     device: torch.device,
 ) -> list[Predictions]:
@@ -125,18 +117,24 @@ def judge_layers(
     return results
 
 
+def draw(
+    context: TaskContext, settings: EquivarianceSettings, results: Sequence[Predictions], rows: Sequence[Row]
+) -> None:
+    """Draws ``accuracy.png``, the curves of all layers."""
+    del settings, results
+    draw_accuracy([row for row in rows if row.curve], context.folder / "accuracy.png")
+
+
 def find_points(source: FeatureMaps, target: FeatureMaps, points: Tensor) -> Tensor:
     """(B, L, 2): the cells of ``target`` most similar to what ``source`` holds at ``points``, by the dot product.
 
     ``points`` (B, L, 2) are whole cells of the output grid, x before y; cosine similarity is had by reading both maps with
     ``normalise="global"``. Of equally similar cells the first in row order. Source: Rahaman et al. 2021, eqs. 4 and 5.
     """
-    best = target.similarity(source.sample(points)).flatten(2).argmax(-1)
-    width = target.size[1]
-    return torch.stack([best % width, best // width], -1).double()
+    return argmax_points(target.similarity(source.sample(points))).double()
 
 
-def draw_grid(count: int, size: int, side: int, settings: EquivarianceConfig, generator: torch.Generator) -> Tensor:
+def draw_grid(count: int, size: int, side: int, settings: EquivarianceSettings, generator: torch.Generator) -> Tensor:
     """(count, size, size, 2): sampling grids of random rotations about the centre after elastic displacements.
 
     The displacement is measured in ``side``, the part of the ``size`` pixels that the network sees.

@@ -18,12 +18,14 @@ from lmbench import progress
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
 from lmbench.features import Extractor, Normalise
+from lmbench.geometry.heatmaps import argmax_points
 from lmbench.geometry.strength import EVAL_PAIR
 from lmbench.geometry.warps import warp_pairs
 from lmbench.metrics.base import Predictions
 from lmbench.seeds import generator_for
 from lmbench.specs import Preprocessing
 from lmbench.tasks.base import TaskContext
+from lmbench.tasks.settings import MatchingSettings
 
 PAIRS_AT_ONCE = 16
 
@@ -53,44 +55,28 @@ READINGS = {
 }
 
 
-def run(context: TaskContext) -> None:
+def run(context: TaskContext, settings: MatchingSettings) -> None:
     """Keeps the matches of ``same`` and of ``different`` pairs. Raises UsageError for fewer than two test images."""
-    if context.extractor is None:
-        raise UsageError("matching needs a network; this method has none (use --tasks regression).")
     if context.kept("matching-same") and context.kept("matching-different"):
         return
-    settings = context.config.matching
-    spec = context.dataset.spec
-    steps = Preprocessing(spec.preprocessing.resize, 0)
-    pixels = context.dataset.pixels("test", steps).first(context.config.test_images)
+    steps = context.dataset.spec.preprocessing
+    whole = context.dataset.pixels("test", Preprocessing(steps.resize)).first(context.config.test_images)
     generator = generator_for(context.config.seed, "matching")
-    found = match_pairs(
-        context.extractor,
-        pixels,
-        spec.preprocessing.crop,
-        settings.reading,
-        settings.pairs,
-        settings.points,
-        generator,
-        context.device,
-    )
-    for predictions in found:
-        context.keep(predictions)
+    for matches in match_pairs(context.network, whole, steps.crop, settings, generator, context.device):
+        context.keep(matches)
 
 
 def match_pairs(
     extractor: Extractor,
     pixels: PixelStore,
     crop: int,
-    reading_name: str,
-    pairs: int,
-    points: Literal["nearest", "exact"],
+    settings: MatchingSettings,
     generator: torch.Generator,
     device: torch.device,
 ) -> tuple[Predictions, Predictions]:
-    """(same, different) predictions of up to ``pairs`` pairs of the uncropped images of ``pixels``."""
-    reading = READINGS[reading_name]
-    sources, partners = choose_pairs(pixels.identity, pairs)
+    """(same, different) predictions of up to ``settings.pairs`` pairs of the uncropped images of ``pixels``."""
+    reading = READINGS[settings.reading]
+    sources, partners = choose_pairs(pixels.identity, settings.pairs)
     side = pixels.size - 2 * crop
     matches: dict[str, list[np.ndarray]] = {"same": [], "different": []}
     targets: dict[str, list[np.ndarray]] = {"same": [], "different": []}
@@ -106,29 +92,27 @@ def match_pairs(
                 im1_multiplier=1.0,
                 im1_multiplier_aff=1.0,
                 crop=crop,
-                points=points,
+                points=settings.points,
             )
             assert views.landmarks_a is not None and views.landmarks_b is not None
             source = extractor.maps(views.view_a[0::2]).read(reading.cells, reading.normalise)
             queries = source.sample(reading.to_cells(views.landmarks_a[0::2], side))
             for kind, which in (("same", slice(0, None, 2)), ("different", slice(1, None, 2))):
                 target = extractor.maps(views.view_b[which]).read(reading.cells, reading.normalise)
-                similarity = target.similarity(queries)
-                best = similarity.flatten(2).argmax(-1)
-                cells = torch.stack([best % reading.cells, best // reading.cells], -1)
+                cells = argmax_points(target.similarity(queries))
                 matches[kind].append(reading.to_pixels(cells, side).cpu().numpy())
                 targets[kind].append(views.landmarks_b[which].double().cpu().numpy())
             bar.advance(len(a))
-    settings = {
-        "reading": reading_name,
+    protocol = {
+        "reading": settings.reading,
         "grid": [reading.cells, reading.cells],
         "normalise": reading.normalise,
         "layers": list(extractor.layers),
         "pairs": len(sources),
         "pairing": "images 2k and 2k+1" if (pixels.identity < 0).any() else "image 2k and the next of another identity",
-        "landmark_warp": points,
+        "landmark_warp": settings.points,
         "warp": vars(EVAL_PAIR),
-        "scale": "px at 70 (69/95)" if reading_name == "cl" else "px at 70 (70/96)",
+        "scale": "px at 70 (69/95)" if settings.reading == "cl" else "px at 70 (70/96)",
     }
     seen = np.array(pixels.visible)
     results = []
@@ -143,7 +127,7 @@ def match_pairs(
                 image_ids=np.array(ids),
                 image_size=side,
                 subset=kind,
-                settings=settings,
+                settings=protocol,
             )
         )
     return results[0], results[1]

@@ -19,6 +19,7 @@ from lmbench.report.parts import draw_parts, part_colours
 from lmbench.report.plots import draw_embedding
 from lmbench.seeds import generator_for
 from lmbench.tasks.base import TaskContext
+from lmbench.tasks.settings import PartsSettings
 
 IMAGES_AT_ONCE = 8
 STARTS = 4  # of k-means; the best is kept
@@ -26,23 +27,20 @@ ITERATIONS = 400  # of NMF
 PERPLEXITY = 30  # of t-SNE; the paper does not say its own
 
 
-def run(context: TaskContext) -> None:
+def run(context: TaskContext, settings: PartsSettings) -> None:
     """Draws ``parts-nmf.png``, ``parts-kmeans.png`` and ``parts-tsne.png`` into the run's folder where they are not there yet.
 
-    Raises UsageError: no network, an unknown layer, fewer cells than parts. DataError: features that are no numbers.
+    Raises UsageError: an unknown layer, fewer cells than parts. DataError: features that are no numbers.
     """
-    settings = context.config.parts
-    if context.extractor is None:
-        raise UsageError("parts needs a network; this method has none (use --tasks regression).")
     shown = context.test.first(settings.images)
     paths = {by: context.folder / f"parts-{by}.png" for by in settings.by}
     wanted = {by for by, path in paths.items() if not path.is_file()}
     if "nmf" in wanted:
-        draw_parts(shown, [_divided(context, _features(context, "none"), "nmf")], paths["nmf"])
+        draw_parts(shown, [_divided(context, settings, _features(context, settings, "none"), "nmf")], paths["nmf"])
     if not wanted & {"kmeans", "tsne"}:
         return
-    features = _features(context, "global")
-    clusters = _divided(context, features, "kmeans")
+    features = _features(context, settings, "global")
+    clusters = _divided(context, settings, features, "kmeans")
     if "kmeans" in wanted:
         draw_parts(shown, [clusters], paths["kmeans"])
     if "tsne" in wanted:
@@ -54,18 +52,16 @@ def run(context: TaskContext) -> None:
         draw_embedding(places, labels, part_colours(settings.k) / 255, paths["tsne"])
 
 
-def _features(context: TaskContext, normalise: Normalise) -> Tensor:
+def _features(context: TaskContext, settings: PartsSettings, normalise: Normalise) -> Tensor:
     """(cells, dim): the frozen features of the images that are shown, row by row."""
-    settings = context.config.parts
     frozen = context.frozen("test").read(settings.size, normalise)
     frozen = frozen.only(settings.layer) if settings.layer else frozen
     batches = torch.arange(min(settings.images, len(frozen))).split(IMAGES_AT_ONCE)
     return torch.cat([frozen.batch(b).materialise().permute(0, 2, 3, 1).flatten(0, 2).cpu() for b in batches])
 
 
-def _divided(context: TaskContext, features: Tensor, by: str) -> Tensor:
+def _divided(context: TaskContext, settings: PartsSettings, features: Tensor, by: str) -> Tensor:
     """(N, k, H, W): the parts of the features; see ``find_parts``."""
-    settings = context.config.parts
     seed = int(torch.randint(2**31, (), generator=generator_for(context.config.seed, "parts", by)))
     progress.say(f"parts: {settings.k} by {by} of {len(features)} cells with {features.shape[1]} channels")
     return find_parts(features, settings.k, by, (settings.size, settings.size), seed)

@@ -13,31 +13,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lmbench.config.model import SegmentationConfig
 from lmbench.data.masks import read_masks
-from lmbench.errors import UsageError
 from lmbench.heads.base import HeadInputs
 from lmbench.heads.draws import draw_subsets
 from lmbench.metrics.pixels import Confusions
 from lmbench.report.parts import draw_classes
 from lmbench.seeds import generator_for
 from lmbench.tasks.base import TaskContext
+from lmbench.tasks.settings import SegmentationSettings
 
 PREDICTED_AT_ONCE = 8
 SHOWN = 16  # test images in the picture
 
 
-def run(context: TaskContext) -> None:
-    """Keeps the confusions of every number of labelled images, all draws together; draws ``segmentation.png``.
-
-    Raises UsageError: no masks.
-    """
+def run(context: TaskContext, settings: SegmentationSettings) -> None:
+    """Keeps the confusions of every number of labelled images, all draws together; draws ``segmentation.png``."""
     config, data = context.config, context.dataset
-    settings, classes = config.segmentation, data.spec.classes
-    if context.extractor is None or not classes:
-        raise UsageError("segmentation needs a network and a dataset with a class for every pixel.")
+    classes = data.spec.classes
     subsets = draw_subsets(len(context.train), settings.annotations, settings.draws, config.seed)
-    wanted = [n for n in settings.annotations if not context.kept(f"segmentation-n{n}", Confusions)]
+    wanted = [n for n in settings.annotations if not context.kept(f"segmentation-n{n}")]
     if not wanted:
         return
     steps = data.spec.preprocessing
@@ -88,7 +82,7 @@ def fit_classifier(
     classes: int,
     mean: Tensor,
     deviation: Tensor,
-    settings: SegmentationConfig,
+    settings: SegmentationSettings,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """(filters (C, dim), bias (C,)) for the maps as they are, fitted on the images of ``indices`` with ``masks`` (N, H, W).

@@ -14,10 +14,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from lmbench.errors import LmbenchError, UsageError, did_you_mean
-from lmbench.plugins.loading import CORE, Candidate, PluginInfo, Plugins, get_plugins, installed, load_plugins
+from lmbench.plugins.finding import Candidate, installed
+from lmbench.plugins.loading import CORE, PluginInfo, Plugins, get_plugins, load_plugins
 from lmbench.plugins.registry import is_family
 from lmbench.specs import Spec
-from lmbench.testing import evaluation_checks, method_checks, network_checks, plugin_checks
+from lmbench.testing import evaluation_checks, method_checks, network_checks, paper_checks, plugin_checks
 
 if TYPE_CHECKING:
     import pytest
@@ -34,7 +35,8 @@ COMPONENT_CHECKS: dict[str, tuple[Callable[[Any, Plugins], None], ...]] = {
     "dataset": evaluation_checks.DATASET,
     "metric": evaluation_checks.METRIC,
     "task": evaluation_checks.TASK,
-    "method": method_checks.METHOD,
+    "method": (*method_checks.METHOD, *paper_checks.METHOD),
+    "paper": paper_checks.PAPER,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from lmbench.plugins.loading import Plugins
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lmbench.heads.base import HeadInputs, Subset
+    from lmbench.metrics.stored import StoredResult
 
 IMAGE_SIZE = 64
 TRAIN_IMAGES = 12
@@ -133,14 +135,9 @@ def gives_no_nan(spec: MetricSpec, plugins: Plugins) -> None:
     """Values of visible landmarks and the aggregate are finite; shapes are (S, N, L) and (S,)."""
     import numpy as np
 
-    del plugins
-    predictions = _predictions(spec)
-    result = spec.load()(predictions)
-    scored = (
-        np.ones((*predictions.counts.shape[:2], 1), bool)
-        if spec.of == "pixels"
-        else np.broadcast_to(predictions.visible, predictions.predicted.shape[:-1])
-    )
+    example = _example(spec, plugins)
+    result = spec.load()(example)
+    scored = example.scored()
     values, aggregate = np.asarray(result.values), np.asarray(result.aggregate)
     ensure(values.shape == scored.shape, f"values have shape {values.shape}; expected (S, N, L) = {scored.shape}")
     ensure(
@@ -154,8 +151,7 @@ def gives_no_nan(spec: MetricSpec, plugins: Plugins) -> None:
 
 def prefers_better_predictions(spec: MetricSpec, plugins: Plugins) -> None:
     """Predictions nearer to the truth score no worse, in the direction that the spec declares."""
-    del plugins
-    near, far = (float(spec.load()(_predictions(spec, noise)).aggregate[0]) for noise in (0.01, 8.0))
+    near, far = (float(spec.load()(_example(spec, plugins, noise)).aggregate[0]) for noise in (0.01, 8.0))
     better = near >= far if spec.higher_is_better else near <= far
     direction = "higher" if spec.higher_is_better else "lower"
     ensure(
@@ -168,8 +164,7 @@ def leaves_predictions_alone(spec: MetricSpec, plugins: Plugins) -> None:
     """A metric is a pure function: the predictions are as they were, and a second call gives the same."""
     import numpy as np
 
-    del plugins
-    predictions, untouched = _predictions(spec), _predictions(spec)
+    predictions, untouched = _example(spec, plugins), _example(spec, plugins)
     first, second = (np.asarray(spec.load()(predictions).aggregate) for _ in range(2))
     for name in [n for n, value in vars(untouched).items() if isinstance(value, np.ndarray)]:
         same = np.array_equal(getattr(predictions, name), getattr(untouched, name))
@@ -179,7 +174,8 @@ def leaves_predictions_alone(spec: MetricSpec, plugins: Plugins) -> None:
 
 def metrics_exist(spec: TaskSpec, plugins: Plugins) -> None:
     """The task names metrics, unless it leaves pictures alone, and each is registered for it or for what it is measured as."""
-    ensure(bool(spec.metrics) != spec.pictures, "the task names no metric (or is one of pictures, and names one)")
+    numbers = spec.leaves == "numbers"
+    ensure(bool(spec.metrics) == numbers, "the task names no metric (or is one of pictures, and names one)")
     for name in spec.metrics:
         metric = plugins.find("metric", name).spec
         ensure(metric.task == (spec.measured_as or spec.name), f"metric {name!r} belongs to the task {metric.task!r}")
@@ -228,9 +224,8 @@ def _fit(spec: HeadSpec, invisible_at: float = 0.0) -> tuple[Any, Any]:
     visible[0, 0] = False
     landmarks[0, 0] = invisible_at
     train = _inputs(spec, TRAIN_IMAGES, chance)
-    head = spec.load()(
-        **{**spec.default_settings(), **spec.fixed, **{name: 2 for name in LENGTHS if name in spec.default_settings()}}
-    )
+    known = {field.name for field in fields(spec.settings)}
+    head = spec.make(spec.settings(**{name: 2 for name in LENGTHS if name in known}))
     return head, head.fit(train, landmarks, visible, _subsets(), torch.Generator().manual_seed(0))
 
 
@@ -271,40 +266,8 @@ def _subsets() -> list[Subset]:
     return [Subset(6, 0, first), Subset(6, 1, second), Subset("all", 0, torch.arange(TRAIN_IMAGES))]
 
 
-def _predictions(spec: MetricSpec, noise: float = 2.0) -> Any:
-    """Two draws of predictions for six images, ``noise`` pixels off; one landmark (no eye) of one image is
-    invisible."""
-    import numpy as np
-
-    from lmbench.metrics.base import Predictions
-    from lmbench.metrics.pixels import Confusions
-
-    chance = np.random.default_rng(0)
-    if spec.of == "pixels":  # of 100 pixels of each of three classes, so many are given another class
-        counts = chance.poisson(noise, (2, 6, 3, 3))
-        counts[..., range(3), range(3)] = 100
-        ids = np.array([f"image{i}" for i in range(6)])
-        return Confusions(spec.task, counts, ids, ("a", "b", "c"), settings=_protocol(spec.task))
-    target = chance.uniform(4, IMAGE_SIZE - 4, (6, LANDMARKS, 2))
-    visible = np.ones((6, LANDMARKS), dtype=bool)
-    visible[1, 2] = False
-    return Predictions(
-        task=spec.task,
-        predicted=target + noise * chance.standard_normal((2, *target.shape)),
-        target=target,
-        visible=visible,
-        image_ids=np.array([f"image{i}" for i in range(6)]),
-        image_size=IMAGE_SIZE,
-        eyes=(0, 1),
-        settings=_protocol(spec.task),
-        source_scale=np.full((6, 2), 2.0),
-        normaliser=np.full(6, IMAGE_SIZE / 2),
-    )
-
-
-def _protocol(task: str) -> dict[str, Any]:
-    """The settings that the core's task of this name keeps with its predictions, at their defaults; else none."""
-    from lmbench.config.model import RunConfig
-
-    known = RunConfig.model_fields.get(task)
-    return dict(known.default.model_dump()) if known is not None else {}
+def _example(spec: MetricSpec, plugins: Plugins, noise: float = 2.0) -> StoredResult:
+    """A result of the metric's task, made up, ``noise`` far from the truth, under the task's default settings."""
+    task = plugins.find("task", spec.task).spec
+    kind: type[StoredResult] = task.load(task.predictions)
+    return kind.example(spec.task, noise, asdict(task.settings()))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from lmbench.config.model import merge
 from lmbench.plugins.loading import Plugins
 from lmbench.specs import BackboneSpec, ObjectiveSpec
 from lmbench.testing.plugin_checks import ANY, ensure
@@ -19,25 +19,34 @@ SIDE = 64  # pixels: small, and a multiple of the usual strides
 
 
 def maps_are_as_promised(spec: BackboneSpec, plugins: Plugins) -> None:
-    """forward() returns the maps of the spec (others may be beside them): channels, strides, finite float32."""
+    """forward() returns the maps of the spec (others may be beside them): channels, strides, finite float32. Where a setting
+    holds the channels of a map, another value of it makes other channels."""
+    del plugins
+    require_promised(spec, spec.settings())
+    for promised in spec.maps:
+        if promised.channels in {f.name for f in fields(spec.settings)}:
+            other = 2 * promised.of(spec.settings()).channels
+            require_promised(spec, replace(spec.settings(), **{promised.channels: other}))
+
+
+def require_promised(spec: BackboneSpec, settings: Any) -> None:
+    """Raises AssertionError where the network of some settings has other maps than its spec states."""
     import torch
 
-    step = math.lcm(*(m.stride for m in spec.maps)) if spec.maps else 1
-    side = math.ceil(max(SIDE, spec.min_size) / step) * step
-    outputs = _forward(_backbone(spec, plugins), side)
-    names = [m.name for m in spec.maps]
-    ensure(bool(names), "the spec names no maps")
-    missing = sorted(set(names) - set(outputs))
+    maps = [m.of(settings) for m in spec.maps]
+    ensure(bool(maps), "the spec names no maps")
+    step = math.lcm(*(m.stride for m in maps))
+    side = getattr(settings, spec.resizes_to, 0) or math.ceil(max(SIDE, spec.min_size) / step) * step
+    outputs = _forward(_network(spec, settings), side)
+    missing = sorted({m.name for m in maps} - set(outputs))
     ensure(not missing, f"forward() gives the maps {', '.join(outputs)}; the spec names {', '.join(missing)} too")
-    for promised in spec.maps:
-        found = outputs[promised.name]
-        cells = side // promised.stride
-        wanted = f"(2, {promised.channels or 'any'}, {cells}, {cells}) from images of {side} pixels"
-        right = found.ndim == 4 and found.shape[0] == 2 and tuple(found.shape[2:]) == (cells, cells)
-        right = right and promised.channels in (None, found.shape[1])
+    for promised in maps:
+        found, cells = outputs[promised.name], side // promised.stride
+        wanted = (2, promised.channels, cells, cells)
         ensure(
-            right,
-            f"map {promised.name}: expected {wanted} (stride {promised.stride}), found {tuple(found.shape)}",
+            tuple(found.shape) == wanted,
+            f"map {promised.name}: expected {wanted} (stride {promised.stride}) from images of {side} pixels, "
+            f"found {tuple(found.shape)}",
         )
         ensure(found.dtype == torch.float32, f"map {promised.name}: expected float32, found {found.dtype}")
         ensure(bool(found.isfinite().all()), f"map {promised.name}: not finite")
@@ -45,7 +54,8 @@ def maps_are_as_promised(spec: BackboneSpec, plugins: Plugins) -> None:
 
 def survives_its_min_size(spec: BackboneSpec, plugins: Plugins) -> None:
     """Images of ``min_size`` pixels still give finite maps of at least one cell."""
-    for name, found in _forward(_backbone(spec, plugins), spec.min_size).items():
+    del plugins
+    for name, found in _forward(_network(spec), spec.min_size).items():
         ensure(
             found.numel() > 0,
             f"map {name} is empty for images of {spec.min_size} pixels: {tuple(found.shape)}",
@@ -57,7 +67,8 @@ def eval_repeats_itself(spec: BackboneSpec, plugins: Plugins) -> None:
     """In eval mode the same images give the same maps, alone or within a batch, and are left unchanged."""
     import torch
 
-    network = _backbone(spec, plugins)
+    del plugins
+    network = _network(spec)
     images = _images(2, max(SIDE, spec.min_size))
     before = images.clone()
     with torch.no_grad():
@@ -73,7 +84,8 @@ def weights_come_from_the_seed(spec: BackboneSpec, plugins: Plugins) -> None:
     """Built twice under one seed of torch's global generator, it has the same weights."""
     import torch
 
-    first, second = _backbone(spec, plugins).state_dict(), _backbone(spec, plugins).state_dict()
+    del plugins
+    first, second = _network(spec).state_dict(), _network(spec).state_dict()
     for name in first:
         ensure(torch.equal(first[name], second[name]), f"{name} differs between two builds under one seed")
 
@@ -124,8 +136,7 @@ def cuts_are_those_of_its_views(spec: ObjectiveSpec, plugins: Plugins) -> None:
         return
     trial = find_trial(spec, plugins)
     objective, _ = trial.build()
-    settings = merge(spec.default_settings(), trial.settings)
-    shown = spec.cuts.shown(settings, trial.frame)
+    shown = spec.cuts.shown(asdict(trial.settings), trial.frame)
     found = sorted({view.shape[-1] for view in _views(objective.views(trial.images(), _generator()))})
     said = sorted({round(view.side) for view in shown})
     ensure(said == found, f"views are {found} pixels wide, its cuts say {said}")
@@ -208,14 +219,13 @@ OBJECTIVE: tuple[Callable[[Any, Plugins], None], ...] = (
 )
 
 
-def _backbone(spec: BackboneSpec, plugins: Plugins) -> nn.Module:
-    """A backbone in eval mode, built with its default settings under seed 0."""
+def _network(spec: BackboneSpec, settings: Any = None) -> nn.Module:
+    """A backbone in eval mode, built with some settings (its defaults) under seed 0."""
     import torch
 
-    del plugins
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network: nn.Module = spec.load()(**spec.default_settings(), **spec.fixed)
+        network: nn.Module = spec.make(spec.settings() if settings is None else settings)
     return network.eval()
 
 

@@ -65,26 +65,28 @@ def imports_only_the_api(info: PluginInfo) -> None:
 def target_is_importable(spec: Spec, plugins: Plugins) -> None:
     """``package.module:Name`` exists and can be called."""
     del plugins
-    if spec.target:
+    if spec.has_target:
         ensure(callable(spec.load()), f"{spec.target} is not callable")
 
 
 def settings_fit_the_target(spec: Spec, plugins: Plugins) -> None:
-    """The target takes what the core will call it with: its settings by name, and what its kind adds."""
+    """The target takes what the core will call it with: an object of its settings, what is fixed, and what its kind adds."""
     del plugins
-    if not spec.target:
+    if not spec.has_target:
         return
-    positional: tuple[Any, ...] = ()
-    named: dict[str, Any] = {**spec.default_settings(), **spec.fixed}
+    positional: tuple[Any, ...] = (spec.settings(),)
+    named: dict[str, Any] = dict(spec.fixed)
     if isinstance(spec, BackboneSpec) and is_family(spec.name):
         named["model"] = "x"
     elif isinstance(spec, ObjectiveSpec):
-        positional, named = (None,), {"parent": None, **named}
+        positional = (None, None, *positional)
+    elif isinstance(spec, TaskSpec):
+        positional = (None, *positional)
     elif isinstance(spec, DatasetSpec):
-        named["root"] = Path()
+        positional, named = (), {**named, "root": Path()}
         if is_family(spec.name):
             named["argument"] = "x"
-    elif isinstance(spec, MetricSpec | TaskSpec):
+    elif isinstance(spec, MetricSpec):
         positional = (None,)
     try:
         signature = inspect.signature(spec.load())

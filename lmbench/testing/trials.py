@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lmbench.errors import UsageError
+from lmbench.errors import LmbenchError, UsageError
 from lmbench.plugins.loading import Plugins
 from lmbench.plugins.registry import Entry, is_family
 from lmbench.specs import BackboneSpec, MethodSpec, ObjectiveSpec
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 EMBEDDED = "lmbench:synthfaces"
 SMALL_BATCH = 4
 CELLS = 12
+FRAME = 96
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class Trial:
     spec: ObjectiveSpec
     plugins: Plugins
     backbone: str
-    backbone_settings: Mapping[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    frame: int = 96
+    backbone_settings: Any
+    settings: Any
+    frame: int
     parent: Trial | None = None
     reads: tuple[str, ...] = ()
 
@@ -39,13 +40,11 @@ class Trial:
         """The objective and the backbone it trains, new, weights drawn under ``seed``, in training mode."""
         import torch
 
-        from lmbench.config.values import arguments
-
         parent = self.read_parent() if self.parent or self.spec.needs_parent else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             backbone = self.build_backbone()
-            objective = self.spec.load()(backbone, parent=parent, **arguments(self.spec, self.settings))
+            objective = self.spec.make(backbone, parent, self.settings)
         objective.train()
         return objective, backbone
 
@@ -98,21 +97,34 @@ def find_trial(spec: ObjectiveSpec, plugins: Plugins) -> Trial:
     for candidate in plugins.backbones:
         backbone: BackboneSpec = candidate.spec
         if not is_family(backbone.name) and set(spec.needs_maps) <= {m.name for m in backbone.maps}:
-            return Trial(spec, plugins, candidate.qualified, frame=max(96, backbone.min_size))
+            settings, frame = (backbone.settings(), spec.settings()), max(FRAME, backbone.min_size)
+            return Trial(spec, plugins, candidate.qualified, *settings, frame)
     raise AssertionError(f"no method uses it and no backbone has the maps it needs: {', '.join(spec.needs_maps)}")
 
 
 def resolutions(entry: Entry[MethodSpec], plugins: Plugins, lightest_only: bool = False) -> Iterator[RunConfig]:
-    """The configuration of every preset and variant on the embedded data, as ``lmbench run`` resolves it."""
-    from lmbench.config.resolving import resolve_run
-    from lmbench.specs import PRESETS
+    """The configuration of every preset and variant on the embedded data."""
+    from lmbench.config import presets
 
-    presets = [p for p in PRESETS if not entry.spec.presets or p in entry.spec.presets]
-    for preset in presets[:1] if lightest_only else presets:
+    names = presets.names(entry.spec)
+    for preset in names[:1] if lightest_only else names:
         for variant in entry.spec.variants:
-            if plugins.lacking(variant.needs):
-                continue  # the parts it is made of are another distribution's, which is not here
-            yield resolve_run(plugins, entry.qualified, EMBEDDED, preset=preset, variant=variant.name)
+            if not plugins.lacking(
+                variant.needs
+            ):  # else it is made of parts of another distribution, which is not here
+                yield resolved(entry, plugins, preset, variant.name)
+
+
+def resolved(
+    entry: Entry[MethodSpec], plugins: Plugins, preset: str, variant: str, dataset: str = EMBEDDED
+) -> RunConfig:
+    """The configuration of one run, as ``lmbench run`` resolves it; what is wrong with it names variant and preset."""
+    from lmbench.config.resolving import resolve_run
+
+    try:
+        return resolve_run(plugins, entry.qualified, dataset, preset=preset, variant=variant)
+    except LmbenchError as error:
+        raise AssertionError(f"variant {variant!r} of preset {preset!r}: {error}") from error
 
 
 def _finds(plugins: Plugins, name: str, spec: ObjectiveSpec) -> bool:

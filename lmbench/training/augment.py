@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lmbench.config.values import complete
 from lmbench.training.cuts import TRIES
 from lmbench.training.views import ViewSettings
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as torchvision's greyscale
-
-
-def view_settings(values: Mapping[str, Any] | None, name: str = "view") -> ViewSettings:
-    """The ViewSettings that an objective's setting ``name`` describes. Raises UsageError: an unknown field, a wrong value."""
-    return complete(ViewSettings, values or {}, name)
 
 
 def draw_views(images: Tensor, settings: ViewSettings, generator: torch.Generator) -> Tensor:

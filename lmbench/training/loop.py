@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from lmbench import progress
-from lmbench.config.model import OptimiserConfig, TrainingConfig
+from lmbench.config.model import Optimiser, Training
 from lmbench.data.pixels import DevicePixels, PixelStore
-from lmbench.errors import LmbenchError, StaleError
+from lmbench.errors import DataError, LmbenchError, StaleError, UsageError
 from lmbench.seeds import generator_for
 from lmbench.store import manifests
 from lmbench.store.files import write_atomically
@@ -33,7 +33,7 @@ PROBE = "probe"  # begins the names of its figures in a curve
 def train(
     objective: Objective,
     pixels: PixelStore,
-    config: TrainingConfig,
+    config: Training,
     *,
     seed: int,
     key: str,
@@ -161,7 +161,7 @@ def stopping_gently() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def schedule(config: TrainingConfig, epoch: float) -> float:
+def schedule(config: Training, epoch: float) -> float:
     """The factor of the learning rate at a (fractional) epoch: linear warm-up, then as the schedule says."""
     if epoch < config.warmup_epochs:
         return (epoch + 1e-3) / config.warmup_epochs
@@ -175,7 +175,7 @@ def schedule(config: TrainingConfig, epoch: float) -> float:
     return config.final_lr + (1 - config.final_lr) * (1 + math.cos(math.pi * min(along, 1.0))) / 2
 
 
-def build_optimiser(objective: Objective, config: OptimiserConfig) -> torch.optim.Optimizer:
+def build_optimiser(objective: Objective, config: Optimiser) -> torch.optim.Optimizer:
     """The optimiser of an objective's trainable parameters; vectors and scalars may go without weight decay."""
     parameters = objective.trainable()
     if config.decay_norms:
@@ -208,14 +208,18 @@ def cpu_has_bf16_units() -> bool:
 
 
 def resolve_device(wanted: str) -> torch.device:
-    """The device by name; ``auto`` takes a GPU where there is one. Raises LmbenchError for one that is not there."""
+    """The device by name; ``auto`` takes a GPU where there is one. Raises UsageError for a name that is none, DataError for a
+    device that is not there."""
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(wanted)
+    except RuntimeError as error:
+        raise UsageError(f"--device {wanted}: {str(error).splitlines()[0]}") from None
+    try:
         torch.zeros(1, device=device).cpu()  # `meta` has no values to give
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise LmbenchError(f"--device {wanted}: {str(error).splitlines()[0]}") from None
+        raise DataError(f"--device {wanted}: {str(error).splitlines()[0]}") from None
     return device
 
 

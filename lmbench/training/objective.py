@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,23 +13,22 @@ from lmbench.features import Extractor
 class Objective(nn.Module):
     """A loss on views of unlabelled images.
 
-    Subclass it, call ``super().__init__(backbone, parent)``, take your settings as keyword arguments, and write
-    ``views`` and ``loss``. What must survive a killed run (EMA copies, queues, counters) lives in parameters or buffers.
+    Subclass it and write ``views`` and ``loss``; a constructor takes the same, and what its spec fixes, and begins with
+    ``super().__init__(backbone, parent, settings)``. What must survive a killed run (EMA copies, queues, counters) lives in
+    parameters or buffers.
 
-    ``backbone``: gives named maps (see BackboneSpec). ``parent``: the frozen extractor of the stage before, else ``None``.
+    ``backbone``: gives named maps (see BackboneSpec; `lmbench.api.channels_of` says how many channels one has). ``parent``: the
+    frozen extractor of the stage before, else ``None``. ``settings``: an object of the spec's dataclass.
     """
 
-    def __init__(self, backbone: nn.Module, parent: Extractor | None = None) -> None:
+    def __init__(self, backbone: nn.Module, parent: Extractor | None = None, settings: Any = None) -> None:
         super().__init__()
         self.backbone = backbone
+        self.settings = settings
         # Not a submodule: what is frozen is neither trained nor saved again.
         self.__dict__["parent"] = parent
 
     parent: Extractor | None
-
-    @classmethod
-    def check(cls, settings: Mapping[str, Any]) -> None:
-        """Raises UsageError for settings that cannot be: asked before anything is computed, also by ``--dry-run``."""
 
     def views(self, images: Tensor, generator: torch.Generator) -> Any:
         """What ``loss`` needs, made from images (B, 3, H, W) in [0, 1] on the device; random by ``generator`` alone.

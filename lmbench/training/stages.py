@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,12 @@ from torch import nn
 
 from lmbench import progress
 from lmbench.backbones import build_backbone
-from lmbench.config.model import StageConfig, digest_of
-from lmbench.config.values import arguments
+from lmbench.config.model import Stage, digest_of, plain
 from lmbench.data.opening import OpenDataset
 from lmbench.errors import DataError, LmbenchError, UsageError
 from lmbench.features import Extractor
 from lmbench.plugins.loading import Plugins
-from lmbench.printable import csv_text
+from lmbench.printable import counted, csv_text
 from lmbench.seeds import initialising
 from lmbench.specs import ObjectiveSpec, Preprocessing
 from lmbench.store import manifests
@@ -39,7 +38,7 @@ class Artifact:
     name: str
     key: str
     folder: Path
-    config: StageConfig
+    config: Stage
     reused: bool
     seconds: float
     curve: Curve
@@ -71,7 +70,7 @@ class Artifact:
 
 
 def stage_key(
-    config: StageConfig,
+    config: Stage,
     plugins: Plugins,
     dataset_fingerprint: str,
     steps: Preprocessing,
@@ -85,20 +84,26 @@ def stage_key(
     ``parent`` is the address of the stage it learns from together with how that one is read; ``precision`` the resolved
     one; ``device_class`` is cpu or cuda, whose arithmetic differs.
     """
-    what = config.model_dump(mode="json")
+    what = config.dump()
     what["training"].pop("checkpoint_minutes")  # how often we save changes no number
-    entries = [plugins.find(kind, getattr(config, kind)) for kind in ("objective", "backbone")]
-    defaults = [{name: repr(value) for name, value in entry.spec.default_settings().items()} for entry in entries]
-    components = [[entry.identity(), default] for entry, default in zip(entries, defaults, strict=True)]
+    components = [plugins.find(kind, getattr(config, kind)).identity() for kind in ("objective", "backbone")]
     files = [files_named(config.settings), files_named(config.backbone_settings)]
     data = [dataset_fingerprint, asdict(steps)]
     return digest_of([what, components, files, data, parent, seed, precision, device_class])
 
 
-def files_named(settings: Mapping[str, Any]) -> dict[str, str]:
-    """The SHA-256 of every file that a setting names: weights under the same path may be others tomorrow."""
-    paths = {name: Path(value).expanduser() for name, value in settings.items() if isinstance(value, str) and value}
+def files_named(settings: Any) -> dict[str, str]:
+    """The SHA-256 of every file that settings name: weights under the same path may be others tomorrow."""
+    paths = {name: Path(value).expanduser() for name, value in _texts(plain(settings), "")}
     return {name: manifests.digest_of_file(path) for name, path in paths.items() if _is_file(path)}
+
+
+def _texts(settings: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _texts(value, f"{prefix}{name}.")
+        elif isinstance(value, str) and value:
+            yield f"{prefix}{name}", value
 
 
 def _is_file(path: Path) -> bool:
@@ -119,7 +124,7 @@ def planned(folder: Path, key: str) -> str:
 
 def ensure_stage(
     name: str,
-    config: StageConfig,
+    config: Stage,
     key: str,
     parent: Artifact | None,
     parent_extractor: Extractor | None,
@@ -150,7 +155,8 @@ def ensure_stage(
         with manifests.relying() as relied_on:
             pixels = dataset.pixels("train", Preprocessing(config.training.frame)).first(config.training.images)
             steps = config.training.steps(len(pixels))
-            amount = f"{len(pixels)} images of {dataset.name}, {config.training.epochs} epochs, {steps} steps"
+            taken = f"{counted(config.training.epochs, 'epoch')}, {counted(steps, 'step')}"
+            amount = f"{counted(len(pixels), 'image')} of {dataset.name}, {taken}"
             progress.say(f"stage {name}: {config.objective} on {config.backbone}, {amount}")
             curve, seconds = train(
                 objective,
@@ -171,7 +177,7 @@ def ensure_stage(
         (draft / WEIGHTS).write_bytes(safetensors.torch.save(state, metadata={"key": key}))
         note = {
             "key": key,
-            "config": config.model_dump(mode="json"),
+            "config": config.dump(),
             "dataset": dataset.name,
             "fingerprint": dataset.fingerprint,
             "images": len(pixels),
@@ -192,7 +198,7 @@ def ensure_stage(
 
 
 def build_objective(
-    config: StageConfig,
+    config: Stage,
     plugins: Plugins,
     parent: Artifact | None,
     parent_extractor: Extractor | None,
@@ -208,37 +214,35 @@ def build_objective(
     if config.starts_from_parent and parent is not None:
         load_weights(backbone, parent)
     with initialising(seed, "objective", config.objective):
-        settings = arguments(spec, config.settings, f"stages.{name}.settings")
-        objective: Objective = spec.load()(backbone, parent=parent_extractor, **settings)
+        objective: Objective = spec.make(backbone, parent_extractor, config.settings)
     return objective
 
 
 def require_buildable(
-    stages: Mapping[str, StageConfig],
+    stages: Mapping[str, Stage],
     plugins: Plugins,
-    read: Callable[[nn.Module, StageConfig, tuple[str, ...]], Extractor],
+    read: Callable[[nn.Module, Stage, tuple[str, ...]], Extractor],
 ) -> None:
     """Raises what building a stage would raise only after those before it are trained: parts that do not belong together.
 
     Everything is built where tensors have shapes and no values (``meta``), so that it costs no memory and no chance.
     ``read(network, stage, reads)``: how the next stage is handed what a stage leaves.
     """
-    before: tuple[nn.Module, StageConfig] | None = None
+    before: tuple[nn.Module, Stage] | None = None
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         for name, stage in stages.items():
             spec: ObjectiveSpec = plugins.find("objective", stage.objective).spec
-            settings = arguments(spec, stage.settings, f"stages.{name}.settings")
             try:
                 network = build_backbone(stage.backbone, stage.backbone_settings, plugins)
                 parent = read(*before, stage.reads) if before else None
-                before = spec.load()(network, parent=parent, **settings).extractor().network, stage
+                before = spec.make(network, parent, stage.settings).extractor().network, stage
             except LmbenchError as error:
                 raise type(error)(f"stages.{name}: {error}") from None
             except (RuntimeError, NotImplementedError, TypeError, ValueError):
                 return  # a plugin that wants values where there are none; what is wrong with it, training tells
 
 
-def open_artifact(name: str, config: StageConfig, key: str, place: Path, reused: bool, probed: str = "") -> Artifact:
+def open_artifact(name: str, config: Stage, key: str, place: Path, reused: bool, probed: str = "") -> Artifact:
     """An artifact that is there, its curve without the figures of another probe than ``probed``.
 
     Raises LmbenchError where it is damaged or of another key.

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from lmbench.backbones.resnet import build
-from lmbench.config.model import OptimiserConfig, TrainingConfig
+from lmbench.config.model import Optimiser, Training
 from lmbench.data.pixels import PixelStore
 from lmbench.features import FeatureMaps
 from lmbench.geometry.strength import TRAIN_PAIR
@@ -200,7 +200,7 @@ def store(images: int, side: int = 96) -> PixelStore:
 def test_the_training_loop_costs_little_over_the_bare_model_step(benchmark, record_property, tmp_path: Path):
     batch, steps, rounds = 32, 6, 3
     images = store(batch * steps)
-    config = TrainingConfig(epochs=1, batch_size=batch, frame=96, optimiser=OptimiserConfig(), checkpoint_minutes=1e9)
+    config = Training(epochs=1, batch_size=batch, frame=96, optimiser=Optimiser(), checkpoint_minutes=1e9)
     objective, bare = paired(), paired().train()
     optimiser = torch.optim.SGD(bare.trainable(), lr=0.03, momentum=0.9, weight_decay=1e-4)
     fixed = bare.views(images.batch(np.arange(batch)), torch.Generator().manual_seed(0))

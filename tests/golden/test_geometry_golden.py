@@ -1,4 +1,4 @@
-"""The warps and the matching give the references' numbers (golden: tps_grid, matching_dve, matching_cl).
+"""The warps give the references' numbers (golden: tps_grid).
 
 Tolerances are relative to the largest absolute value of the array, as the golden README states them.
 """
@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from lmbench.geometry.coordinates import denormalise_points, normalise_points, pixel_grid
-from lmbench.geometry.correspondence import find_matches_dense, normalise_blocks
 from lmbench.geometry.strength import TPSStrength
 from lmbench.geometry.warps import (
     control_points,
@@ -109,8 +108,7 @@ def test_a_warped_pair_is_the_references(golden, dtype):
     assert_close(pair.view_b[0], case["pair_out_viewB"], 5e-5 if dtype == torch.float32 else 2e-5)
     assert_close(pair.grid, case["pair_out_grid"], 2e-5)
     size = pair.grid.shape[1:3]
-    flow = denormalise_points(pair.grid, size) - pixel_grid(size, pair.grid.dtype)
-    assert_close(flow, case["pair_out_flow"], 2e-5)
+    assert_close(denormalise_points(pair.grid, size) - pixel_grid(size, dtype), case["pair_out_flow"], 2e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -120,42 +118,3 @@ def test_warped_keypoints_are_the_references_to_the_pixel(golden, dtype):
     # The reference's float32 pixel centres are off whole numbers by up to 1e-6.
     np.testing.assert_array_equal(pair.landmarks_a[0].numpy(), np.rint(case["pair_out_kpA"]))
     np.testing.assert_array_equal(pair.landmarks_b[0].numpy(), np.rint(case["pair_out_kpB"]))
-
-
-def matches_of(case, dtype, **settings):
-    """Matches of (source, same) and (source, different), stacked as the golden file stacks them."""
-    features = torch.as_tensor(case["in_feats"], dtype=dtype)
-    keypoints = torch.as_tensor(case["in_keypoints"])
-    found = [
-        find_matches_dense(features[:, 0], features[:, other], keypoints[:, 0], **settings)
-        for other in range(1, features.shape[1])
-    ]
-    return torch.stack(found, 1)
-
-
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_matches_in_the_reading_of_dve_are_exact(golden, dtype):
-    case = golden("matching_dve")
-    found = matches_of(case, dtype, reading="dve", stride=float(case["par_stride"]))
-    assert_close(found, case["out_match"], 1e-9)
-
-
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_matches_in_the_reading_of_contrastlandmarks_are_exact(golden, dtype):
-    case = golden("matching_cl")
-    found = matches_of(case, dtype, reading="cl", blocks=case["par_spectral"].tolist())
-    assert_close(found, case["out_match"], 1e-9)
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
-def test_blocks_are_normalised_as_contrastlandmarks_does(golden, dtype, tolerance):
-    case = golden("matching_cl")
-    source = torch.as_tensor(case["in_feats"][0, 0], dtype=dtype)
-    found = normalise_blocks(source, case["par_spectral"].tolist())
-    assert_close(found, case["out_source_normalised_pair0"], tolerance)
-
-
-def test_one_block_of_all_channels_gives_other_matches(golden):
-    case = golden("matching_cl")
-    found = matches_of(case, torch.float64, reading="cl")
-    assert_close(found, case["alt_match_global_normalisation"], 1e-9)

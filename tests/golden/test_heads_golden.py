@@ -11,7 +11,7 @@ from lmbench.geometry.coordinates import normalise_points
 from lmbench.heads.base import Subset, TensorInputs
 from lmbench.heads.linear import LeastSquares, MeanShape, Ridge
 from lmbench.heads.softargmax import ALPHA, POINTS, FittedSoftargmax, head_forward, regression_loss
-from lmbench.metrics.iod import iod
+from lmbench.metrics.iod import inter_ocular_errors
 from lmbench.testing.golden import relative_error
 
 pytestmark = pytest.mark.golden
@@ -113,6 +113,11 @@ def predicted_by(head, case, dtype=torch.float64):
     fitted = head.fit(train, landmarks, seen, [subset], torch.Generator())
     pixels = fitted.predict(test)[0]
     return (pixels / (SIDE - 1) - 0.5).flip(-1)
+
+
+def iod(*arguments):
+    """The mean over landmarks and images, percent."""
+    return inter_ocular_errors(*arguments).mean((-2, -1))
 
 
 def test_every_protocol_of_the_golden_file_has_its_head(golden):

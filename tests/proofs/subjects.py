@@ -15,12 +15,12 @@ import torch
 import torchvision
 from folder_trees import TREES
 from fuzzing import Subject, read_dataset
+from made_records import record
+from made_runs import predicted
 from other_trees import bbc_tree, cat_tree, cub_tree, inat_tree, lspet_tree, mnist_tree
 from PIL import Image
 from small_face_trees import aflw_m_tree, aflw_r_tree, celeba_full_tree, w300_tree, yaleb_tree
 from small_trees import celeba_tree, mtfl_tree, write_image
-from test_comparison import predicted
-from test_leaderboard import record
 
 from lmbench.backbones.resnet import FIRST, load_weights
 from lmbench.config.overrides import read_toml
@@ -169,7 +169,7 @@ def _boards(runs: Path, out: Path) -> None:
 def _measured(folder: Path, name: str) -> None:
     found = Predictions.read(folder, name)
     for row in measure(found, get_plugins()) if found is not None else []:
-        assert np.isfinite(row["value"])
+        assert np.isfinite(row.value)
 
 
 def _resolved(path: Path) -> None:

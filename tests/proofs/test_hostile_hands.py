@@ -16,8 +16,7 @@ import pytest
 from fake_plugins import lmbench
 from hostile_archives import archives
 from hostile_plugins import SOURCES, install_all
-from test_foreign_records import BAD, HOSTILE, METRIC, place
-from test_leaderboard import keep, record, rows_of
+from made_records import BAD, HOSTILE, METRIC, keep, place, record, rows_of
 
 from lmbench.cli.main import run_cli
 from lmbench.errors import DataError

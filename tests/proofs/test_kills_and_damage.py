@@ -68,7 +68,7 @@ def arguments(method: str, data: Path, runs: Path) -> list[str]:
         "smoke",
     ]
     fixed += ["--runs", str(runs), "--annotations", "2,all", "--draws", "2", "--device", "cpu", "--precision", "fp32"]
-    settings: dict[str, Any] = {"train_images": 6, "regression.size": 6, "regression.layers_alone": "()"}
+    settings: dict[str, Any] = {"train_images": 6, "read.size": 6, "regression.layers_alone": "()"}
     for stage in get_plugins().find("method", method).spec.stages:
         training = f"stages.{stage.name}.training"
         settings |= {f"{training}.epochs": 4, f"{training}.batch_size": 2, f"{training}.checkpoint_minutes": 1e-9}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lmbench.plugins.loading import Candidate
+from lmbench.plugins.finding import Candidate
 
 PluginMaker = Callable[..., Candidate]
 COUNTER = itertools.count()
@@ -38,7 +38,7 @@ def method(name: str) -> str:
     return METHOD.format(name=name)
 
 
-def write_module(folder: Path, module: str, source: str, api: str = "LMBENCH_API = 1\n") -> Path:
+def write_module(folder: Path, module: str, source: str, api: str = "LMBENCH_API = 2\n") -> Path:
     """A plugin module with the usual imports and ``LMBENCH_API`` (or what ``api`` says instead)."""
     path = folder / f"{module}.py"
     path.write_text(light_header() + api + textwrap.dedent(source), encoding="utf-8")
@@ -61,7 +61,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PluginMaker:
     """A function that writes a plugin module and gives its candidate."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    def make_plugin(source: str, distribution: str = "lmbench-test", api: str = "LMBENCH_API = 1\n") -> Candidate:
+    def make_plugin(source: str, distribution: str = "lmbench-test", api: str = "LMBENCH_API = 2\n") -> Candidate:
         module = f"throwaway_plugin_{next(COUNTER)}"
         write_module(tmp_path, module, source, api)
         return Candidate(module, module, distribution, "1.0")

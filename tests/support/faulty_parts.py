@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lmbench.api import MetricResult, Objective, Predictions
+from lmbench.api import Channels, MetricResult, Objective, Predictions
+
+
+@dataclass(frozen=True)
+class FaultSettings:
+    """``fault``: what is wrong, in words."""
+
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class BackboneSettings(FaultSettings):
+    """``width``: channels of the shallow map; the deep one has twice as many."""
+
+    width: Channels = 4
+
+    @property
+    def deep(self) -> int:
+        return 2 * self.width
 
 
 class Backbone(nn.Module):
     """Two maps, at 1/4 and 1/8 of the resolution."""
 
-    def __init__(self, fault: str = "", width: int = 4) -> None:
+    def __init__(self, settings: BackboneSettings) -> None:
         super().__init__()
-        self.fault = fault
-        if fault == "unseeded weights":
+        self.fault, width = settings.fault, settings.width
+        if self.fault == "unseeded weights":
             torch.manual_seed(int(torch.randint(0, 2**31, (), generator=CHANCE)))
         self.shallow = nn.Conv2d(3, width, 3, stride=4, padding=1)
         self.deep = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
@@ -48,9 +67,9 @@ class Agreement(Objective):
 
     count: Tensor
 
-    def __init__(self, backbone: nn.Module, parent: Any = None, *, fault: str = "") -> None:
-        super().__init__(backbone, parent)
-        self.fault = fault
+    def __init__(self, backbone: nn.Module, parent: Any, settings: FaultSettings) -> None:
+        super().__init__(backbone, parent, settings)
+        self.fault = fault = settings.fault
         self.projector = nn.Conv2d(8, 4, 1)
         self.register_buffer("count", torch.zeros(()), persistent=fault != "lost state")
 
@@ -87,8 +106,8 @@ class Agreement(Objective):
 class MeanHead:
     """Predicts the mean of the visible landmarks of each subset."""
 
-    def __init__(self, fault: str = "") -> None:
-        self.fault = fault
+    def __init__(self, settings: FaultSettings) -> None:
+        self.fault = settings.fault
 
     def description(self) -> Any:
         return [] if self.fault == "description" else {"fault": self.fault}
@@ -137,3 +156,8 @@ for _fault in METRIC_FAULTS:
 def load(root: Any) -> Any:
     """A dataset that the kit never loads."""
     raise NotImplementedError(root)
+
+
+def judge(context: Any, settings: Any) -> None:
+    """A task that the kit never runs."""
+    raise NotImplementedError(context, settings)

@@ -42,8 +42,8 @@ SOURCES: dict[str, tuple[str, str]] = {
         "returned a Sly among its HeadSpecs",
     ),
     "nested": (
-        "x = {}\nx['x'] = x\n@hookimpl\ndef lmbench_heads(): return [HeadSpec(name='n', summary='', target='a:b', settings=x)]",
-        "nested deeper",
+        "x = {}\nx['x'] = x\n@hookimpl\ndef lmbench_heads(): return [HeadSpec(name='n', summary='', target='a:b', fixed=x)]",
+        "",
     ),
     "none_command": ("@hookimpl\ndef lmbench_commands(cli): cli.add_command(None, 'nothing')", ""),
     "command_without_name": ("import click\n@hookimpl\ndef lmbench_commands(cli): cli.add_command(click.Command(None))", ""),

@@ -17,7 +17,7 @@ from lmbench.cli.main import run_cli
 from lmbench.metrics.base import Predictions
 
 SMALL = {
-    "train_images": 6, "regression.size": 6, "regression.layers_alone": "()", "matching.pairs": 2,
+    "train_images": 6, "read.size": 6, "regression.layers_alone": "()", "matching.pairs": 2,
     "stages.smallnet.training.epochs": 2, "stages.smallnet.training.batch_size": 3,
     "stages.smallnet.training.checkpoint_minutes": 1e-9, "regression.head_settings.steps": 3,
 }  # fmt: skip

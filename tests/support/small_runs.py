@@ -11,7 +11,7 @@ from lmbench.cli.main import run_cli
 
 # The smallest run that has every part: a stage of several steps, few-shot draws, all annotations, both tasks.
 SMALL = {
-    "train_images": 16, "test_images": 8, "regression.size": 6, "regression.layers_alone": "()", "matching.pairs": 2,
+    "train_images": 16, "test_images": 8, "read.size": 6, "regression.layers_alone": "()", "matching.pairs": 2,
     "regression.head_settings.steps": 3, "stages.byol.training.epochs": 3, "stages.byol.training.images": 32,
     "stages.byol.training.checkpoint_minutes": 0.02,
 }  # fmt: skip

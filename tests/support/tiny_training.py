@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from lmbench.config.model import OptimiserConfig, TrainingConfig
+from lmbench.config.model import Optimiser, Training
 from lmbench.data.pixels import PixelStore
 from lmbench.training.augment import ViewSettings, draw_views
 from lmbench.training.loop import train
@@ -22,10 +23,20 @@ NEVER = 1e9
 KEY = "k" * 64
 
 
+@dataclass(frozen=True)
+class TinyNetSettings:
+    width: int = 4
+
+
+@dataclass(frozen=True)
+class TinySettings:
+    noise: float = 0.1
+
+
 class Backbone(nn.Module):
-    def __init__(self, width: int = 4) -> None:
+    def __init__(self, settings: TinyNetSettings = TinyNetSettings()) -> None:
         super().__init__()
-        self.conv, self.norm = nn.Conv2d(3, width, 3, stride=2), nn.BatchNorm2d(width)
+        self.conv, self.norm = nn.Conv2d(3, settings.width, 3, stride=2), nn.BatchNorm2d(settings.width)
 
     def forward(self, images):
         return {"map": self.norm(self.conv(images))}
@@ -39,16 +50,15 @@ class Tiny(Objective):
     nan_at = 0
     pause = 0.0
 
-    def __init__(self, backbone, parent=None, *, noise: float = 0.1) -> None:
-        super().__init__(backbone, parent)
-        self.noise = noise
+    def __init__(self, backbone, parent=None, settings: TinySettings = TinySettings()) -> None:
+        super().__init__(backbone, parent, settings)
         self.register_buffer("average", torch.zeros(4))
         self.register_buffer("count", torch.zeros((), dtype=torch.long))
         self.seen: list[float] = []
 
     def views(self, images, generator):
         views = draw_views(images, ViewSettings(size=12, flip_p=0.5, blur_p=0.5), generator)
-        return views + self.noise * torch.randn(views.shape, generator=generator)
+        return views + self.settings.noise * torch.randn(views.shape, generator=generator)
 
     def loss(self, views):
         maps = self.backbone(views)["map"]
@@ -75,9 +85,9 @@ def pixels(count: int = 22, side: int = 20, seed: int = 0) -> PixelStore:
     return PixelStore(images, empty, np.zeros((count, 0), bool), np.full(count, -1), ids, key="tiny")
 
 
-def config(**changes) -> TrainingConfig:
-    optimiser = OptimiserConfig(name="adam", lr=0.05, amsgrad=True)
-    return TrainingConfig(**{"epochs": 3, "batch_size": 5, "frame": 20, "optimiser": optimiser, **changes})
+def config(**changes) -> Training:
+    optimiser = Optimiser(name="adam", lr=0.05, amsgrad=True)
+    return Training(**{"epochs": 3, "batch_size": 5, "frame": 20, "optimiser": optimiser, **changes})
 
 
 def new_objective(**attributes) -> Tiny:

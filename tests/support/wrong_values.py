@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from lmbench.config.model import SECTIONS, Model, RunConfig
+from lmbench.config.model import RunConfig, Stage
 from lmbench.config.ranges import Ge, Gt, Le, Lt, MapOf, MinLen
 from lmbench.config.setting_types import _alternatives, hints, nested
 
@@ -80,18 +79,14 @@ def fields_of(kind: type, base: Any = None, prefix: str = "") -> Iterator[tuple[
             yield from fields_of(inside, None, f"{prefix}{name}.")
 
 
-def fields_of_run(model: Any = RunConfig, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The same of a run's configuration, its stage byol standing for every stage."""
-    for name, field in model.model_fields.items():
-        inside = field.annotation
-        if model is RunConfig and name == "stages":
-            inside = get_args(inside)[1]
-            name = "stages.byol"
-        if isinstance(inside, type) and issubclass(inside, Model):
-            yield from fields_of_run(inside, f"{prefix}{name}.")
-        elif not name.endswith("settings"):  # theirs are the components'
-            yield f"{prefix}{name}", Annotated[(inside, *field.metadata)] if field.metadata else inside
-    assert SECTIONS
+def fields_of_run() -> Iterator[tuple[str, Any]]:
+    """The same of a run's configuration, its stage byol standing for every stage; without the settings of components."""
+    for name, hint in fields_of(RunConfig):
+        if name == "stages":
+            stage = ((f"stages.byol.{inside}", hint) for inside, hint in fields_of(Stage) if inside != "name")
+            yield from ((inside, hint) for inside, hint in stage if not inside.endswith("settings"))
+        elif not name.endswith("settings") and not name.startswith("network"):  # of a variant without stages
+            yield name, hint
 
 
 def as_set(place: str, value: Any) -> str:
@@ -137,9 +132,3 @@ def _might_be(value: Any, kinds: set[Any]) -> bool:
     if isinstance(value, int):
         return bool({int, float} & kinds)
     return type(value) in kinds
-
-
-def defaults_of(kind: type) -> dict[str, Any]:
-    """The defaults of a settings dataclass that are plain values."""
-    made = kind()
-    return {f.name: getattr(made, f.name) for f in fields(kind) if not is_dataclass(getattr(made, f.name))}

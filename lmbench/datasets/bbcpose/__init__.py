@@ -39,6 +39,7 @@ SPECS = [
         name="bbcpose_train",
         summary="BBC Pose: the frames of its ten training videos, unlabelled",
         target="lmbench.datasets.bbcpose.loader:load_train",
+        selection_of="bbcpose",
         paper="Charles et al. 2013",
         year=2013,
         splits={"train": None},

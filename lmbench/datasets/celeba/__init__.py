@@ -55,6 +55,7 @@ SPECS = [
         name="celeba_minus_mafl_test",
         summary="aligned CelebA as Sparse, IMM and lmdis-rep pretrain on: its training part without MAFL's test list",
         target="lmbench.datasets.celeba.loader:load_minus_mafl_test",
+        selection_of="celeba",
         splits={"train": 161962, "test": 1000},
         notes=(
             "train: partition 0 (162,770) without MAFL's test list; holds MAFL training faces, as those papers' does",

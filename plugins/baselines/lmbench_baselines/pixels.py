@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import UsageError
+from lmbench_baselines.settings import PixelsSettings
 
 RGB_STRIDE, PATCH_STRIDE = 2, 4
 
@@ -18,9 +18,9 @@ class Pixels(nn.Module):
     are no weights: ``patch`` 5 is a window of 20 pixels.
     """
 
-    def __init__(self, patch: int) -> None:
+    def __init__(self, settings: PixelsSettings) -> None:
         super().__init__()
-        self.patch = patch
+        self.patch = settings.patch
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """(B, 3, H, W) in [0, 1] to both maps, shallow to deep."""
@@ -29,13 +29,6 @@ class Pixels(nn.Module):
         padded = functional.pad(coarse, (reach,) * 4, mode="replicate")
         patches = functional.unfold(padded, self.patch).unflatten(2, coarse.shape[2:])
         return {"rgb": rgb, "patch": patches}
-
-
-def build(patch: int = 5) -> Pixels:
-    """The backbone ``pixels``. Raises UsageError for a patch that is not odd and positive."""
-    if not isinstance(patch, int) or patch < 1 or patch % 2 == 0:
-        raise UsageError(f"backbone pixels: patch is {patch!r}; it is the side of a window with a centre: 1, 3, 5 ...")
-    return Pixels(patch)
 
 
 def _cells(images: Tensor, stride: int) -> Tensor:

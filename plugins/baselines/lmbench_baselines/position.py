@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from lmbench.api import NoSettings
+
 STRIDE = 4
 TURNS = (0.25, 0.5, 1.0)  # of a circle across half the image: the slowest tells all places apart, the fastest near ones
 
@@ -17,6 +19,9 @@ class Position(nn.Module):
     The dot product of two cells falls with their distance along each axis, so a match is the same cell.
     """
 
+    def __init__(self, settings: NoSettings) -> None:
+        super().__init__()
+
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """(B, 3, H, W) to ``place`` (B, 12, H / 4, W / 4)."""
         rows, columns = (max(1, round(side / STRIDE)) for side in images.shape[-2:])
@@ -25,8 +30,3 @@ class Position(nn.Module):
         angles = [2 * math.pi * t * g for t in TURNS for g in grids]
         place = torch.stack([wave(a) for a in angles for wave in (torch.sin, torch.cos)])
         return {"place": place.expand(len(images), -1, -1, -1)}
-
-
-def build() -> Position:
-    """The backbone ``position``."""
-    return Position()

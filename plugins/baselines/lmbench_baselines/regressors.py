@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import FeatureMaps, UsageError, soft_argmax
+from lmbench.api import FeatureMaps, channels_of, soft_argmax
+from lmbench_baselines.settings import SupervisedSettings
 
 POINTS = 50  # virtual points a landmark; DVE model/keypoint_prediction.py, Cheng et al. 2021, sec. 4
 
@@ -21,10 +23,9 @@ class SoftargmaxRegressor(nn.Module):
     landmark's points, and ``offset`` (L, 2) is the mean shape in [-1, 1].
     """
 
-    def __init__(self, maps: Mapping[str, Tensor], layers: Sequence[str], grid: int, shape: Tensor) -> None:
+    def __init__(self, layers: Sequence[str], dim: int, grid: int, shape: Tensor) -> None:
         super().__init__()
         self.layers, self.grid = tuple(layers), grid
-        dim = sum(maps[name].shape[1] for name in self.layers)
         self.filters = nn.Parameter(torch.randn(len(shape) * POINTS, dim) / math.sqrt(dim))
         self.linear = nn.Parameter((torch.eye(2).repeat(1, POINTS) / POINTS).expand(len(shape), -1, -1).clone())
         self.offset = nn.Parameter(shape.clone())
@@ -43,17 +44,18 @@ class ConnectedRegressor(nn.Module):
     It starts at the mean shape: no weights yet, and a bias of ``shape`` (L, 2) in [-1, 1].
     """
 
-    def __init__(self, maps: Mapping[str, Tensor], layers: Sequence[str], shape: Tensor) -> None:
+    def __init__(self, layer: str, channels: int, cells: int, shape: Tensor) -> None:
         super().__init__()
-        self.layer = layers[0]
-        self.linear = nn.Linear(_pooled(maps[self.layer]).flatten(1).shape[1], shape.numel())
+        self.layer = layer
+        self.linear = nn.Linear(channels * math.ceil(cells / 2) ** 2, shape.numel())
         nn.init.zeros_(self.linear.weight)
         with torch.no_grad():
             self.linear.bias.copy_(shape.flatten())
 
     def forward(self, maps: Mapping[str, Tensor]) -> Tensor:
         """(B, L, 2) landmarks in [-1, 1]."""
-        flat: Tensor = self.linear(_pooled(maps[self.layer].float()).flatten(1))
+        pooled = functional.max_pool2d(maps[self.layer].float(), 2, ceil_mode=True)
+        flat: Tensor = self.linear(pooled.flatten(1))
         return flat.unflatten(1, (-1, 2))
 
 
@@ -80,32 +82,16 @@ def resized(images: Tensor, side: int) -> Tensor:
     return functional.interpolate(images, size=(side, side), mode="bilinear", align_corners=True)
 
 
-def build_regressor(
-    kind: str, backbone: nn.Module, layers: Sequence[str], side: int, grid: int, shape: Tensor
-) -> nn.Module:
-    """A new regressor for the maps that a backbone gives for images of ``side`` pixels; no ``layers``: all, deepest first.
+def build_regressor(settings: SupervisedSettings, backbone: nn.Module, side: int, shape: Tensor) -> nn.Module:
+    """A new regressor for the maps that a backbone gives for images of ``side`` pixels; it starts at ``shape`` (L, 2).
 
-    Raises UsageError for a map that is not there, and for images that the backbone cannot take.
+    Raises UsageError for a map that is not there, and for images that do not make whole cells.
     """
-    with torch.no_grad():
-        try:
-            maps = backbone.eval()(torch.zeros(2, 3, side, side))
-        except RuntimeError as error:
-            said = str(error).splitlines()[0]
-            raise UsageError(
-                f"supervised_network: the backbone cannot take images of {side} pixels ({said})."
-            ) from None
-    chosen = tuple(layers) or tuple(reversed(maps))
-    foreign = [name for name in chosen if name not in maps]
-    if foreign:
-        raise UsageError(
-            f"supervised_network: the backbone has no map {foreign[0]!r}; it has {', '.join(maps)}. Name some, deepest "
-            "first, or none for all: --set regression.head_settings.layers=()."
-        )
-    if kind == "softargmax":
-        return SoftargmaxRegressor(maps, chosen, grid, shape)
-    return ConnectedRegressor(maps, chosen, shape)
-
-
-def _pooled(deepest: Tensor) -> Tensor:
-    return functional.max_pool2d(deepest, 2, ceil_mode=True)
+    stated: Any = backbone.maps
+    strides = {m.name: m.stride for m in stated}
+    layers = settings.layers or tuple(reversed(strides))
+    channels = [channels_of(backbone, layer) for layer in layers]
+    settings.require_cells(side, [strides[layer] for layer in layers])
+    if settings.regressor == "softargmax":
+        return SoftargmaxRegressor(layers, sum(channels), settings.grid, shape)
+    return ConnectedRegressor(layers[0], channels[0], side // strides[layers[0]], shape)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from lmbench.api import (
     BackboneName,
     Cells,
     Channels,
+    ComponentSettings,
     Count,
     Ge,
     Le,
@@ -18,6 +19,7 @@ from lmbench.api import (
     NotNegative,
     Rate,
     SideOrZero,
+    Surroundings,
     UsageError,
     Weights,
 )
@@ -25,7 +27,7 @@ from lmbench.api import (
 
 @dataclass(frozen=True)
 class TimmSettings:
-    """``pretrained``: timm's own weights. ``weights``: a file instead of its download. ``maps``: how many, from the deepest."""
+    """``pretrained``: timm's own weights. ``weights``: a file instead of its download. ``maps``: as many as it has at least."""
 
     pretrained: bool = False
     weights: Weights = None
@@ -42,6 +44,11 @@ class PixelsSettings:
         if self.patch % 2 == 0:
             raise UsageError(f"patch is {self.patch}; it is the side of a window with a centre: 1, 3, 5 ...")
 
+    @property
+    def patch_channels(self) -> int:
+        """Three colours of every cell of the window."""
+        return 3 * self.patch**2
+
 
 @dataclass(frozen=True)
 class SixConvSettings:
@@ -57,10 +64,15 @@ class SixConvSettings:
 
 @dataclass(frozen=True)
 class SupervisedSettings:
-    """See SupervisedNetwork."""
+    """``backbone``: trained from scratch with its ``regressor`` on ``layers`` (deepest first; none named: all maps).
+
+    ``softargmax``: the field's head; ``connected``: Thewlis' pooling of the deepest map and one fully connected layer. ``side``:
+    images are brought to that many pixels (0: as they are). ``grid``: side of the grid the maps are read on. ``warp``: random
+    thin-plate-spline warps of every image, as a factor on Thewlis' strengths (0: none).
+    """
 
     backbone: Annotated[str, MinLen(1), BackboneName("backbone_settings")] = "sixconv_pooled"
-    backbone_settings: Mapping[str, Any] = field(default_factory=dict)
+    backbone_settings: ComponentSettings = field(default_factory=dict)
     regressor: Literal["softargmax", "connected"] = "softargmax"
     layers: tuple[Annotated[str, MapOf("backbone")], ...] = ()
     side: SideOrZero = 0
@@ -70,3 +82,18 @@ class SupervisedSettings:
     lr: Rate = 1e-3
     weight_decay: NotNegative = 5e-4  # Thewlis et al. 2017, sec. 4.1
     warp: Annotated[float, Ge(0), Le(100)] = 1.0
+
+    def fits(self, around: Surroundings) -> None:
+        """Raises UsageError for images that the maps have no whole cells of; of a family the network itself tells later."""
+        known = around.maps_of(self.backbone)
+        strides = [known[layer].stride for layer in self.layers or reversed(list(known)) if layer in known]
+        side = self.side or (around.dataset.preprocessing.size if around.dataset else 0)
+        if side and strides:
+            self.require_cells(side, strides)
+
+    def require_cells(self, side: int, strides: Sequence[int]) -> None:
+        """Raises UsageError where images of ``side`` pixels have no whole cells of maps of these strides, deepest first."""
+        if side < max(strides) or (self.regressor == "connected" and side % strides[0]):
+            raise UsageError(
+                f"images of {side} pixels do not make cells of {max(strides)}: set side to a multiple of them."
+            )

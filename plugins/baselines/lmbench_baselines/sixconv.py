@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lmbench.api import InputNorm, UsageError
+from lmbench.api import InputNorm
+from lmbench_baselines.settings import SixConvSettings
 
 WIDTHS = (20, 48, 64, 80, 256)  # sec. 4.1; the sixth layer has `filters`
 POOLED = 3  # supplement, sec. 3: pooling (stride 2) after the first three convolutions
@@ -16,13 +17,13 @@ class SixConv(nn.Module):
     ``forward`` gives ``conv2`` (48 channels, stride 4) and ``conv6`` (``filters`` channels, stride 8).
     """
 
-    def __init__(self, filters: int, kernel: int) -> None:
+    def __init__(self, settings: SixConvSettings) -> None:
         super().__init__()
         self.norm = InputNorm()
         layers: list[nn.Sequential] = []
         before = 3
-        for i, width in enumerate((*WIDTHS, filters)):
-            layers.append(_layer(before, width, kernel, pooled=i < POOLED))
+        for i, width in enumerate((*WIDTHS, settings.filters)):
+            layers.append(_layer(before, width, settings.kernel, pooled=i < POOLED))
             before = width
         self.layers = nn.ModuleList(layers)
 
@@ -33,13 +34,6 @@ class SixConv(nn.Module):
         for i, layer in enumerate(self.layers, 1):
             x = maps[f"conv{i}"] = layer(x)
         return {name: maps[name] for name in ("conv2", "conv6")}
-
-
-def build(filters: int = 50, kernel: int = 5) -> SixConv:
-    """The backbone ``sixconv_pooled``. Raises UsageError for no filters or an even kernel."""
-    if filters < 1 or kernel < 1 or kernel % 2 == 0:
-        raise UsageError(f"backbone sixconv_pooled: filters {filters} must be positive, kernel {kernel} odd.")
-    return SixConv(filters, kernel)
 
 
 def _layer(before: int, width: int, kernel: int, pooled: bool) -> nn.Sequential:

@@ -7,7 +7,8 @@ architecture learns from n labels alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import torch
@@ -19,7 +20,6 @@ from lmbench.api import (
     LmbenchError,
     Subset,
     TPSStrength,
-    UsageError,
     build_backbone,
     denormalise_points,
     draw_tps_weights,
@@ -30,6 +30,7 @@ from lmbench.api import (
     warp_points,
 )
 from lmbench_baselines.regressors import LandmarkNetwork, build_regressor, resized
+from lmbench_baselines.settings import SupervisedSettings
 
 FACES = TPSStrength(0.001, 0.01, 0.1, 0.05, 20.0)  # Thewlis et al. 2017, Supp. Table 1, g2 of faces
 ALPHA = 10.0  # smooth L1 of 10 x the normalised error, as the heads of DVE and CL (model/loss.py)
@@ -68,48 +69,24 @@ class FittedNetworks:
 
 
 class SupervisedNetwork:
-    """A head that looks at images: trains ``backbone`` and a regressor end to end, once for each subset.
+    """A head that looks at images: trains a backbone and a regressor end to end, once for each subset.
 
-    ``regressor``: ``softargmax`` (the field's head on ``layers``, deepest first; none named: all maps) or ``connected``
-    (Thewlis: the deepest map pooled, one fully connected layer). ``side``: images are brought to that many pixels (0: as
-    they are). ``grid``: side of the grid the maps are read on. ``warp``: random thin-plate-spline warps of every image,
-    as a factor on Thewlis' strengths (0: none). AdamW with one cycle of cosine after 5 % of warm-up. Every batch has
-    ``batch_size`` images; a smaller subset is repeated, each copy under a warp of its own.
+    AdamW with one cycle of cosine after 5 % of warm-up. Every batch has ``batch_size`` images; a smaller subset is repeated,
+    each copy under a warp of its own.
     """
 
-    def __init__(
-        self,
-        backbone: str = "sixconv_pooled",
-        backbone_settings: Mapping[str, Any] | None = None,
-        regressor: str = "softargmax",
-        layers: Sequence[str] = (),
-        side: int = 0,
-        grid: int = 24,
-        steps: int = 2000,
-        batch_size: int = 16,
-        lr: float = 1e-3,
-        weight_decay: float = 5e-4,  # Thewlis et al. 2017, sec. 4.1
-        warp: float = 1.0,
-    ) -> None:
-        if regressor not in ("softargmax", "connected"):
-            raise UsageError(f"supervised_network: regressor is softargmax or connected, not {regressor!r}.")
-        for name, value, least in (("steps", steps, 1), ("batch_size", batch_size, 2), ("grid", grid, 2)):
-            if value < least:
-                raise UsageError(f"supervised_network: {name} is {value}; at least {least} is needed.")
-        if side < 0 or warp < 0 or lr <= 0:
-            raise UsageError(f"supervised_network: side {side} and warp {warp} are not negative, lr {lr} is above 0.")
-        self.backbone, self.backbone_settings = backbone, dict(backbone_settings or {})
-        self.regressor, self.layers, self.side, self.grid = regressor, tuple(layers), side, grid
-        self.steps, self.batch_size, self.lr, self.weight_decay, self.warp = steps, batch_size, lr, weight_decay, warp
+    def __init__(self, settings: SupervisedSettings) -> None:
+        self.settings = settings
+        self.strength = FACES.scaled(settings.warp, settings.warp)
 
     def description(self) -> dict[str, Any]:
         return {
-            **{k: list(v) if isinstance(v, tuple) else v for k, v in vars(self).items()},
+            **asdict(self.settings),
             "initialisation": "random",
             "loss": f"smooth L1 of {ALPHA:g} x the error in normalised units",
             "units": "normalised, align_corners=True",
             "optimiser": "adamw, cosine after 5 % warm-up",
-            "warps": vars(FACES.scaled(self.warp, self.warp)) if self.warp else None,
+            "warps": vars(self.strength) if self.settings.warp else None,
         }
 
     def fit(
@@ -134,17 +111,20 @@ class SupervisedNetwork:
     def _train(
         self, inputs: ImageInputs, target: Tensor, visible: Tensor, subset: Subset, seed: int, label: str
     ) -> LandmarkNetwork:
+        steps = self.settings.steps
         chance = torch.Generator().manual_seed(seed)
         network = self._build(inputs, target[subset.indices], visible[subset.indices], seed)
-        optimiser = torch.optim.AdamW(network.parameters(), lr=self.lr, weight_decay=self.weight_decay)
-        warm = max(1, self.steps // 20)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: min((step + 1) / warm, (1 + math.cos(math.pi * step / self.steps)) / 2)
+        optimiser = torch.optim.AdamW(
+            network.parameters(), lr=self.settings.lr, weight_decay=self.settings.weight_decay
         )
-        stream = endless(subset.indices, self.batch_size, chance)
+        warm = max(1, steps // 20)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: min((step + 1) / warm, (1 + math.cos(math.pi * step / steps)) / 2)
+        )
+        stream = endless(subset.indices, self.settings.batch_size, chance)
         network.train()
-        with progress.task(label, self.steps, "steps") as bar:
-            for step in range(1, self.steps + 1):
+        with progress.task(label, steps, "steps") as bar:
+            for step in range(1, steps + 1):
                 chosen = next(stream)
                 images = resized(inputs.images(chosen), network.side)
                 images, wanted, seen = self._warped(images, target[chosen], visible[chosen], chance)
@@ -154,29 +134,30 @@ class SupervisedNetwork:
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
                 schedule.step()
-                if step % CHECK_EVERY == 0 or step == self.steps:
-                    _require_finite(float(loss.detach()), step, self.steps, label)
+                if step % CHECK_EVERY == 0 or step == steps:
+                    _require_finite(float(loss.detach()), step, steps, label)
                 bar.advance(1)
         return network
 
     def _build(self, inputs: ImageInputs, target: Tensor, visible: Tensor, seed: int) -> LandmarkNetwork:
         """A new network that predicts the subset's mean shape, its weights drawn under ``seed``."""
-        side = self.side or inputs.image_size
+        settings = self.settings
+        side = settings.side or inputs.image_size
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            backbone = build_backbone(self.backbone, self.backbone_settings)
+            backbone = build_backbone(settings.backbone, settings.backbone_settings)
             shape = mean_landmarks(target, visible)
-            regressor = build_regressor(self.regressor, backbone, self.layers, side, self.grid, shape)
+            regressor = build_regressor(settings, backbone, side, shape)
         return LandmarkNetwork(backbone, regressor, side).to(inputs.device)
 
     def _warped(
         self, images: Tensor, target: Tensor, visible: Tensor, chance: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Images, normalised landmarks and visibility under random warps; what leaves the image is no longer visible."""
-        if not self.warp:
+        if not self.settings.warp:
             return images, target, visible
         size = (images.shape[-2], images.shape[-1])
-        grid = tps_grid(draw_tps_weights(len(images), FACES.scaled(self.warp, self.warp), chance), size)
+        grid = tps_grid(draw_tps_weights(len(images), self.strength, chance), size)
         moved = normalise_points(warp_points(denormalise_points(target, size), grid, "exact"), size)
         inside = (moved.abs() < 1).all(-1)  # warp_points puts what has left on the border
         return warp_images(images, grid.to(images)), moved, visible & inside

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lmbench.api import DataError, UsageError, load_state, read_state
+from lmbench.api import DataError, MapSpec, UsageError, load_state, read_state
+from lmbench_baselines.settings import TimmSettings
 
 PLAIN_TRANSFORMERS = ("vision_transformer", "vision_transformer_hybrid", "deit", "eva")  # modules of timm
 
@@ -21,9 +22,11 @@ class TimmMaps(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    def __init__(self, network: Any, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
         self.network = network
+        known = list(zip(network.feature_info.channels(), network.feature_info.reduction(), strict=True))
+        self.maps = tuple(MapSpec(f"map-{i}", *found) for i, found in enumerate(reversed(known), 1))
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
 
@@ -32,11 +35,11 @@ class TimmMaps(nn.Module):
         return {f"map-{i}": m for i, m in enumerate(reversed(outputs), 1)}
 
 
-def build(model: str, pretrained: bool = False, weights: str | None = None, maps: int = 4) -> TimmMaps:
-    """A timm model cut to its last ``maps`` maps.
+def build(settings: TimmSettings, model: str) -> TimmMaps:
+    """A timm model by its name, with all its maps.
 
-    ``weights``: a file instead of a download. Raises UsageError for a model that timm lacks or that gives no maps,
-    DataError where timm is missing or its weights cannot be had.
+    Raises UsageError for a model that timm lacks or that gives no or too few maps, DataError where timm is missing or its
+    weights cannot be had.
     """
     try:
         import timm
@@ -50,9 +53,9 @@ def build(model: str, pretrained: bool = False, weights: str | None = None, maps
             f"timm/{model}: a plain ViT, which has one token grid of one image size and no pyramid of maps. "
             f"Ask for vit/{model}, the backbone of lmbench-foundation, for instance --method vit --set backbone=vit/{model}."
         )
-    options: dict[str, Any] = {"features_only": True, "pretrained": pretrained or weights is not None}
-    if weights is not None:
-        options["pretrained_cfg_overlay"] = {"state_dict": _state(model, Path(weights))}
+    options: dict[str, Any] = {"features_only": True, "pretrained": settings.pretrained or settings.weights is not None}
+    if settings.weights is not None:
+        options["pretrained_cfg_overlay"] = {"state_dict": _state(model, Path(settings.weights))}
     try:
         network = timm.create_model(model, **options)
     except (RuntimeError, AttributeError, NotImplementedError) as error:
@@ -62,8 +65,10 @@ def build(model: str, pretrained: bool = False, weights: str | None = None, maps
     except Exception as error:  # hub clients raise types of their own
         raise DataError(_unreachable(model, error)) from None
     found = len(network.feature_info.channels())
-    if found < maps:
-        raise UsageError(f"timm/{model} has {found} maps, not {maps}; set layers and backbone_settings.maps to fewer.")
+    if found < settings.maps:
+        raise UsageError(
+            f"timm/{model} has {found} maps, not {settings.maps}; set layers and backbone_settings.maps to fewer."
+        )
     config = network.pretrained_cfg if hasattr(network, "pretrained_cfg") else {}
     mean = tuple(config.get("mean", (0.485, 0.456, 0.406)))
     std = tuple(config.get("std", (0.229, 0.224, 0.225)))
@@ -97,5 +102,5 @@ def _unreachable(model: str, error: Exception) -> str:
     said = (str(error).splitlines() or [""])[0]
     return (
         f"timm's weights of {model} could not be had ({type(error).__name__}: {said}). Offline, pass a file: "
-        "--set read.backbone_settings.weights=/path/to/file, or judge it untrained with --variant untrained."
+        "--set network.backbone_settings.weights=/path/to/file, or judge it untrained with --variant untrained."
     )

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from lmbench.api import UsageError
-from lmbench_baselines.pixels import build
-from lmbench_baselines.position import build as build_position
-from lmbench_baselines.sixconv import build as build_sixconv
-from lmbench_baselines.timm_backbone import build as build_timm
+from lmbench.api import UsageError, build_backbone
+from lmbench_baselines.pixels import Pixels
+from lmbench_baselines.settings import PixelsSettings, SixConvSettings
 
 
 @pytest.fixture
@@ -31,7 +29,7 @@ def cells(images, stride):
 
 
 def test_rgb_is_the_mean_colour_of_a_cell_of_two_pixels(images):
-    np.testing.assert_allclose(build()(images)["rgb"].numpy(), cells(images, 2), atol=1e-6)
+    np.testing.assert_allclose(Pixels(PixelsSettings())(images)["rgb"].numpy(), cells(images, 2), atol=1e-6)
 
 
 @pytest.mark.parametrize("patch", [1, 3, 5])
@@ -46,33 +44,30 @@ def test_a_patch_holds_the_cells_around_it_and_repeats_those_of_the_border(image
                     y = min(max(r + i - patch // 2, 0), rows - 1)
                     x = min(max(c + j - patch // 2, 0), columns - 1)
                     expected[:, :, i, j, r, c] = coarse[:, :, y, x]
-    found = build(patch)(images)["patch"]
+    found = Pixels(PixelsSettings(patch))(images)["patch"]
     np.testing.assert_allclose(found.numpy(), expected.reshape(2, -1, rows, columns), atol=1e-6)
 
 
 def test_pixels_have_nothing_to_learn_and_take_any_size():
-    network = build()
+    network = Pixels(PixelsSettings())
     assert not list(network.parameters()) and not network.state_dict()
     maps = network(torch.rand(1, 3, 95, 7))
     assert maps["rgb"].shape[2:] == (48, 4) and maps["patch"].shape[2:] == (24, 2)
 
 
-@pytest.mark.parametrize("patch", [0, 4, -1, 2.5, "5"])
-def test_a_window_without_a_centre_is_refused(patch):
-    with pytest.raises(UsageError, match="it is the side of a window with a centre"):
-        build(patch)
+def test_a_window_and_a_filter_without_a_centre_are_refused():
+    with pytest.raises(UsageError, match="patch is 4; it is the side of a window with a centre"):
+        PixelsSettings(patch=4)
+    with pytest.raises(UsageError, match="kernel 4 must be odd"):
+        SixConvSettings(kernel=4)
 
 
 def test_the_supervised_network_pools_after_its_first_three_convolutions():
-    network = build_sixconv().eval()
+    network = build_backbone("sixconv_pooled").eval()
     convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
     assert [c.out_channels for c in convolutions] == [20, 48, 64, 80, 256, 50]  # Thewlis et al. 2017, sec. 4.1
     maps = network(torch.rand(1, 3, 64, 64))
     assert maps["conv2"].shape == (1, 48, 16, 16) and maps["conv6"].shape == (1, 50, 8, 8)
-    with pytest.raises(UsageError, match="filters 0 must be positive"):
-        build_sixconv(filters=0)
-    with pytest.raises(UsageError, match="kernel 4 odd"):
-        build_sixconv(kernel=4)
 
 
 @pytest.mark.parametrize(
@@ -81,19 +76,23 @@ def test_the_supervised_network_pools_after_its_first_three_convolutions():
 def test_a_vit_asked_of_timms_pyramids_is_sent_to_the_backbone_for_vits(model):
     pytest.importorskip("timm")
     with pytest.raises(UsageError, match=f"--method vit --set backbone=vit/{model}"):
-        build_timm(model)
+        build_backbone(f"timm/{model}")
 
 
 def test_timms_pyramids_are_counted_from_the_deepest():
     pytest.importorskip("timm")
+    network = build_backbone("timm/resnet10t").eval()
     with torch.no_grad():
-        maps = build_timm("resnet10t").eval()(torch.rand(1, 3, 64, 64))
+        maps = network(torch.rand(1, 3, 64, 64))
     assert [m.shape[2] for m in maps.values()][:4] == [2, 4, 8, 16]
     assert list(maps)[:4] == ["map-1", "map-2", "map-3", "map-4"]
+    assert {m.name: (m.channels, 64 // m.stride) for m in network.maps} == {
+        n: tuple(m.shape[1:3]) for n, m in maps.items()
+    }
 
 
 @pytest.mark.parametrize("size", [(96, 96), (32, 48)])
 def test_every_place_is_most_like_itself_whatever_the_images_show(size):
     images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
-    first, second = build_position()(images)["place"].half().float().flatten(2)
+    first, second = build_backbone("position")(images)["place"].half().float().flatten(2)
     assert torch.equal((first.T @ second).argmax(1), torch.arange(first.shape[1]))

@@ -9,7 +9,10 @@ import pytest
 import torch
 
 from lmbench.api import LmbenchError, Subset, UsageError, build_backbone, denormalise_points, normalise_points
+from lmbench.config.resolving import resolve_run
+from lmbench.plugins.loading import get_plugins
 from lmbench_baselines.regressors import LandmarkNetwork, build_regressor, resized
+from lmbench_baselines.settings import SupervisedSettings
 from lmbench_baselines.supervised import SupervisedNetwork, endless, landmark_loss, mean_landmarks
 
 SIDE = 32
@@ -52,7 +55,7 @@ def generator(seed=0):
 
 
 def fit(dots, subsets, seed=0, visible=None, points=None, **settings):
-    head = SupervisedNetwork(**{**SMALL, "steps": 2, **settings})
+    head = SupervisedNetwork(SupervisedSettings(**{**SMALL, "steps": 2, **settings}))
     points = dots.points if points is None else points
     return head.fit(dots, points, seen(dots) if visible is None else visible, subsets, generator(seed))
 
@@ -114,7 +117,9 @@ def test_a_network_starts_at_the_mean_shape(regressor):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         backbone = build_backbone("sixconv_pooled")
-        network = LandmarkNetwork(backbone, build_regressor(regressor, backbone, (), 64, 16, shape), 64)
+        network = LandmarkNetwork(
+            backbone, build_regressor(SupervisedSettings(regressor=regressor, grid=16), backbone, 64, shape), 64
+        )
     with torch.no_grad():
         found = network.eval()(torch.rand(5, 3, 64, 64, generator=generator()))
     assert (found - shape).abs().max() < (1e-6 if regressor == "connected" else 0.3)
@@ -122,7 +127,7 @@ def test_a_network_starts_at_the_mean_shape(regressor):
 
 def test_warped_landmarks_stay_on_what_they_mark():
     dots = Dots(40, side=64)
-    head = SupervisedNetwork(warp=1.0)
+    head = SupervisedNetwork(SupervisedSettings(warp=1.0))
     target = normalise_points(dots.points, (64, 64))
     images, moved, visible = head._warped(dots.pictures, target, seen(dots), generator())
     points = denormalise_points(moved, (64, 64))
@@ -137,7 +142,9 @@ def test_warped_landmarks_stay_on_what_they_mark():
 def test_a_landmark_that_a_warp_moves_out_is_no_longer_visible():
     dots = Dots(30, side=48)
     corners = torch.tensor([[-0.999, -0.999], [0.0, 0.0]]).expand(30, 2, 2)
-    _, moved, visible = SupervisedNetwork(warp=1.0)._warped(dots.pictures, corners, seen(dots), generator())
+    _, moved, visible = SupervisedNetwork(SupervisedSettings(warp=1.0))._warped(
+        dots.pictures, corners, seen(dots), generator()
+    )
     assert 0 < visible[:, 0].sum() < 30 and visible[:, 1].all()
     assert (moved[visible].abs() < 1).all()
 
@@ -204,16 +211,27 @@ def test_a_loss_that_is_no_number_stops_the_training_and_names_the_subset():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"regressor": "ridge"}, "regressor is softargmax or connected, not 'ridge'"),
-        ({"steps": 0}, "steps is 0; at least 1"),
-        ({"batch_size": 1}, "batch_size is 1; at least 2"),
-        ({"warp": -1.0}, "warp -1.0"),
-        ({"lr": 0.0}, "lr 0.0 is above 0"),
-        ({"layers": ("conv4_x",)}, "no map 'conv4_x'; it has conv2, conv6. Name some, deepest first, or none for all"),
-        ({"side": 4}, "the backbone cannot take images of 4 pixels"),
+        ({"layers": ("conv4_x",)}, "no map 'conv4_x'; it has conv2, conv6."),
+        ({"side": 4}, "images of 4 pixels do not make cells of 8"),
+        ({"side": 36, "regressor": "connected"}, "images of 36 pixels do not make cells of 8"),
         ({"backbone": "no_such_net"}, "no_such_net"),
     ],
 )
 def test_settings_that_make_no_sense_are_usage_errors(settings, said):
     with pytest.raises(UsageError, match=said):
         fit(Dots(4), [everything(4)], **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"side": 4}, "regression.head_settings: images of 4 pixels do not make cells of 8"),
+        ({"backbone_settings": {"kernel": 4}}, "regression.head_settings.backbone_settings: kernel 4 must be odd"),
+        ({"backbone_settings": {"kernl": 3}}, "has no setting 'kernl'; it has filters, kernel. Did you mean 'kernel'"),
+        ({"layers": ["conv7"]}, "has no map 'conv7'; it has conv2, conv6. Did you mean 'conv6'"),
+    ],
+)
+def test_settings_that_do_not_fit_its_network_are_told_before_data_is_opened(settings, said):
+    overrides = [{"regression": {"head_settings": settings}}]
+    with pytest.raises(UsageError, match=said):
+        resolve_run(get_plugins(), "supervised", "synthfaces", variant="connected", overrides=overrides)

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from lmbench.api import Extractor, FeatureMaps, Objective, UsageError, build_backbone, float32
-from lmbench_contrastlandmarks.views import Augmentation
+from lmbench.api import Extractor, FeatureMaps, Objective, UsageError, build_backbone, channels_of, float32
+from lmbench_contrastlandmarks.settings import CompactSettings
 
 
 class HypercolumnNetwork(nn.Module):
-    """An encoder by its registered name, with ``layers`` (deepest first) as a hypercolumn on a grid of ``stride`` pixels.
+    """An encoder by its registered name, whose ``layers`` are read as one hypercolumn of ``channels`` channels."""
 
-    ``channels``: of the hypercolumn. Raises UsageError where the encoder lacks a layer, or ``dim`` is not within 1 and
-    ``channels``: what makes a hypercolumn compact must not be wider than it.
-    """
-
-    def __init__(self, encoder: str, dim: int, layers: Sequence[str], stride: int, weights: str | None) -> None:
+    def __init__(self, settings: CompactSettings, encoder: str) -> None:
         super().__init__()
-        self.encoder = build_backbone(encoder, {"weights": weights} if weights else {})
-        self.layers, self.stride = tuple(layers), stride
-        with torch.no_grad():
-            maps = self.encoder.eval()(torch.zeros(1, 3, 96, 96))
-        missing = [name for name in self.layers if name not in maps]
-        if missing:
-            raise UsageError(f"{encoder} has no map {missing[0]!r}; it has {', '.join(maps)}.")
-        self.channels = sum(maps[name].shape[1] for name in self.layers)
-        if not 1 <= dim <= self.channels:
-            raise UsageError(
-                f"{dim} dimensions are no compact form of the {self.channels} channels of {encoder} "
-                f"({', '.join(self.layers)}): expected 1 to {self.channels}. Lower dim, or take a wider backbone "
-                "(--set backbone=resnet50)."
-            )
+        self.encoder = build_backbone(encoder, {"weights": settings.weights})
+        self.layers, self.stride = settings.layers, settings.stride
+        self.channels = sum(channels_of(self.encoder, name) for name in settings.layers)
 
     @float32
     def hypercolumn(self, images: Tensor) -> FeatureMaps:
@@ -50,10 +33,8 @@ class HypercolumnNetwork(nn.Module):
 class OnFrozenEncoder(Objective):
     """What trains or fits a backbone with an ``encoder``: that gets the earlier stage's weights and stays frozen."""
 
-    def __init__(
-        self, backbone: nn.Module, parent: Extractor | None, name: str, view: Mapping[str, Any] | None
-    ) -> None:
-        super().__init__(backbone, parent)
+    def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: Any, name: str) -> None:
+        super().__init__(backbone, parent, settings)
         if parent is None or not isinstance(getattr(backbone, "encoder", None), nn.Module):
             raise UsageError(f"{name} needs a stage before it and a backbone with an encoder (resnet18_proj, ...).")
         try:
@@ -64,7 +45,6 @@ class OnFrozenEncoder(Objective):
                 f"({str(error).splitlines()[-1].strip()[:160]}). Give the backbone the same encoder."
             ) from None
         self.encoder.requires_grad_(False)
-        self.augmentation = Augmentation.of(view)
 
     @property
     def encoder(self) -> nn.Module:

@@ -8,15 +8,14 @@ projection: the hypercolumn is never concatenated.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lmbench.api import Extractor, UsageError, float32
 from lmbench_contrastlandmarks.hypercolumn import HypercolumnNetwork, OnFrozenEncoder
-from lmbench_contrastlandmarks.settings import HYPERCOLUMN, STRIDE
+from lmbench_contrastlandmarks.settings import FactorisedSettings, NMFSettings
+from lmbench_contrastlandmarks.views import draw
 
 EPS = 1e-9
 
@@ -39,25 +38,15 @@ def multiplicative_codes(projected: Tensor, components: Tensor, iterations: int)
 class FactorisedHypercolumn(HypercolumnNetwork):
     """A frozen encoder and the non-negative codes of its hypercolumn: one map ``dense``.
 
-    ``components`` (dim, channels) are random until the ``nmf`` objective has solved them. ``iterations``: of the updates.
+    ``components`` (dim, channels) are random until the ``nmf`` objective has solved them.
     """
 
     components: Tensor
 
-    def __init__(
-        self,
-        encoder: str,
-        dim: int = 64,
-        iterations: int = 50,
-        layers: Sequence[str] = HYPERCOLUMN,
-        stride: int = STRIDE,
-        weights: str | None = None,
-    ) -> None:
-        super().__init__(encoder, dim, layers, stride, weights)
-        if iterations < 1:
-            raise UsageError(f"nmf: expected at least 1 iteration of the updates, found {iterations}.")
-        self.iterations = iterations
-        self.register_buffer("components", torch.rand(dim, self.channels))
+    def __init__(self, settings: FactorisedSettings, encoder: str) -> None:
+        super().__init__(settings, encoder)
+        self.iterations = settings.iterations
+        self.register_buffer("components", torch.rand(settings.dim, self.channels))
 
     @float32
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -67,40 +56,21 @@ class FactorisedHypercolumn(HypercolumnNetwork):
 
 
 class NMF(OnFrozenEncoder):
-    """Collects hypercolumn vectors of all batches and factorises them at the last step; nothing is trained.
+    """Collects hypercolumn vectors of all batches and factorises them at the last step; nothing is trained."""
 
-    ``samples``: how many vectors are kept (the memory is samples x channels x 4 bytes). ``per_image``: how many
-    positions of an image are looked at. ``iterations``: epochs of scikit-learn's solver. ``solver``: ``minibatch`` or ``full``.
-    ``view``: fields of ViewSettings and Augmentation that differ from the defaults.
-    """
-
+    settings: NMFSettings
     vectors: Tensor
     collected: Tensor
     seed: Tensor
 
-    def __init__(
-        self,
-        backbone: nn.Module,
-        parent: Extractor | None = None,
-        *,
-        samples: int = 16384,
-        per_image: int = 16,
-        iterations: int = 200,
-        solver: str = "minibatch",
-        view: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(backbone, parent, "nmf", view)
-        if not isinstance(backbone, FactorisedHypercolumn) or solver not in ("minibatch", "full"):
+    def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: NMFSettings) -> None:
+        super().__init__(backbone, parent, settings, "nmf")
+        if not isinstance(backbone, FactorisedHypercolumn):
             raise UsageError(
-                "nmf needs a backbone with components (resnet18_nmf, resnet50_nmf) and a solver, minibatch or full; "
-                f"found {type(backbone).__name__} and {solver!r}."
+                "nmf needs a backbone with components (resnet18_nmf, resnet50_nmf); "
+                f"{type(backbone).__name__} has none."
             )
-        if min(samples, per_image, iterations) < 1:
-            raise UsageError(
-                f"nmf: samples, per_image, iterations are {samples}, {per_image}, {iterations}; all must be 1 up."
-            )
-        self.per_image, self.iterations, self.solver = per_image, iterations, solver
-        self.register_buffer("vectors", torch.zeros(samples, backbone.channels))
+        self.register_buffer("vectors", torch.zeros(settings.samples, backbone.channels))
         self.register_buffer("collected", torch.zeros((), dtype=torch.long))
         self.register_buffer("seed", torch.randint(2**31, ()))
 
@@ -112,8 +82,8 @@ class NMF(OnFrozenEncoder):
 
     def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """(views, (B, per_image, 2) random numbers in [0, 1): which positions are read)."""
-        views = self.augmentation(images, generator)
-        return views, torch.rand(len(images), self.per_image, 2, generator=generator).to(images.device)
+        views = draw(images, self.settings.view, generator)
+        return views, torch.rand(len(images), self.settings.per_image, 2, generator=generator).to(images.device)
 
     @torch.no_grad()
     def loss(self, views: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
@@ -156,17 +126,9 @@ class NMF(OnFrozenEncoder):
             raise UsageError(
                 f"nmf: {len(vectors)} vectors were collected for {dim} components; raise images or per_image."
             )
-        settings = {"n_components": dim, "max_iter": self.iterations, "random_state": int(self.seed)}
-        if self.solver == "minibatch":
-            solver = sklearn.decomposition.MiniBatchNMF(**settings, init="nndsvda")
-        else:
-            solver = sklearn.decomposition.NMF(**settings, init="nndsvda")
+        kind = sklearn.decomposition.MiniBatchNMF if self.settings.solver == "minibatch" else sklearn.decomposition.NMF
+        solver = kind(dim, init="nndsvda", max_iter=self.settings.iterations, random_state=int(self.seed))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the number of iterations is a setting
             solver.fit(vectors.cpu().numpy())
         return torch.from_numpy(solver.components_).to(self.network.components)
-
-
-def build(encoder: str, **settings: Any) -> FactorisedHypercolumn:
-    """A new network; ``settings`` as FactorisedHypercolumn takes them."""
-    return FactorisedHypercolumn(encoder, **settings)

@@ -6,7 +6,7 @@ projected channel over the image, and trains with views instead of plain images;
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from lmbench.api import Extractor, UsageError, float32, pixel_grid
 from lmbench_contrastlandmarks.hypercolumn import HypercolumnNetwork, OnFrozenEncoder
-from lmbench_contrastlandmarks.settings import HYPERCOLUMN, STRIDE
+from lmbench_contrastlandmarks.settings import CLProjectionSettings, ProjectedSettings
+from lmbench_contrastlandmarks.views import draw
 
 PAIRS_AT_ONCE = 1 << 25  # pairs of positions whose probabilities are held at a time: 128 MiB of float32
 
@@ -87,23 +88,14 @@ def _distances(from_: Tensor, to: Tensor) -> Tensor:
 class ProjectedHypercolumn(HypercolumnNetwork):
     """A frozen encoder and a 1x1 projection of its hypercolumn: one map ``dense``.
 
-    ``multiplier``: of the softmax over each channel's cells (reference code: 7, and 6.5 for 64 dimensions; 0: none, the
-    plain projection of the text). The softmax is multiplied by the number of cells, so that a channel has mean 1 on
-    any grid: cosines do not change, and half precision holds it.
+    The softmax over each channel's cells is multiplied by their number, so that a channel has mean 1 on any grid: cosines do
+    not change, and half precision holds it.
     """
 
-    def __init__(
-        self,
-        encoder: str,
-        dim: int = 256,
-        multiplier: float = 7.0,
-        layers: Sequence[str] = HYPERCOLUMN,
-        stride: int = STRIDE,
-        weights: str | None = None,
-    ) -> None:
-        super().__init__(encoder, dim, layers, stride, weights)
-        self.multiplier = multiplier
-        self.projection = nn.Conv2d(self.channels, dim, 1)
+    def __init__(self, settings: ProjectedSettings, encoder: str) -> None:
+        super().__init__(settings, encoder)
+        self.multiplier = settings.multiplier
+        self.projection = nn.Conv2d(self.channels, settings.dim, 1)
 
     @float32
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -119,40 +111,24 @@ class CLProjection(OnFrozenEncoder):
     """Positions of one image are made distinct in the dense map that a backbone has on its frozen encoder.
 
     That is the projection of a hypercolumn (``resnet*_proj``), or any other decoder that ends in ``dense`` (``resnet*_fpn``).
-    ``temperature``: of the cosines (reference code: 7, and 8 for 64 dimensions). ``power``: of the distance (0.5).
-    ``view``: fields of ViewSettings and Augmentation that differ from the defaults.
     """
 
-    def __init__(
-        self,
-        backbone: nn.Module,
-        parent: Extractor | None = None,
-        *,
-        temperature: float = 7.0,
-        power: float = 0.5,
-        view: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(backbone, parent, "cl_projection", view)
+    settings: CLProjectionSettings
+
+    def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: CLProjectionSettings) -> None:
+        super().__init__(backbone, parent, settings, "cl_projection")
         if not self.trainable():
             raise UsageError(
                 "cl_projection needs a backbone with something to train on its frozen encoder (resnet18_proj, "
                 f"resnet18_fpn, ...); {type(backbone).__name__} has nothing."
             )
-        if not temperature > 0 or not power > 0:
-            raise UsageError(f"cl_projection: temperature and power must be above 0, not {temperature} and {power}.")
-        self.temperature, self.power = temperature, power
 
     def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """One view of each image; it is compared with itself."""
-        return self.augmentation(images, generator)
+        return draw(images, self.settings.view, generator)
 
     def loss(self, views: Tensor) -> dict[str, Tensor]:
         """``total``: the expected square root of a distance in pixels; 0 where every position finds itself."""
         dense = self.backbone(views)["dense"]
         stride = views.shape[-1] / dense.shape[-1]
-        return {"total": spatial_contrast(dense, stride, self.temperature, self.power)}
-
-
-def build(encoder: str, **settings: Any) -> ProjectedHypercolumn:
-    """A new network; ``settings`` as ProjectedHypercolumn takes them."""
-    return ProjectedHypercolumn(encoder, **settings)
+        return {"total": spatial_contrast(dense, stride, self.settings.temperature, self.settings.power)}

@@ -1,4 +1,4 @@
-"""The settings of the objectives and of the compact networks."""
+"""The settings of the objectives and of the compact networks: the one place of every default, which are the paper's."""
 
 from __future__ import annotations
 
@@ -50,30 +50,53 @@ class View(ViewSettings):
         return self.centre or self.size
 
 
+# Reference code: JPEG noise, random resized crop of 136, colour jitter, lighting, and the central 96 of that.
+PAPER_VIEW = View(
+    size=136,
+    centre=96,
+    scale=(0.2, 1.0),
+    jitter=(0.4, 0.4, 0.4, 0.0),
+    jitter_p=1.0,
+    grey_p=0.0,
+    jpeg=True,
+    lighting=0.1,
+)
+PLAIN_VIEW = View(size=136, centre=96, scale=(1.0, 1.0), ratio=(1.0, 1.0), jitter_p=0.0, grey_p=0.0)  # open
+
+
 @dataclass(frozen=True)
 class MoCoSettings:
-    """``layer``: the map that is averaged before the head. ``groups``: ShuffleBN's. ``queue``: keys kept."""
+    """``layer``: the map that is averaged over the image before the linear head, which has ``dim`` outputs.
+
+    ``queue``: how many keys are kept; the batch must divide it. ``momentum``: the key network's EMA, of parameters alone.
+    ``groups``: the batch is encoded in so many groups, each with BatchNorm statistics of its own, keys in shuffled order
+    (ShuffleBN). ``batch_norm``: ``batch`` statistics in both networks, or ``frozen`` ones, as an untrained network has them.
+    """
 
     layer: MapName = "conv5_x"
     dim: Channels = 128  # He et al. 2020
-    queue: Count = 4096  # Cheng et al., reference code
+    queue: Count = 4096  # reference code
     temperature: Positive = 0.07  # He et al. 2020
     momentum: Probability = 0.999  # He et al. 2020
-    groups: Count = 1
+    groups: Count = 4  # reference code: 4 GPUs
     batch_norm: Literal["batch", "frozen"] = "batch"
-    view: View = View()
+    view: View = PAPER_VIEW
 
     def fits(self, around: Surroundings) -> None:
-        """Raises UsageError for a queue that the batch does not divide, or a batch that does not fall into groups."""
-        if self.queue % around.batch_size:
+        """Raises UsageError for a batch that cannot be encoded, see `require_batch`."""
+        self.require_batch(around.batch_size)
+
+    def require_batch(self, batch: int) -> None:
+        """Raises UsageError for a batch that does not divide the queue, or does not fall into groups of two or more."""
+        if self.queue % batch:
             raise UsageError(
-                f"a queue of {self.queue} keys cannot be filled by batches of {around.batch_size}; set queue to a multiple of "
-                f"it, for instance {-(-self.queue // around.batch_size) * around.batch_size}."
+                f"a queue of {self.queue} keys cannot be filled by batches of {batch}; set queue to a multiple of it, for "
+                f"instance {-(-self.queue // batch) * batch}."
             )
-        if self.groups > 1 and (around.batch_size % self.groups or around.batch_size < 2 * self.groups):
+        if self.groups > 1 and (batch % self.groups or batch < 2 * self.groups):
             raise UsageError(
-                f"a batch of {around.batch_size} does not fall into {self.groups} equal groups of two or more; set groups "
-                "to 1, or to a divisor of half the batch."
+                f"a batch of {batch} does not fall into {self.groups} equal groups of two or more; set groups to 1, or to "
+                "a divisor of half the batch."
             )
 
 
@@ -83,18 +106,21 @@ class CLProjectionSettings:
 
     temperature: Positive = 7.0  # reference code (8 for 64 dimensions)
     power: Positive = 0.5  # Cheng et al., eq. 4
-    view: View = View()
+    view: View = PAPER_VIEW
 
 
 @dataclass(frozen=True)
 class NMFSettings:
-    """``samples``: vectors kept. ``per_image``: positions looked at. ``iterations``: epochs of scikit-learn's solver."""
+    """``samples``: how many vectors are kept (the memory is samples x channels x 4 bytes).
+
+    ``per_image``: how many positions of an image are looked at. ``iterations``: epochs of scikit-learn's ``solver``.
+    """
 
     samples: Count = 16384
     per_image: Count = 16
     iterations: Count = 200
     solver: Literal["minibatch", "full"] = "minibatch"
-    view: View = View()
+    view: View = PLAIN_VIEW
 
 
 @dataclass(frozen=True)

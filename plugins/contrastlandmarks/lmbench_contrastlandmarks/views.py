@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lmbench.api import UsageError, ViewSettings, draw_views
+from lmbench.api import draw_views
+from lmbench_contrastlandmarks.settings import View
 
 JPEG_QUALITY = (30, 99)  # reference code: randint, the upper end excluded
 JPEG_RESIZE = (0.8, 2.0)  # smallest: reference code; largest: ours, its normal draw has no bound
@@ -40,50 +36,19 @@ CHROMINANCE = (
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))  # JFIF
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """How a view is drawn: ViewSettings and what the paper adds to them.
-
-    ``jpeg``: JPEG noise before everything else. ``lighting``: standard deviation of the colour shift along ImageNet's
-    principal components. ``centre``: side in pixels of the middle of the view that is kept (0: all of it).
-    """
-
-    view: ViewSettings = field(default_factory=ViewSettings)
-    jpeg: bool = False
-    lighting: float = 0.0
-    centre: int = 0
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any] | None) -> Augmentation:
-        """From one flat mapping of ViewSettings' fields and these. Raises UsageError for a name that is neither."""
-        given = dict(settings or {})
-        own = {name: given.pop(name) for name in ("jpeg", "lighting", "centre") if name in given}
-        known = [f.name for f in dataclasses.fields(ViewSettings)]
-        unknown = sorted(set(given) - set(known))
-        if unknown:
-            raise UsageError(f"view has no setting {unknown[0]!r}; it has {', '.join([*known, *cls._own()])}.")
-        return cls(view=ViewSettings(**given), **own)
-
-    @classmethod
-    def _own(cls) -> list[str]:
-        return [f.name for f in dataclasses.fields(cls) if f.name != "view"]
-
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """(B, 3, side, side) in [0, 1]: one view of each image (B, 3, H, W), random by the CPU generator alone."""
-        if self.jpeg:
-            images = jpeg_noise(images, generator)
-        views = draw_views(images, self.view, generator)
-        if self.lighting > 0:
-            views = shift_lighting(views, self.lighting * torch.randn(len(views), 3, generator=generator))
-        return centre_crop(views, self.centre) if self.centre else views
+def draw(images: Tensor, view: View, generator: torch.Generator) -> Tensor:
+    """(B, 3, side, side) in [0, 1]: one view of each image (B, 3, H, W), random by the CPU generator alone."""
+    if view.jpeg:
+        images = jpeg_noise(images, generator)
+    views = draw_views(images, view, generator)
+    if view.lighting > 0:
+        views = shift_lighting(views, view.lighting * torch.randn(len(views), 3, generator=generator))
+    return centre_crop(views, view.side)
 
 
 def centre_crop(images: Tensor, side: int) -> Tensor:
-    """(B, C, side, side): the middle of the images. Raises UsageError where they are smaller."""
-    height, width = images.shape[-2:]
-    if side > min(height, width):
-        raise UsageError(f"view: the centre of {side} pixels does not fit into a view of {width}x{height}.")
-    top, left = (height - side) // 2, (width - side) // 2
+    """(B, C, side, side): the middle of the images."""
+    top, left = ((length - side) // 2 for length in images.shape[-2:])
     return images[..., top : top + side, left : left + side]
 
 

@@ -10,9 +10,11 @@ import torch
 from torch import nn
 
 from lmbench.api import Extractor, FeatureMaps, UsageError, build_backbone
+from lmbench.config.resolving import resolve_run
+from lmbench.plugins.loading import get_plugins
 from lmbench_contrastlandmarks.nmf import NMF, multiplicative_codes
 from lmbench_contrastlandmarks.projection import CLProjection, spatial_contrast
-from lmbench_contrastlandmarks.settings import HYPERCOLUMN
+from lmbench_contrastlandmarks.settings import HYPERCOLUMN, CLProjectionSettings, NMFSettings, View
 
 
 class Small(nn.Module):
@@ -55,10 +57,13 @@ def parent():
     return Extractor(build_backbone("resnet18"), HYPERCOLUMN, 12)
 
 
+SETTINGS = {CLProjection: CLProjectionSettings, NMF: NMFSettings}
+
+
 def compact(parent, kind, objective, backbone_settings, **changes):
     torch.manual_seed(0)
     network = build_backbone(f"resnet18_{kind}", backbone_settings)
-    return objective(network, parent, view={"size": 64}, **changes).train()
+    return objective(network, parent, SETTINGS[objective](view=View(size=64), **changes)).train()
 
 
 def test_the_projection_is_the_1x1_filter_of_the_concatenated_hypercolumn(parent):
@@ -96,26 +101,35 @@ def test_the_projection_learns_on_the_parents_frozen_encoder(parent):
     assert all(torch.equal(v, before[k]) for k, v in objective.backbone.encoder.state_dict().items())
 
 
-@pytest.mark.parametrize("kind", ["proj", "nmf"])
-def test_a_compact_form_wider_than_its_hypercolumn_is_refused(kind):
+def resolved(variant, stage, **backbone_settings):
+    changes = {"stages": {stage: {"backbone_settings": backbone_settings}}}
+    return resolve_run(
+        get_plugins(), "contrastlandmarks", "synthfaces", preset="smoke", variant=variant, overrides=[changes]
+    )
+
+
+@pytest.mark.parametrize(("variant", "stage"), [("proj256", "projection"), ("nmf64", "nmf")])
+def test_a_compact_form_wider_than_its_hypercolumn_is_refused(variant, stage):
     with pytest.raises(UsageError, match=r"1280 dimensions .* 960 channels of resnet18 .* expected 1 to 960"):
-        build_backbone(f"resnet18_{kind}", {"dim": 1280})
+        resolved(variant, stage, dim=1280)
 
 
 @pytest.mark.parametrize(("kind", "objective"), [("proj", CLProjection), ("nmf", NMF)])
 def test_a_compact_form_needs_a_parent_and_its_own_kind_of_backbone(parent, kind, objective):
+    settings = SETTINGS[objective]()
     with pytest.raises(UsageError, match="needs a stage before it"):
-        objective(build_backbone(f"resnet18_{kind}"), None)
+        objective(build_backbone(f"resnet18_{kind}"), None, settings)
     with pytest.raises(UsageError, match="needs a stage before it and a backbone with an encoder"):
-        objective(Small(), parent)
+        objective(Small(), parent, settings)
     other = "nmf" if kind == "proj" else "proj"
     with pytest.raises(UsageError, match="needs a backbone with"):
-        objective(build_backbone(f"resnet18_{other}"), parent)
+        objective(build_backbone(f"resnet18_{other}"), parent, settings)
 
 
 def test_the_spatial_contrast_also_trains_another_decoder_on_a_frozen_encoder(parent):
     torch.manual_seed(0)
-    objective = CLProjection(build_backbone("resnet18_fpn", {"dim": 8}), parent, view={"size": 64}).train()
+    settings = CLProjectionSettings(view=View(size=64))
+    objective = CLProjection(build_backbone("resnet18_fpn", {"dim": 8}), parent, settings).train()
     objective.loss(objective.views(images(2, 64), seeded()))["total"].backward()
     assert objective.backbone.output.weight.grad.abs().sum() > 0
     assert not any(p.requires_grad for p in objective.encoder.parameters()) and not objective.encoder.training
@@ -123,14 +137,14 @@ def test_the_spatial_contrast_also_trains_another_decoder_on_a_frozen_encoder(pa
 
 def test_a_parent_of_another_kind_is_named():
     with pytest.raises(UsageError, match="the stage before trained another network"):
-        CLProjection(build_backbone("resnet18_proj"), Extractor(Small(), ("deep",), 12))
+        CLProjection(build_backbone("resnet18_proj"), Extractor(Small(), ("deep",), 12), CLProjectionSettings())
 
 
-def test_layers_and_encoder_of_a_compact_form_can_be_chosen():
-    network = build_backbone("resnet18_proj", {"layers": ("conv4_x", "conv1"), "dim": 320})
-    assert network.channels == 320
+def test_layers_of_a_compact_form_can_be_chosen():
+    assert build_backbone("resnet18_proj", {"layers": ("conv4_x", "conv1"), "dim": 320}).channels == 320
+    assert resolved("proj256", "projection", layers=["conv4_x", "conv1"], dim=320)
     with pytest.raises(UsageError, match=r"resnet18 has no map 'conv9'; it has conv1"):
-        build_backbone("resnet18_proj", {"layers": ("conv9",)})
+        resolved("proj256", "projection", layers=["conv9"])
 
 
 # -- NMF --------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmbench.api import InputNorm, UsageError
-from lmbench_dve.smallnet import FACE_MEAN, FACE_STD, check_settings, resized
+from lmbench_dve.settings import HourglassSettings
+from lmbench_dve.smallnet import FACE_MEAN, FACE_STD, resized
 
 DEPTH = 4  # levels of an hourglass: 48 x 48 down to 3 x 3
 NORM_MOMENTUM = 0.3  # of every BatchNorm; torch's default is 0.1
@@ -16,18 +17,12 @@ NORM_MOMENTUM = 0.3  # of every BatchNorm; torch's default is 0.1
 class Hourglass(nn.Module):
     """``forward`` gives ``dense`` (B, dim, H/2, W/2), linear in the last layer.
 
-    ``width``: channels of the 3x3 filters, half of those between blocks. ``blocks``: residual blocks in each part.
-    The defaults with ``dim`` 64 give the reference's 12,609,472 parameters. ``resize``: as SmallNet's.
+    The defaults give the reference's 12,609,472 parameters.
     """
 
-    def __init__(self, dim: int = 64, resize: int = 0, width: int = 128, blocks: int = 4) -> None:
+    def __init__(self, settings: HourglassSettings) -> None:
         super().__init__()
-        check_settings("hourglass", dim, resize)
-        if width < 2 or width % 2 or blocks < 1:
-            raise UsageError(
-                f"hourglass: width = {width}, blocks = {blocks}; expected an even width, at least 1 block."
-            )
-        self.resize = resize
+        self.resize, width, blocks = settings.resize, settings.width, settings.blocks
         self.norm = InputNorm(FACE_MEAN, FACE_STD)
         stem, wide = width // 2, 2 * width
         self.stem = nn.Sequential(
@@ -44,7 +39,7 @@ class Hourglass(nn.Module):
             nn.Conv2d(wide, wide, 1),
             batch_norm(wide),
             nn.ReLU(inplace=True),
-            nn.Conv2d(wide, dim, 1),
+            nn.Conv2d(wide, settings.dim, 1),
         )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

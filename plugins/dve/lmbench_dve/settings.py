@@ -20,21 +20,22 @@ from lmbench.api import (
     UsageError,
 )
 
-CROP = 20 / 136  # of the frame, each side: 20 of 136 pixels leave 96, 15 of 100 leave 70 (reference code)
-
 # Colours alone: the view is neither moved nor cropped again. Jitter as the reference's; blur stands for its JPEG noise.
 PHOTOMETRIC = Colours(jitter=(0.4, 0.4, 0.4, 0.0), jitter_p=1.0, grey_p=0.0, blur_p=0.5, blur=(0.1, 1.0))
 
 
 @dataclass(frozen=True)
 class DVESettings:
-    """``exchange``: by way of another image's descriptors. ``factor``: length of normalised ones. ``view``: colours alone."""
+    """``exchange``: by way of another image's descriptors (DVE), else straight (Dense3D). ``normalise``, ``factor``,
+    ``power``, ``stride``: as ``dense_correlation_loss``. ``crop``: fraction of the frame's side cut off each side after
+    warping, so that the warp's black border does not show. ``view``: colours, of each view by itself.
+    """
 
     exchange: bool = True
     normalise: bool = True
-    factor: Positive = 20.0  # reference code
+    factor: Positive = 20.0  # length of normalised descriptors; reference code
     power: Annotated[float, Ge(0.01), Le(8)] = 0.5  # of the distance; both papers
-    crop: Annotated[float, Ge(0), Lt(0.5)] = CROP
+    crop: Annotated[float, Ge(0), Lt(0.5)] = 20 / 136  # 20 of 136 pixels leave 96, 15 of 100 leave 70; reference code
     stride: Count = 1
     warp: TPSStrength = TRAIN_PAIR
     view: Colours = PHOTOMETRIC

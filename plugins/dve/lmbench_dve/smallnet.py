@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import InputNorm, UsageError
+from lmbench.api import InputNorm
+from lmbench_dve.settings import SmallNetSettings
 
 FACE_MEAN = (0.5084, 0.4224, 0.3769)  # DVE's reference code: of CelebA
 FACE_STD = (0.2599, 0.2371, 0.2323)
@@ -18,20 +19,19 @@ LEAK = 0.2  # of every LeakyReLU
 class SmallNet(nn.Module):
     """``forward`` gives ``dense`` (B, dim, H/2, W/2); the last layer is linear, every other has BatchNorm and LeakyReLU.
 
-    ``dim``: channels; 64 gives the reference's 350,552 parameters. ``resize``: images are brought to this side first
-    (0: as they come), so that a network made for 70 pixels reads the 96 of lmbench's protocol as its authors meant.
+    A ``dim`` of 64 gives the reference's 350,552 parameters. ``resize`` is there so that a network made for 70 pixels reads
+    the 96 of lmbench's protocol as its authors meant.
     """
 
-    def __init__(self, dim: int = 64, resize: int = 0) -> None:
+    def __init__(self, settings: SmallNetSettings) -> None:
         super().__init__()
-        check_settings("smallnet", dim, resize)
-        self.resize = resize
+        self.resize = settings.resize
         self.norm = InputNorm(FACE_MEAN, FACE_STD)
         widths = [3, *(width for width, _, _ in LAYERS)]
         layers = [conv_block(a, b, side, dilation) for a, (b, side, dilation) in zip(widths, LAYERS, strict=False)]
         self.first = layers[0]
         self.pool = nn.MaxPool2d(2)
-        self.rest = nn.Sequential(*layers[1:], nn.Conv2d(widths[-1], dim, 1))
+        self.rest = nn.Sequential(*layers[1:], nn.Conv2d(widths[-1], settings.dim, 1))
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and module.bias is not None:
                 nn.init.xavier_normal_(module.weight)
@@ -57,11 +57,3 @@ def resized(images: Tensor, side: int) -> Tensor:
         return images
     size = [max(1, round(n * side / longer)) for n in images.shape[-2:]]
     return functional.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
-
-
-def check_settings(name: str, dim: int, resize: int) -> None:
-    """Raises UsageError for a dimension or a size that no network can have."""
-    if dim < 1:
-        raise UsageError(f"{name}: dim = {dim}; expected at least one channel (the papers' are 3 to 64).")
-    if resize and resize < 16:
-        raise UsageError(f"{name}: resize = {resize}; expected 0 (images as they come) or at least 16 pixels.")

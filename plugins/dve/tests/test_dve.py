@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
-from lmbench.api import UsageError
+from lmbench.api import Colours, Optimiser, TPSStrength, UsageError
 from lmbench_dve.correlation import BLOCK_PAIRS, BlockwiseCorrelation, blocks, dense_correlation_loss
 from lmbench_dve.dve import DVE
 from lmbench_dve.hourglass import Hourglass
-from lmbench_dve.plugin import DENSE3D, lmbench_methods
-from lmbench_dve.plugin import DVE as METHOD
+from lmbench_dve.recipe import DENSE3D
+from lmbench_dve.recipe import DVE as METHOD
+from lmbench_dve.settings import PHOTOMETRIC, DVESettings, HourglassSettings, SmallNetSettings
 from lmbench_dve.smallnet import SmallNet
 
-COLOURLESS = {"jitter": (0.0, 0.0, 0.0, 0.0), "blur_p": 0.0}
-STILL = {"warpsd_all": 0.0, "warpsd_subset": 0.0, "transsd": 0.0, "scalesd": 0.0, "rotsd": 0.0}
+COLOURLESS = Colours(jitter_p=0.0, grey_p=0.0)
+STILL = TPSStrength(0.0, 0.0, 0.0, 0.0, 0.0)
+TINY = HourglassSettings(dim=4, width=4, blocks=1)
+
+
+def objective(**settings):
+    return DVE(SmallNet(SmallNetSettings(dim=4)), None, DVESettings(**settings))
 
 
 def seeded(seed=0):
@@ -151,9 +158,9 @@ def test_a_batch_of_one_has_nobody_to_exchange_with():
     with pytest.raises(UsageError, match=r"batch holds one image.*batch_size of at least 2.*exchange=False"):
         dense_correlation_loss(view_a, view_b, grid)
     assert torch.isfinite(dense_correlation_loss(view_a, view_b, grid, exchange=False))
-    objective = DVE(SmallNet(4))
+    alone = objective()
     with pytest.raises(UsageError, match="batch holds one image"):
-        objective.loss(objective.views(torch.rand(1, 3, 40, 40), seeded()))
+        alone.loss(alone.views(torch.rand(1, 3, 40, 40), seeded()))
 
 
 def test_maps_and_grids_that_do_not_belong_together_are_refused():
@@ -167,7 +174,7 @@ def test_maps_and_grids_that_do_not_belong_together_are_refused():
 def test_the_grid_of_the_views_is_the_correspondence_between_them():
     y, x = torch.meshgrid(torch.linspace(0, 1, 68), torch.linspace(0, 1, 68), indexing="ij")
     smooth = torch.stack((x, y, (x + y) / 2))[None].repeat(2, 1, 1, 1)
-    view_a, view_b, grid = DVE(SmallNet(4), view=COLOURLESS).views(smooth, seeded(1))
+    view_a, view_b, grid = objective(view=COLOURLESS).views(smooth, seeded(1))
     assert view_a.shape == view_b.shape == (2, 3, 48, 48) and grid.shape == (2, 48, 48, 2)
     read = functional.grid_sample(view_b, grid, align_corners=True)
     inside = (grid.abs() < 0.95).all(-1)
@@ -178,50 +185,24 @@ def test_the_grid_of_the_views_is_the_correspondence_between_them():
 
 def test_each_view_is_coloured_by_itself_and_stays_where_it_is():
     images = torch.rand(3, 3, 40, 40, generator=seeded())
-    plain_a, plain_b, _ = DVE(SmallNet(4), crop=0.0, warp=STILL, view=COLOURLESS).views(images, seeded(2))
+    plain_a, plain_b, _ = objective(crop=0.0, warp=STILL, view=COLOURLESS).views(images, seeded(2))
     torch.testing.assert_close(plain_a, images, atol=1e-4, rtol=0)
     torch.testing.assert_close(plain_b, images, atol=1e-4, rtol=0)
-    view_a, view_b, _ = DVE(SmallNet(4), crop=0.0, warp=STILL, view={"blur_p": 0.0}).views(images, seeded(2))
+    view_a, view_b, _ = objective(crop=0.0, warp=STILL, view=replace(PHOTOMETRIC, blur_p=0.0)).views(images, seeded(2))
     for view in (view_a, view_b):  # a change of colours leaves the order of places: the correlation of greys is high
         greys = torch.stack((view.mean(1).flatten(), images.mean(1).flatten()))
         assert float(torch.corrcoef(greys)[0, 1]) > 0.6
     assert float((view_a - view_b).abs().mean()) > 0.02
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"crop": 0.5}, "crop = 0.5"),
-        ({"power": 0.0}, "power above 0"),
-        ({"stride": 0}, "stride of at least 1"),
-        ({"view": {"rotation": 10.0}}, "view.rotation would move"),
-        ({"view": {"jiter": 1}}, "no setting 'jiter'; it has"),
-        ({"warp": {"rotation": 10.0}}, "no field 'rotation'; it has warpsd_all"),
-    ],
-)
-def test_settings_that_cannot_be_are_refused(settings, message):
-    with pytest.raises(UsageError, match=message):
-        DVE(SmallNet(4), **settings)
-    with pytest.raises(UsageError, match=message):
-        DVE.check(settings)  # what --dry-run asks
-
-
-def test_a_backbone_without_a_dense_map_is_refused_by_name():
-    class Other(nn.Module):
-        def forward(self, images):
-            return {"conv5_x": images}
-
-    with pytest.raises(UsageError, match=r"needs a backbone with the map dense.*has conv5_x"):
-        DVE(Other())
-
-
 def test_networks_have_the_references_parameters():
-    count = {n: sum(p.numel() for p in n.parameters()) for n in (SmallNet(64), SmallNet(3), Hourglass(64))}
-    assert list(count.values()) == [350_552, 334_875, 12_609_472]
+    networks = SmallNet(SmallNetSettings()), SmallNet(SmallNetSettings(dim=3)), Hourglass(HourglassSettings())
+    counts = [sum(p.numel() for p in network.parameters()) for network in networks]
+    assert counts == [350_552, 334_875, 12_609_472]
 
 
 def test_smallnet_reads_96_pixels_as_the_70_it_was_made_for():
-    network, plain = SmallNet(8, resize=70).eval(), SmallNet(8).eval()
+    network, plain = (SmallNet(SmallNetSettings(dim=8, resize=side)).eval() for side in (70, 0))
     plain.load_state_dict(network.state_dict())
     images = torch.rand(1, 3, 96, 96, generator=seeded())
     with torch.no_grad():
@@ -231,19 +212,17 @@ def test_smallnet_reads_96_pixels_as_the_70_it_was_made_for():
         assert torch.equal(network(view)["dense"], plain(view)["dense"])
 
 
-def test_networks_refuse_what_they_cannot_be_or_read():
-    with pytest.raises(UsageError, match="dim = 0"):
-        SmallNet(0)
-    with pytest.raises(UsageError, match="resize = 8"):
-        Hourglass(4, resize=8, width=4, blocks=1)
-    with pytest.raises(UsageError, match="expected an even width"):
-        Hourglass(4, width=3)
+def test_networks_refuse_what_they_cannot_read():
+    with pytest.raises(UsageError, match=r"resize = 8: .*at least 16"):
+        SmallNetSettings(resize=8)
+    with pytest.raises(UsageError, match=r"resize = 16: .*at least 32"):
+        HourglassSettings(resize=16)
     with pytest.raises(UsageError, match=r"30x40 pixels.*at least 32"):
-        Hourglass(4, width=4, blocks=1)(torch.rand(1, 3, 30, 40))
+        Hourglass(TINY)(torch.rand(1, 3, 30, 40))
 
 
 def test_the_hourglass_reads_sides_that_are_no_multiples_of_32():
-    network = Hourglass(4, width=4, blocks=1).eval()
+    network = Hourglass(TINY).eval()
     assert network(torch.rand(1, 3, 50, 70))["dense"].shape == (1, 4, 25, 35)
 
 
@@ -264,15 +243,14 @@ def test_descriptors_learn_to_find_their_places(exchange):
 
 
 def test_the_methods_are_the_papers():
-    assert [m.name for m in lmbench_methods()] == ["dve", "dense3d"]
     stages = {s.name: s for s in METHOD.stages}
     hourglass, smallnet = stages["hourglass"].training, stages["smallnet"].training
-    assert (hourglass["epochs"], hourglass["batch_size"], hourglass["milestones"]) == (100, 16, (50.0,))
-    assert (smallnet["epochs"], smallnet["batch_size"], smallnet["milestones"]) == (100, 32, (70.0, 90.0))
+    assert (hourglass.epochs, hourglass.batch_size, hourglass.milestones) == (100, 16, (50.0,))
+    assert (smallnet.epochs, smallnet.batch_size, smallnet.milestones) == (100, 32, (70.0, 90.0))
     for stage in stages.values():
-        frame = stage.training["frame"]
-        assert frame - 2 * round(20 / 136 * frame) == {136: 96, 100: 70}[frame]
-        assert stage.training["optimiser"] == {"name": "adam", "lr": 1e-3, "weight_decay": 0.0, "amsgrad": True}
+        frame = stage.training.frame
+        assert frame - 2 * round(DVESettings().crop * frame) == {136: 96, 100: 70}[frame]
+        assert stage.training.optimiser == Optimiser(name="adam", lr=1e-3, weight_decay=0.0, amsgrad=True)
         fine = stage.name.endswith("_ft")
         assert (stage.starts_from_parent, stage.data) == (fine, "target" if fine else "pretrain")
     plain = DENSE3D.stages[0]

@@ -13,7 +13,8 @@ from timm.models import is_model_in_modules
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import DataError, InputNorm, UsageError, load_state, read_state
+from lmbench.api import DataError, InputNorm, MapSpec, UsageError, load_state, read_state
+from lmbench_foundation.settings import ViTSettings
 
 # timm's modules of transformers with one token grid from the first block to the last and a free image size.
 PLAIN = ("vision_transformer", "vision_transformer_hybrid", "deit", "eva")
@@ -49,6 +50,8 @@ class ViTMaps(nn.Module):
         self.network = network
         self.norm = InputNorm(tuple(network.pretrained_cfg["mean"]), tuple(network.pretrained_cfg["std"]))
         self.patch = int(network.patch_embed.feat_ratio())
+        names = [*(f"block-{i}" for i in range(1, len(network.blocks) + 1)), "tokens"]
+        self.maps = tuple(MapSpec(name, network.embed_dim, self.patch) for name in names)  # of the resized image
         if input_size < self.patch:
             raise UsageError(f"vit/*: input_size is {input_size}, less than one patch of {self.patch} pixels.")
         self.input_size = input_size
@@ -71,16 +74,16 @@ class ViTMaps(nn.Module):
         return rows * self.patch, columns * self.patch
 
 
-def build(model: str, pretrained: bool = False, weights: str | None = None, input_size: int = 224) -> ViTMaps:
+def build(settings: ViTSettings, model: str) -> ViTMaps:
     """A ViT by its timm name, untrained, with timm's weights (``pretrained``) or with those of a file (``weights``).
 
     Raises UsageError for a model that timm lacks or that is no plain ViT, DataError where weights cannot be had, cannot
     be read, or are another model's.
     """
-    network = _create(model, pretrained and weights is None)
-    if weights is not None:
-        load_weights(network, Path(weights), model)
-    return ViTMaps(network, input_size)
+    network = _create(model, settings.pretrained and settings.weights is None)
+    if settings.weights is not None:
+        load_weights(network, Path(settings.weights), model)
+    return ViTMaps(network, settings.input_size)
 
 
 def load_weights(network: nn.Module, path: Path, model: str) -> None:
@@ -126,7 +129,7 @@ def _create(model: str, pretrained: bool) -> nn.Module:
             raise UsageError(f"timm cannot build vit/{model} for any image size ({said}).") from None
         raise DataError(
             f"timm's weights of {model} could not be had ({type(error).__name__}: {said}). Offline, pass a checkpoint "
-            "file: --set read.backbone_settings.weights=/path/to/FILE (.safetensors or .pth), or judge the model "
+            "file: --set network.backbone_settings.weights=/path/to/FILE (.safetensors or .pth), or judge the model "
             "untrained: --variant untrained."
         ) from None
     return network

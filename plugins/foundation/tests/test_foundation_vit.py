@@ -7,6 +7,7 @@ import timm
 import torch
 
 from lmbench.api import Extractor, UsageError
+from lmbench_foundation.settings import ViTSettings
 from lmbench_foundation.vit import build
 
 TINY = "test_vit"  # timm's own test model: 6 blocks, 64 channels, patch 16, trained at 160 px, mean and std 0.5
@@ -20,12 +21,16 @@ def images():
 def tiny(name=TINY, **settings):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return build(name, **settings).eval()
+        return build(ViTSettings(**settings), name).eval()
 
 
 @torch.no_grad()
 def test_every_block_is_a_map_on_the_patch_grid_and_tokens_are_the_last(images):
-    maps = tiny(input_size=224)(images)
+    network = tiny(input_size=224)
+    maps = network(images)
+    assert {m.name: (m.channels, 224 // m.stride) for m in network.maps} == {
+        n: tuple(m.shape[1:3]) for n, m in maps.items()
+    }
     assert list(maps) == [f"block-{i}" for i in range(1, 7)] + ["tokens"]
     assert {tuple(m.shape) for m in maps.values()} == {(2, 64, 14, 14)}
     assert torch.equal(maps["tokens"], maps["block-6"])
@@ -115,4 +120,4 @@ def test_a_block_that_is_not_there_is_refused_with_those_that_are(images):
 )
 def test_what_cannot_be_built_is_a_usage_error_that_says_why(name, settings, said):
     with pytest.raises(UsageError, match=said):
-        build(name, **settings)
+        build(ViTSettings(**settings), name)

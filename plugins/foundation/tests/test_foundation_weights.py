@@ -9,7 +9,8 @@ import torch
 from timm.layers import resample_abs_pos_embed
 
 from lmbench.api import DataError
-from lmbench_foundation.vit import build
+from lmbench_foundation.settings import ViTSettings
+from lmbench_foundation.vit import build as build_vit
 
 TINY = "test_vit"
 DINOV3 = "vit_tiny_patch16_dinov3_qkvb"
@@ -23,6 +24,10 @@ def trained(name=TINY, **options):
         for parameter in network.parameters():
             parameter.data = torch.randn_like(parameter) * 0.1
     return network.eval()
+
+
+def build(name, **settings):
+    return build_vit(ViTSettings(**settings), name)
 
 
 def keep(path, state):
@@ -163,6 +168,6 @@ def test_without_a_network_connection_the_error_names_how_to_pass_a_file(monkeyp
 
     monkeypatch.setattr(timm, "create_model", unreachable)
     with pytest.raises(
-        DataError, match=r"no route to host.*--set read.backbone_settings.weights=.*--variant untrained"
+        DataError, match=r"no route to host.*--set network.backbone_settings.weights=.*--variant untrained"
     ):
         build("vit_small_patch14_dinov2.lvd142m", pretrained=True)

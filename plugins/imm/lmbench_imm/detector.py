@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmbench.api import UsageError, denormalise_points
+from lmbench_imm.settings import DetectorSettings
 
 
 def factorised_soft_argmax(heatmaps: Tensor) -> Tensor:
@@ -47,13 +48,13 @@ class Encoder(nn.Sequential):
     Each has BatchNorm and ReLU; channels are ``width``, doubled at every level.
     """
 
-    def __init__(self, width: int, levels: int) -> None:
+    def __init__(self, settings: DetectorSettings) -> None:
+        width = settings.width
         layers = [*convolution(3, width, 7), *convolution(width, width)]
-        for level in range(1, levels):
+        for level in range(1, settings.levels):
             channels = width * 2**level
             layers += [*convolution(channels // 2, channels, stride=2), *convolution(channels, channels)]
         super().__init__(*layers)
-        self.stride, self.channels = 2 ** (levels - 1), width * 2 ** (levels - 1)
 
 
 def convolution(inputs: int, outputs: int, side: int = 3, stride: int = 1) -> list[nn.Module]:
@@ -70,20 +71,15 @@ class Detector(nn.Module):
     """The pose encoder: ``features`` at 1/8 of the image (1/2^(levels-1)), and from them ``landmarks`` heatmaps.
 
     ``side``: images are first brought to this side (0: taken as they come); the maps are then those of the resized
-    images, and landmarks are in pixels of the given ones all the same. Raises UsageError for impossible settings.
+    images, and landmarks are in pixels of the given ones all the same.
     """
 
-    def __init__(self, landmarks: int = 30, width: int = 32, levels: int = 4, side: int = 0) -> None:
+    def __init__(self, settings: DetectorSettings) -> None:
         super().__init__()
-        if min(landmarks, width, levels) < 1 or side < 0:
-            found = f"landmarks={landmarks}, width={width}, levels={levels}, side={side}"
-            raise UsageError(
-                f"imm_detector: landmarks, width and levels are at least 1, side at least 0; found {found}."
-            )
-        self.side, self.width, self.levels = side, width, levels
-        self.encoder = Encoder(width, levels)
-        self.filters = nn.Conv2d(self.encoder.channels, landmarks, 1)
-        nn.init.normal_(self.filters.weight, std=1 / math.sqrt(self.encoder.channels))
+        self.settings = settings
+        self.encoder = Encoder(settings)
+        self.filters = nn.Conv2d(settings.channels, settings.landmarks, 1)
+        nn.init.normal_(self.filters.weight, std=1 / math.sqrt(settings.channels))
         nn.init.zeros_(self.filters.bias)  # type: ignore[arg-type]
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -92,13 +88,14 @@ class Detector(nn.Module):
 
         Raises UsageError for images of fewer than two cells a side, on which no position can be told.
         """
-        if self.side:
-            size = (self.side, self.side)
+        side, stride = self.settings.side, self.settings.stride
+        if side:
+            size = (side, side)
             images = functional.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
-        if min(images.shape[-2:]) < 2 * self.encoder.stride:
+        if min(images.shape[-2:]) < 2 * stride:
             raise UsageError(
-                f"imm_detector: images of {tuple(images.shape[-2:])} pixels are too small for cells of "
-                f"{self.encoder.stride}; they need a side of {2 * self.encoder.stride} or more."
+                f"imm_detector: images of {tuple(images.shape[-2:])} pixels are too small for cells of {stride}; "
+                f"they need a side of {2 * stride} or more."
             )
         features = self.encoder(images.contiguous(memory_format=torch.channels_last))
         return {"features": features, "heatmaps": self.filters(features)}

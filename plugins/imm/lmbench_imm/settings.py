@@ -12,17 +12,14 @@ from lmbench.api import (
     Gt,
     Landmarks,
     Le,
-    Name,
+    MinLen,
     NotNegative,
     SideOrZero,
     Surroundings,
     TPSStrength,
     UsageError,
+    WeightsFile,
 )
-
-# Standard deviations of the two warps (reference code); the second goes on top of the first.
-TARGET_WARP = TPSStrength(warpsd_all=0.001, warpsd_subset=0.005, transsd=0.1, scalesd=0.0, rotsd=0.0)
-SOURCE_WARP = TPSStrength(warpsd_all=0.001, warpsd_subset=0.01, transsd=0.1, scalesd=0.1, rotsd=5.0)
 
 
 @dataclass(frozen=True)
@@ -34,38 +31,51 @@ class DetectorSettings:
     levels: Annotated[int, Ge(1), Le(8)] = 4  # reference code
     side: SideOrZero = 0
 
+    @property
+    def stride(self) -> int:
+        """Pixels between two cells of the maps."""
+        return 2 ** (self.levels - 1)
+
+    @property
+    def channels(self) -> int:
+        """Of the deepest level."""
+        return self.width * self.stride
+
 
 @dataclass(frozen=True)
 class IMMSettings:
-    """``size``: side of the views. ``window``: part of the frame shown. ``std``: in half map sides. ``clip``: 0 is none."""
+    """``size``: side of the views in pixels. ``window``: the central part of the frame that they show, of its side.
+
+    ``border``: ``black``, the centre is cut first, and nothing lies outside it (reference code), or ``real``, the whole frame is
+    warped, mirrored beyond its edge, and cut afterwards: no black edge tells the detector how an image was moved. ``std``: of
+    the Gaussians, in half map sides. ``reconstruction``: ``perceptual``, on VGG-16 with ``perceptual_weights`` (``imagenet``:
+    torchvision's download), or ``pixel``. ``clip``: the largest norm of every single tensor's gradient (0: any).
+    """
 
     size: Annotated[int, Ge(8), Le(1_024)] = 128  # reference code
     window: Fraction = 0.8  # reference code: 128 of 160
     border: Literal["black", "real"] = "black"
     std: Annotated[float, Gt(0), Le(10)] = 0.1  # reference code
     reconstruction: Literal["perceptual", "pixel"] = "perceptual"
-    perceptual_weights: Name = "imagenet"  # or a file; read where the loss is perceptual
-    target_warp: TPSStrength = TARGET_WARP
-    source_warp: TPSStrength = SOURCE_WARP
+    perceptual_weights: Annotated[str, MinLen(1), WeightsFile(("imagenet",))] = "imagenet"
+    # Standard deviations of the two warps (reference code); the second goes on top of the first.
+    target_warp: TPSStrength = TPSStrength(warpsd_all=0.001, warpsd_subset=0.005, transsd=0.1, scalesd=0.0, rotsd=0.0)
+    source_warp: TPSStrength = TPSStrength(warpsd_all=0.001, warpsd_subset=0.01, transsd=0.1, scalesd=0.1, rotsd=5.0)
     clip: NotNegative = 1.0  # reference code
 
     def fits(self, around: Surroundings) -> None:
         """Raises UsageError for views that the detector's cells do not divide, or that have fewer cells than landmarks."""
         network = around.backbone_settings
-        if around.backbone is None or around.backbone.name != "imm_detector":
+        if not isinstance(network, DetectorSettings):
             raise UsageError("imm trains the backbone imm_detector.")
-        check_sizes(self.size, network["levels"], network["side"], network["landmarks"])
-
-
-def check_sizes(size: int, levels: int, side: int, landmarks: int) -> None:
-    """Raises UsageError where views of ``size`` pixels are nothing for a detector of such cells, side and landmarks."""
-    stride = 2 ** (levels - 1)
-    if size % stride or size < 2 * stride:
-        raise UsageError(
-            f"imm: size={size} is no multiple of the detector's {stride} pixels a cell, at least twice it."
-        )
-    if side not in (0, size):
-        raise UsageError(f"imm: views of size={size}, but the detector resizes to side={side}: make them equal.")
-    if landmarks > (size // stride) ** 2:
-        cells = size // stride
-        raise UsageError(f"imm: {landmarks} landmarks on maps of {cells} x {cells} cells; take fewer.")
+        if self.size % network.stride or self.size < 2 * network.stride:
+            raise UsageError(
+                f"size={self.size} is no multiple of the detector's {network.stride} pixels a cell, at least twice it."
+            )
+        if network.side not in (0, self.size):
+            raise UsageError(
+                f"views of size={self.size}, but the detector resizes to side={network.side}: make them equal."
+            )
+        cells = self.size // network.stride
+        if network.landmarks > cells**2:
+            raise UsageError(f"{network.landmarks} landmarks on maps of {cells} x {cells} cells; take fewer.")

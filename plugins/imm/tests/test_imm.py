@@ -9,23 +9,24 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lmbench.api import DataError, UsageError, denormalise_points
+from lmbench.api import DataError, Surroundings, TPSStrength, UsageError, denormalise_points
+from lmbench.config.resolving import resolve_run
+from lmbench.plugins.loading import get_plugins
 from lmbench_imm.detector import Detector
-from lmbench_imm.imm import IMM, SOURCE_WARP, TARGET_WARP, centre_crop, clipped, smooth_mask
+from lmbench_imm.imm import IMM, centre_crop, clipped, smooth_mask
 from lmbench_imm.perceptual import INITIAL_WEIGHTS, VGG, PerceptualLoss, load_vgg, masked_square, pixel_loss
-from lmbench_imm.plugin import lmbench_objectives
+from lmbench_imm.settings import DetectorSettings, IMMSettings
 
-SETTINGS = lmbench_objectives()[0].default_settings()
-STILL = {"warpsd_all": 0.0, "warpsd_subset": 0.0, "transsd": 0.0, "scalesd": 0.0, "rotsd": 0.0}
+STILL = TPSStrength(warpsd_all=0.0, warpsd_subset=0.0, transsd=0.0, scalesd=0.0, rotsd=0.0)
 
 
 def detector(**settings):
-    return Detector(**{"landmarks": 5, "width": 4, "levels": 3, **settings})
+    return Detector(DetectorSettings(**{"landmarks": 5, "width": 4, "levels": 3, **settings}))
 
 
 def objective(**settings):
     torch.manual_seed(0)
-    return IMM(detector(), **{"size": 32, "window": 1.0, "reconstruction": "pixel", **settings})
+    return IMM(detector(), None, IMMSettings(**{"size": 32, "window": 1.0, "reconstruction": "pixel", **settings}))
 
 
 def generator(seed=0):
@@ -93,10 +94,10 @@ def test_the_mask_of_128_pixels_has_a_border_of_10_and_a_step_of_20():
 
 
 def test_the_two_warps_are_the_papers():
-    assert vars(TARGET_WARP) == {
+    assert vars(IMMSettings().target_warp) == {
         "warpsd_all": 0.001, "warpsd_subset": 0.005, "transsd": 0.1, "scalesd": 0.0, "rotsd": 0.0
     }  # fmt: skip
-    assert vars(SOURCE_WARP) == {
+    assert vars(IMMSettings().source_warp) == {
         "warpsd_all": 0.001, "warpsd_subset": 0.01, "transsd": 0.1, "scalesd": 0.1, "rotsd": 5.0
     }  # fmt: skip
 
@@ -325,42 +326,33 @@ def test_landmarks_of_the_frozen_network_are_those_that_were_trained():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("size", "network", "message"),
     [
-        ({"size": 30}, "size=30 is no multiple"),
-        ({"size": 4}, "at least twice"),
-        ({"size": 8}, "5 landmarks on maps of 2 x 2"),
+        (30, {}, "size=30 is no multiple"),
+        (12, {"levels": 4}, "at least twice"),
+        (8, {}, "5 landmarks on maps of 2 x 2"),
+        (64, {"side": 32}, "size=64, but the detector resizes to side=32"),
     ],
 )
-def test_views_and_landmarks_that_do_not_fit_the_maps_are_named(wrong, message):
+def test_views_landmarks_and_sides_that_do_not_fit_the_maps_are_named(size, network, message):
+    settings = DetectorSettings(**{"landmarks": 5, "levels": 3, **network})
     with pytest.raises(UsageError, match=message):
-        objective(**wrong)
-
-
-def test_another_backbone_or_another_side_is_refused():
-    with pytest.raises(UsageError, match="trains the backbone imm_detector, not Linear"):
-        IMM(torch.nn.Linear(2, 2), reconstruction="pixel")
-    with pytest.raises(UsageError, match=r"size=64, but the detector resizes to side=32"):
-        IMM(detector(side=32), size=64, reconstruction="pixel")
+        IMMSettings(size=size).fits(Surroundings(maps_of=dict, backbone_settings=settings))
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("change", "error", "message"),
     [
-        ({"window": 0.0}, "window=0.0"),
-        ({"window": 1.5}, "window=1.5"),
-        ({"std": 0.0}, "std=0.0"),
-        ({"reconstruction": "l1"}, "reconstruction='l1'"),
-        ({"border": "white"}, "border='white'"),
-        ({"source_warp": {"rotation": 5}}, "source_warp has no field 'rotation'; it has warpsd_all"),
+        (
+            {"backbone_settings": {"levels": 9}},
+            UsageError,
+            "backbone_settings.levels = 9: expected a whole number, 1 to 8",
+        ),
+        ({"settings": {"border": "white"}}, UsageError, r"settings.border = 'white': expected black or real"),
+        ({"settings": {"source_warp": {"rotation": 5}}}, UsageError, "no setting 'rotation'; it has warpsd_all"),
+        ({"settings": {"perceptual_weights": "vgg.pth"}}, DataError, "settings.perceptual_weights: .*vgg.pth"),
     ],
 )
-def test_impossible_settings_are_named_before_anything_is_computed(wrong, message):
-    with pytest.raises(UsageError, match=message):
-        IMM.check({**SETTINGS, **wrong})
-
-
-def test_a_missing_weights_file_is_told_before_anything_is_computed(tmp_path):
-    IMM.check(SETTINGS)
-    with pytest.raises(DataError, match=r"perceptual_weights=.*vgg.pth.*reconstruction=pixel"):
-        IMM.check({**SETTINGS, "perceptual_weights": str(tmp_path / "vgg.pth")})
+def test_what_cannot_be_is_told_with_its_place_before_anything_is_computed(change, error, message):
+    with pytest.raises(error, match=message):
+        resolve_run(get_plugins(), "imm", "synthfaces", preset="paper", overrides=[{"stages": {"imm": change}}])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import Extractor, Objective, draw_views, float32, view_settings
+from lmbench.api import Extractor, Objective, channels_of, draw_views, float32
+from lmbench_lead.settings import BYOLSettings
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -41,54 +40,27 @@ def symmetric_loss(predicted1: Tensor, predicted2: Tensor, target1: Tensor, targ
 
 
 class BYOL(Objective):
-    """An online network predicts what a slowly following target network makes of another view of the same image.
+    """An online network predicts what a slowly following target network makes of another view of the same image."""
 
-    ``layer``: the map that is averaged over the image before the projector. ``momentum``: the target's EMA at the start;
-    it rises to 1 along a cosine. ``batch_norm``: ``batch`` statistics in the backbone, as everybody has it, or ``frozen``
-    ones, as an untrained network has them. ``view1``/``view2``: fields of ViewSettings that differ from the defaults.
-    """
+    settings: BYOLSettings
 
-    def __init__(
-        self,
-        backbone: nn.Module,
-        parent: Extractor | None = None,
-        *,
-        layer: str = "conv5_x",
-        hidden: int = 4096,
-        dim: int = 256,
-        momentum: float = 0.996,
-        batch_norm: str = "batch",
-        view1: Mapping[str, Any] | None = None,
-        view2: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(backbone, parent)
-        self.layer = layer
-        self.base_momentum = momentum
-        self.frozen_norm = batch_norm == "frozen"
-        self.settings = view_settings(view1, "view1"), view_settings(view2, "view2")
-        with torch.no_grad():
-            channels = backbone.eval()(torch.zeros(1, 3, 96, 96))[layer].shape[1]
-        self.projector = mlp(channels, hidden, dim)
-        self.predictor = mlp(dim, hidden, dim)
+    def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: BYOLSettings) -> None:
+        super().__init__(backbone, parent, settings)
+        self.projector = mlp(channels_of(backbone, settings.layer), settings.hidden, settings.dim)
+        self.predictor = mlp(settings.dim, settings.hidden, settings.dim)
         self.target = copy.deepcopy(nn.ModuleList([self.backbone, self.projector])).requires_grad_(False)
-
-    @classmethod
-    def check(cls, settings: Mapping[str, Any]) -> None:
-        for name in ("view1", "view2"):
-            view_settings(settings[name], name)
 
     def train(self, mode: bool = True) -> BYOL:
         """With frozen statistics the two backbones stay in eval mode (their norm layers' weights still learn)."""
         super().train(mode)
-        if self.frozen_norm:
+        if self.settings.batch_norm == "frozen":
             self.backbone.eval()
             self.target[0].eval()
         return self
 
     def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Two views of each image, drawn by BYOL's asymmetric pair of augmentations."""
-        first, second = (draw_views(images, s, generator) for s in self.settings)
-        return first, second
+        return draw_views(images, self.settings.view1, generator), draw_views(images, self.settings.view2, generator)
 
     def loss(self, views: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """``total``: eq. 1, both ways; ``spread``: standard deviation of normalised projections (0: collapsed)."""
@@ -102,13 +74,13 @@ class BYOL(Objective):
 
     def project(self, backbone: nn.Module, projector: nn.Module, images: Tensor) -> Tensor:
         """(B, dim): the projection of the averaged map."""
-        projected: Tensor = projector(backbone(images)[self.layer].mean((2, 3)))
+        projected: Tensor = projector(backbone(images)[self.settings.layer].mean((2, 3)))
         return projected
 
     @torch.no_grad()
     def after_step(self, step: int, total_steps: int) -> None:
         """The target follows: momentum 1 - (1 - base) (cos(pi step / total) + 1) / 2 (BYOL, sec. 3.2)."""
-        momentum = 1 - (1 - self.base_momentum) * (math.cos(math.pi * step / total_steps) + 1) / 2
+        momentum = 1 - (1 - self.settings.momentum) * (math.cos(math.pi * step / total_steps) + 1) / 2
         online = [*self.backbone.parameters(), *self.projector.parameters()]
         for slow, fast in zip(self.target.parameters(), online, strict=True):
             slow.lerp_(fast, 1 - momentum)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import Extractor, Objective, UsageError, ViewSettings, draw_views, float32, view_settings
+from lmbench.api import Extractor, Objective, UsageError, channels_of, draw_views, float32
+from lmbench_lead.settings import DistillationSettings
 
 
 @float32
@@ -34,79 +32,50 @@ def distillation_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 class CorrespondenceDistillation(Objective):
-    """The frozen stage-1 hypercolumn says which positions of two images correspond; the dense map learns to agree.
+    """The frozen stage-1 hypercolumn says which positions of two images correspond; the dense map learns to agree."""
 
-    ``temperature``: LEAD sec. 4, 0.05. ``teacher_temperature``: the teacher's, where it is another one.
-    ``projection``: width of the projection head that is dropped afterwards (Table 3; 0: none).
-    ``encoder``: ``frozen`` (supplement D) or ``trained`` (main text). ``pairs``: the second image of a pair is
-    ``another`` of the batch or a second view of the ``same``. ``teacher_normalise``: the hypercolumn is normalised
-    as one block (``global``) or ``layer`` by layer. ``grid``: cells a side on which maps are compared (0: the dense
-    map's own). ``view``: fields of ViewSettings for the first image of a pair; ``view2``: those in which the second's
-    differ from them.
-    """
+    settings: DistillationSettings
 
-    def __init__(
-        self,
-        backbone: nn.Module,
-        parent: Extractor | None = None,
-        *,
-        temperature: float = 0.05,
-        teacher_temperature: float | None = None,
-        projection: int = 256,
-        encoder: str = "frozen",
-        pairs: str = "another",
-        teacher_normalise: str = "global",
-        grid: int = 0,
-        view: Mapping[str, Any] | None = None,
-        view2: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(backbone, parent)
-        if parent is None or not hasattr(backbone, "encoder"):
+    def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: DistillationSettings) -> None:
+        super().__init__(backbone, parent, settings)
+        if parent is None or not isinstance(getattr(backbone, "encoder", None), nn.Module):
             raise UsageError(
                 "correspondence_distillation needs a stage before it and a backbone with an encoder (resnet*_fpn)."
             )
-        assert isinstance(backbone.encoder, nn.Module)
-        backbone.encoder.load_state_dict(parent.network.state_dict())  # sec. 3.3: initialised with stage 1
-        self.encoder_frozen = encoder == "frozen"
-        if self.encoder_frozen:
-            backbone.encoder.requires_grad_(False)
-        self.temperature, self.pairs, self.grid = temperature, pairs, grid
-        self.teacher_temperature = teacher_temperature or temperature
-        self.teacher_normalise = teacher_normalise
-        self.view_settings = views_of(view, view2)
-        with torch.no_grad():
-            dim = backbone.eval()(torch.zeros(1, 3, 96, 96))["dense"].shape[1]
-        self.projection = nn.Identity() if projection == 0 else projection_head(dim, projection)
+        self.encoder.load_state_dict(parent.network.state_dict())  # sec. 3.3: initialised with stage 1
+        if settings.encoder == "frozen":
+            self.encoder.requires_grad_(False)
+        width = settings.projection
+        self.projection = projection_head(channels_of(backbone, "dense"), width) if width else nn.Identity()
 
-    @classmethod
-    def check(cls, settings: Mapping[str, Any]) -> None:
-        views_of(settings["view"], settings["view2"])
-        if settings["encoder"] not in ("frozen", "trained") or settings["pairs"] not in ("another", "same"):
-            raise UsageError("correspondence_distillation: encoder is frozen or trained; pairs is another or same.")
+    @property
+    def encoder(self) -> nn.Module:
+        """The backbone's encoder."""
+        assert isinstance(self.backbone.encoder, nn.Module)
+        return self.backbone.encoder
 
     def train(self, mode: bool = True) -> CorrespondenceDistillation:
         """A frozen encoder keeps its BatchNorm statistics as well."""
         super().train(mode)
-        if self.encoder_frozen:
-            assert isinstance(self.backbone.encoder, nn.Module)
-            self.backbone.encoder.eval()
+        if self.settings.encoder == "frozen":
+            self.encoder.eval()
         return self
 
     def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """(x_i, x_j): views of the batch, and of the batch moved by one place (or again of itself)."""
-        partners = images.roll(-1, 0) if self.pairs == "another" else images
-        first, second = self.view_settings
+        partners = images.roll(-1, 0) if self.settings.pairs == "another" else images
+        first, second = self.settings.views
         return draw_views(images, first, generator), draw_views(partners, second, generator)
 
     def loss(self, views: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """``total``: eq. 3 divided by the positions of x_i (the gradient of a mean), ``kl``: what is left above the teacher."""
         images = torch.cat(views)
         maps = self.backbone(images)["dense"]
-        if self.grid:
-            maps = functional.adaptive_avg_pool2d(maps, self.grid)
+        if self.settings.grid:
+            maps = functional.adaptive_avg_pool2d(maps, self.settings.grid)
         f_i, f_j = self.projection(maps).chunk(2)
         teacher = self.teacher(images, f_i.shape[-1])
-        student = correspondence(f_i, f_j, self.temperature)
+        student = correspondence(f_i, f_j, self.settings.temperature)
         positions = student.shape[1]
         total = distillation_loss(student, teacher).mean() / positions
         entropy = -(teacher.exp() * teacher).sum(-1).mean()
@@ -117,16 +86,9 @@ class CorrespondenceDistillation(Objective):
     def teacher(self, images: Tensor, size: int) -> Tensor:
         """(B, hw, hw) log-probabilities of the hypercolumns of x_i and x_j, side by side in ``images``, on a grid of ``size``."""
         assert self.parent is not None
-        normalise: Any = self.teacher_normalise
-        maps = self.parent.maps(images).read(size, normalise)
+        maps = self.parent.maps(images).read(size, self.settings.teacher_normalise)
         h_i, h_j = maps.materialise().chunk(2)
-        return correspondence(h_i, h_j, self.teacher_temperature)
-
-
-def views_of(view: Mapping[str, Any] | None, view2: Mapping[str, Any] | None) -> tuple[ViewSettings, ViewSettings]:
-    """The settings of both views of a pair. Raises UsageError for an unknown field."""
-    differing = {name: value for name, value in (view2 or {}).items() if value is not None}
-    return view_settings(view), view_settings({**(view or {}), **differing}, "view2")
+        return correspondence(h_i, h_j, self.settings.teacher_temperature or self.settings.temperature)
 
 
 def projection_head(dim: int, width: int) -> nn.Sequential:

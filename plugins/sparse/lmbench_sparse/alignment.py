@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +11,6 @@ from torch.nn import functional
 from lmbench.api import (
     Extractor,
     Objective,
-    TPSStrength,
     UsageError,
     ViewSettings,
     denormalise_points,
@@ -22,12 +19,9 @@ from lmbench.api import (
     float32,
     pixel_grid,
     tps_grid,
-    view_settings,
     warp_images,
 )
-from lmbench_sparse.settings import FACES_G1, FACES_G2
-
-UNITS = ("cell", "pixel", "side")
+from lmbench_sparse.settings import SparseAlignmentSettings
 
 
 @float32
@@ -94,86 +88,27 @@ class Triplet:
 
 
 class SparseAlignment(Objective):
-    """Each landmark's probability map in x' = x o g lies where g takes it from x; landmarks keep to places of their own.
+    """Each landmark's probability map in x' = x o g lies where g takes it from x; landmarks keep to places of their own."""
 
-    ``gamma``: weight of diversity (sec. 4.1: 500). ``pool``: its blocks, in cells (supplement sec. 2: 5; MNIST and
-    AFLW's 51 landmarks: 3). ``unit``: of u in eq. 6, which ``gamma`` is relative to: a ``cell`` of the score map, a
-    ``pixel`` of the view, or the ``side`` of the view, which then counts 2. ``g1``, ``g2``: fields of TPSStrength, the
-    first and the second warp. ``control``: control points a side. ``crop``: pixels cut from every side of the frame
-    after warping. ``colour``: fields of ViewSettings by which both views are recoloured (none in the paper).
-    """
-
-    def __init__(
-        self,
-        backbone: nn.Module,
-        parent: Extractor | None = None,
-        *,
-        gamma: float = 500.0,
-        pool: int = 5,
-        unit: str = "cell",
-        g1: Mapping[str, float] | None = None,
-        g2: Mapping[str, float] | None = None,
-        control: int = 10,
-        crop: int = 10,
-        colour: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: SparseAlignmentSettings) -> None:
         super().__init__(backbone, parent)
-        self.check(
-            {
-                "gamma": gamma,
-                "pool": pool,
-                "unit": unit,
-                "g1": g1,
-                "g2": g2,
-                "control": control,
-                "crop": crop,
-                "colour": colour,
-            }
-        )
-        self.gamma, self.pool, self.unit, self.control, self.crop = gamma, pool, unit, control, crop
-        self.warps = (
-            strength("g1", {**asdict(FACES_G1), **(g1 or {})}),
-            strength("g2", {**asdict(FACES_G2), **(g2 or {})}),
-        )
-        self.colour = dict(colour or {})
-
-    @classmethod
-    def check(cls, settings: Mapping[str, Any]) -> None:
-        """Raises UsageError for numbers out of range, an unknown unit, unknown fields of a warp or of ``colour``."""
-        unit, names = settings["unit"], ("pool", "control", "crop", "gamma")
-        pool, control, crop, gamma = (settings[n] for n in names)
-        if unit not in UNITS:
-            raise UsageError(f"sparse_alignment: unit = {unit!r}; expected one of {', '.join(UNITS)}.")
-        if pool < 1 or control < 2 or crop < 0 or gamma < 0:
-            raise UsageError(
-                f"sparse_alignment: pool = {pool}, control = {control}, crop = {crop}, gamma = {gamma}; expected pool "
-                "of at least 1, control of at least 2, and neither crop nor gamma below 0."
-            )
-        strength("g1", {**asdict(FACES_G1), **(settings["g1"] or {})})
-        strength("g2", {**asdict(FACES_G2), **(settings["g2"] or {})})
-        view_settings(settings["colour"], "colour")
+        self.settings = settings
 
     def views(self, images: Tensor, generator: torch.Generator) -> Triplet:
-        """x = I o g1 and x' = x o g2, consecutively warped and only then cropped (sec. 4.1). Raises UsageError."""
-        size = (images.shape[-2], images.shape[-1])
-        if min(size) <= 2 * self.crop:
-            raise UsageError(
-                f"sparse_alignment: crop = {self.crop} on every side leaves nothing of frames of {size[1]}x{size[0]} "
-                "pixels; lower it, or raise the stage's training.frame."
-            )
+        """x = I o g1 and x' = x o g2, consecutively warped and only then cropped (sec. 4.1)."""
+        size, crop = (images.shape[-2], images.shape[-1]), self.settings.crop
         first, second = (
-            tps_grid(draw_tps_weights(len(images), s, generator, self.control**2).to(images), size) for s in self.warps
+            tps_grid(draw_tps_weights(len(images), g, generator, self.settings.control**2).to(images), size)
+            for g in (self.settings.g1, self.settings.g2)
         )
         x = warp_images(images, first)
         x_warped = warp_images(x, second)
-        kept = slice(self.crop, size[0] - self.crop), slice(self.crop, size[1] - self.crop)
-        grid = denormalise_points(second[:, kept[0], kept[1]], size) - self.crop
+        kept = slice(crop, size[0] - crop), slice(crop, size[1] - crop)
+        grid = denormalise_points(second[:, kept[0], kept[1]], size) - crop
         x, x_warped = (view[..., kept[0], kept[1]] for view in (x, x_warped))
-        if self.colour:
-            same_place = {"scale": (1.0, 1.0), "ratio": (1.0, 1.0), "size": x.shape[-1]}
-            x, x_warped = (
-                draw_views(v, ViewSettings(**{**self.colour, **same_place}), generator) for v in (x, x_warped)
-            )
+        if self.settings.colour:
+            colours = ViewSettings(**vars(self.settings.colour), size=x.shape[-1], scale=(1.0, 1.0), ratio=(1.0, 1.0))
+            x, x_warped = (draw_views(view, colours, generator) for view in (x, x_warped))
         return Triplet(x, x_warped, grid)
 
     def loss(self, views: Triplet) -> dict[str, Tensor]:
@@ -181,30 +116,20 @@ class SparseAlignment(Objective):
 
         Raises UsageError for more landmarks than cells, or blocks wider than the maps.
         """
+        gamma, pool = self.settings.gamma, self.settings.pool
         scores = self.backbone(torch.cat((views.x, views.x_warped)))["heatmaps"]
         count, size = scores.shape[1], (scores.shape[-2], scores.shape[-1])
-        if count > size[0] * size[1] or self.pool > min(size):
+        if count > size[0] * size[1] or pool > min(size):
             raise UsageError(
-                f"sparse_alignment: {count} landmarks and pool = {self.pool} on score maps of {size[1]}x{size[0]} cells; "
+                f"sparse_alignment: {count} landmarks and pool = {pool} on score maps of {size[1]}x{size[0]} cells; "
                 "there must be a cell for each landmark, and a block must fit. Enlarge the view (training.frame)."
             )
         probability, warped = probabilities(scores).chunk(2)
         cell = self.cell_length(size, views.x.shape[-1])
         alignment = cell**2 * alignment_loss(probability, warped, cells_of_grid(views.grid, size)).mean()
-        diversity = (diversity_loss(probability, self.pool) + diversity_loss(warped, self.pool)).mean()
-        return {"total": alignment + self.gamma * diversity, "alignment": alignment, "diversity": diversity}
+        diversity = (diversity_loss(probability, pool) + diversity_loss(warped, pool)).mean()
+        return {"total": alignment + gamma * diversity, "alignment": alignment, "diversity": diversity}
 
     def cell_length(self, size: tuple[int, int], side: int) -> float:
         """How long a cell of a map of ``size`` is in the unit, in a view of ``side`` pixels."""
-        return {"cell": 1.0, "pixel": side / size[1], "side": 2 / size[1]}[self.unit]
-
-
-def strength(name: str, fields: Mapping[str, float]) -> TPSStrength:
-    """A warp's standard deviations by name. Raises UsageError naming the field that is not known or is negative."""
-    known = tuple(asdict(FACES_G2))
-    unknown = sorted(set(fields) - set(known))
-    if unknown or min(fields.values()) < 0:
-        raise UsageError(
-            f"sparse_alignment: {name} = {dict(fields)}; expected {', '.join(known)}, none of them below 0."
-        )
-    return TPSStrength(**fields)
+        return {"cell": 1.0, "pixel": side / size[1], "side": 2 / size[1]}[self.settings.unit]

@@ -7,31 +7,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmbench.api import InputNorm, UsageError
+from lmbench_sparse.settings import WIDTHS, SparseNetSettings
 
-WIDTHS = (20, 48, 64, 80, 256)  # sec. 4.1; the sixth layer has K filters
 STRIDE = 2  # one 2x2 max-pooling, after conv1 (sec. 4.1)
 MIN_SIZE = 8
 
 
 class SparseNet(nn.Module):
-    """Images to dense features and K score maps, one a landmark, all at half the images' resolution.
+    """Images to dense features and K score maps, one a landmark, all at half the images' resolution: filters are padded."""
 
-    ``landmarks``: K. ``kernel``: side of all filters; they are padded so that maps are exactly half the image.
-    ``multiplier``: factor on the last layer's responses. ``zoom``: images are resized by this factor first, so that
-    faces reach the filters at the scale these are meant for; it is the same in training and after it.
-
-    Raises UsageError: no landmarks, an even kernel, a multiplier or zoom that is not positive.
-    """
-
-    def __init__(self, landmarks: int = 50, kernel: int = 5, multiplier: float = 1.0, zoom: float = 1.0) -> None:
+    def __init__(self, settings: SparseNetSettings) -> None:
         super().__init__()
-        if landmarks < 1:
-            raise UsageError(f"sparse_net: landmarks = {landmarks}; at least one is needed.")
-        if kernel < 1 or kernel % 2 == 0:
-            raise UsageError(f"sparse_net: kernel = {kernel}; the filters' side is an odd number (3, 5, 7).")
-        if not (multiplier > 0 and zoom > 0):
-            raise UsageError(f"sparse_net: multiplier = {multiplier}, zoom = {zoom}; both must be positive.")
-        self.multiplier, self.zoom = multiplier, zoom
+        self.multiplier, self.zoom, kernel = settings.multiplier, settings.zoom, settings.kernel
         self.norm = InputNorm()
         one, two, three, four, five = WIDTHS
         self.conv1 = filter_norm_relu(3, one, kernel)
@@ -39,7 +26,7 @@ class SparseNet(nn.Module):
         self.conv3 = filter_norm_relu(two, three, kernel)
         self.conv4 = filter_norm_relu(three, four, kernel)
         self.conv5 = filter_norm_relu(four, five, kernel)
-        self.conv6 = filter_norm_relu(five, landmarks, kernel)
+        self.conv6 = filter_norm_relu(five, settings.landmarks, kernel)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:

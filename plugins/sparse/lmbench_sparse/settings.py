@@ -26,9 +26,14 @@ FACES_G1 = TPSStrength(warpsd_all=0.001, warpsd_subset=0.001, transsd=0.0, scale
 FACES_G2 = TPSStrength(warpsd_all=0.001, warpsd_subset=0.01, transsd=0.1, scalesd=0.05, rotsd=20.0)
 
 
+WIDTHS = (20, 48, 64, 80, 256)  # of all filters but the last, which are K; sec. 4.1
+
+
 @dataclass(frozen=True)
 class SparseNetSettings:
-    """``landmarks``: K. ``kernel``: side of all filters. ``multiplier``: of the last responses. ``zoom``: of the images."""
+    """``landmarks``: K. ``kernel``: side of all filters. ``multiplier``: of the last layer's responses. ``zoom``: images are
+    resized by it first, in training and after it, so that faces reach the filters at the scale these are meant for.
+    """
 
     landmarks: Landmarks = 50
     kernel: Annotated[int, Ge(1), Le(31)] = 5
@@ -42,10 +47,14 @@ class SparseNetSettings:
 
 @dataclass(frozen=True)
 class SparseAlignmentSettings:
-    """``unit``: of u in eq. 6, which ``gamma`` is relative to. ``control``: control points a side. ``crop``: pixels."""
+    """``gamma``: weight of diversity. ``pool``: side of its blocks, in cells. ``unit``: of u in eq. 6, which ``gamma`` is
+    relative to: a ``cell`` of the score map, a ``pixel`` of the view, or its ``side``, which then counts 2. ``g1``, ``g2``: the
+    first and the second warp. ``control``: control points a side. ``crop``: pixels cut from every side of the frame after
+    warping. ``colour``: by which both views are recoloured.
+    """
 
     gamma: NotNegative = 500.0  # sec. 4.1
-    pool: Count = 5  # cells; supplement, sec. 2
+    pool: Count = 5  # supplement, sec. 2; MNIST and AFLW's 51 landmarks: 3
     unit: Literal["cell", "pixel", "side"] = "cell"
     g1: TPSStrength = FACES_G1
     g2: TPSStrength = FACES_G2

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lmbench.api import UsageError, normalise_points, pixel_grid, warp_images
+from lmbench.api import Colours, Surroundings, TPSStrength, UsageError, normalise_points, pixel_grid, warp_images
+from lmbench.config.resolving import resolve_run
+from lmbench.plugins.loading import get_plugins
 from lmbench_sparse.alignment import (
     SparseAlignment,
     Triplet,
@@ -18,9 +20,10 @@ from lmbench_sparse.alignment import (
     probabilities,
 )
 from lmbench_sparse.network import SparseNet, cells_to_pixels, expected_cells
-from lmbench_sparse.plugin import PRESETS, SPARSE
+from lmbench_sparse.recipe import SPARSE
+from lmbench_sparse.settings import SparseAlignmentSettings, SparseNetSettings
 
-STILL = {"warpsd_all": 0.0, "warpsd_subset": 0.0, "transsd": 0.0, "scalesd": 0.0, "rotsd": 0.0}
+STILL = TPSStrength(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def generator(seed=0):
@@ -50,12 +53,20 @@ class Scores(nn.Module):
         return {"heatmaps": self.scores.expand(len(images), -1, -1, -1)}
 
 
+def network(**settings):
+    return SparseNet(SparseNetSettings(**{"kernel": 3, **settings})).eval()
+
+
+def objective(scores, **settings):
+    return SparseAlignment(Scores(scores), None, SparseAlignmentSettings(**settings))
+
+
 # The network
 
 
 @pytest.mark.parametrize("size", [(64, 64), (48, 80)])
 def test_maps_are_half_the_image_whatever_its_shape(size):
-    maps = SparseNet(7, kernel=3).eval()(images(2, *size))
+    maps = network(landmarks=7)(images(2, *size))
     assert list(maps) == ["conv1", "conv2", "conv3", "conv4", "conv5", "heatmaps"]
     assert [m.shape[1] for m in maps.values()] == [20, 48, 64, 80, 256, 7]
     assert {tuple(m.shape[2:]) for m in maps.values()} == {(size[0] // 2, size[1] // 2)}
@@ -63,16 +74,18 @@ def test_maps_are_half_the_image_whatever_its_shape(size):
 
 
 def test_images_with_odd_sides_are_covered_whole():
-    network = SparseNet(2, kernel=3).eval()
-    assert network(images(1, 41, 47))["heatmaps"].shape[2:] == (20, 24)  # of 40 and 48 pixels; 20.5 rounds to even
+    assert network(landmarks=2)(images(1, 41, 47))["heatmaps"].shape[2:] == (
+        20,
+        24,
+    )  # of 40 and 48 pixels; 20.5 rounds to even
 
 
 def test_zoom_resizes_before_the_first_filter_and_landmarks_stay_in_pixels_of_the_image():
     torch.manual_seed(0)
-    network = SparseNet(4, kernel=3, zoom=0.5).eval()
-    assert network(images(1, 64, 64))["heatmaps"].shape[2:] == (16, 16)
+    small = network(landmarks=4, zoom=0.5)
+    assert small(images(1, 64, 64))["heatmaps"].shape[2:] == (16, 16)
     with torch.no_grad():
-        found = network.landmarks(images(1, 64, 64))
+        found = small.landmarks(images(1, 64, 64))
     assert found.shape == (1, 4, 2)
     assert float((found - 31.5).abs().max()) < 20  # untrained maps are broad: near the middle of 64 pixels
 
@@ -90,13 +103,13 @@ def test_a_landmark_lies_in_the_middle_of_the_pixels_its_cell_was_pooled_from(st
 
 def test_landmarks_move_with_the_image_where_nothing_is_at_the_border():
     torch.manual_seed(1)
-    network = SparseNet(3, kernel=3, multiplier=300.0).eval()  # sharp: the background has no share in the expectation
-    network.norm = nn.Identity()  # so that a black background is what 'same' padding adds
+    sharp = network(landmarks=3, multiplier=300.0)  # the background has no share in the expectation
+    sharp.norm = nn.Identity()  # so that a black background is what 'same' padding adds
     picture = torch.zeros(1, 3, 64, 64)
     picture[..., 24:34, 22:36] = torch.rand(1, 3, 10, 14, generator=generator())
     with torch.no_grad():
-        before, after = network.landmarks(picture), network.landmarks(picture.roll((6, -4), (2, 3)))
-        assert bool((network(picture)["heatmaps"].amax((2, 3)) > 30).all())
+        before, after = sharp.landmarks(picture), sharp.landmarks(picture.roll((6, -4), (2, 3)))
+        assert bool((sharp(picture)["heatmaps"].amax((2, 3)) > 30).all())
     assert torch.allclose(after - before, torch.tensor([-4.0, 6.0]).expand(1, 3, 2), atol=0.05)
 
 
@@ -104,15 +117,14 @@ def test_landmarks_move_with_the_image_where_nothing_is_at_the_border():
 
 
 def test_the_second_view_is_the_first_read_at_the_grid():
-    objective = SparseAlignment(Scores(torch.zeros(1, 2, 20, 20)), crop=0)
-    views = objective.views(images(3), generator())
+    views = objective(torch.zeros(1, 2, 20, 20), crop=0).views(images(3), generator())
     again = warp_images(views.x, normalise_points(views.grid, (40, 40)))
     assert torch.allclose(again, views.x_warped, atol=1e-5)
 
 
 def test_cropping_comes_after_both_warps_and_the_grid_counts_in_pixels_of_the_crop():
     whole, cropped = (
-        SparseAlignment(Scores(torch.zeros(1, 2, 20, 20)), crop=c).views(images(2, 40, 40), generator()) for c in (0, 6)
+        objective(torch.zeros(1, 2, 20, 20), crop=c).views(images(2, 40, 40), generator()) for c in (0, 6)
     )
     assert cropped.x.shape == (2, 3, 28, 28)
     assert torch.equal(cropped.x, whole.x[..., 6:34, 6:34])
@@ -121,23 +133,23 @@ def test_cropping_comes_after_both_warps_and_the_grid_counts_in_pixels_of_the_cr
 
 
 def test_no_warp_gives_the_image_twice_and_the_identity():
-    views = SparseAlignment(Scores(torch.zeros(1, 2, 20, 20)), g1=STILL, g2=STILL, crop=4).views(images(), generator())
+    views = objective(torch.zeros(1, 2, 20, 20), g1=STILL, g2=STILL, crop=4).views(images(), generator())
     assert torch.allclose(views.x, images()[..., 4:36, 4:36], atol=1e-5)
     assert torch.allclose(views.x, views.x_warped, atol=1e-5)
     assert torch.allclose(views.grid, pixel_grid((32, 32)).expand(2, -1, -1, -1), atol=1e-3)
 
 
 def test_colours_change_but_nothing_moves():
-    colour = {"jitter": (0.5, 0.5, 0.5, 0.1), "jitter_p": 1.0}
+    colour = Colours(jitter=(0.5, 0.5, 0.5, 0.1), jitter_p=1.0)
     plain, coloured = (
-        SparseAlignment(Scores(torch.zeros(1, 2, 20, 20)), colour=c).views(images(), generator()) for c in ({}, colour)
+        objective(torch.zeros(1, 2, 20, 20), colour=c).views(images(), generator()) for c in (None, colour)
     )
     assert torch.equal(plain.grid, coloured.grid)
     assert not torch.allclose(plain.x, coloured.x, atol=0.02)
     grey = torch.rand(2, 1, 40, 40, generator=generator()).expand(-1, 3, -1, -1) * 0.4 + 0.3
     plain, coloured = (
-        SparseAlignment(Scores(torch.zeros(1, 2, 20, 20)), g1=STILL, g2=STILL, colour=c).views(grey, generator()).x
-        for c in ({}, {"jitter": (0.2, 0.0, 0.0, 0.0), "jitter_p": 1.0, "grey_p": 0.0})
+        objective(torch.zeros(1, 2, 20, 20), g1=STILL, g2=STILL, colour=c).views(grey, generator()).x
+        for c in (None, Colours(jitter=(0.2, 0.0, 0.0, 0.0), jitter_p=1.0, grey_p=0.0))
     )
     ratio = coloured / plain
     assert float((ratio - ratio.mean((1, 2, 3), keepdim=True)).abs().max()) < 1e-3
@@ -201,9 +213,8 @@ def test_the_total_is_alignment_in_its_unit_plus_gamma_times_diversity():
     scores = torch.randn(1, 3, 10, 10, generator=generator())
     found = {}
     for unit in ("cell", "pixel", "side"):
-        objective = SparseAlignment(Scores(scores), gamma=20.0, unit=unit, crop=0)
-        views = objective.views(images(2, 40, 40), generator())
-        found[unit] = objective.loss(views)
+        weighted = objective(scores, gamma=20.0, unit=unit, crop=0)
+        found[unit] = weighted.loss(weighted.views(images(2, 40, 40), generator()))
         total, alignment, diversity = (float(found[unit][n].detach()) for n in ("total", "alignment", "diversity"))
         assert total == pytest.approx(alignment + 20 * diversity, rel=1e-6)
     found = {unit: losses["alignment"].detach() for unit, losses in found.items()}
@@ -213,12 +224,12 @@ def test_the_total_is_alignment_in_its_unit_plus_gamma_times_diversity():
 
 
 def test_following_the_objective_makes_landmarks_follow_a_shift():
-    objective = SparseAlignment(Scores(0.1 * torch.randn(1, 4, 12, 12, generator=generator())), gamma=100.0, pool=3)
+    followed = objective(0.1 * torch.randn(1, 4, 12, 12, generator=generator()), gamma=100.0, pool=3)
     identity = Triplet(torch.zeros(1, 3, 24, 24), torch.zeros(1, 3, 24, 24), pixel_grid((24, 24))[None])
-    optimiser = torch.optim.Adam(objective.parameters(), lr=0.3)
+    optimiser = torch.optim.Adam(followed.parameters(), lr=0.3)
     for _ in range(150):
         optimiser.zero_grad()
-        losses = objective.loss(identity)
+        losses = followed.loss(identity)
         losses["total"].backward()
         optimiser.step()
     assert float(losses["alignment"].detach()) < 1  # of 48 for uniform maps: concentrated
@@ -228,16 +239,12 @@ def test_following_the_objective_makes_landmarks_follow_a_shift():
 # What the paper reports, as data
 
 
-def test_every_preset_trains_both_stages_on_the_network_that_is_read():
-    for variant in SPARSE.variants:
-        count = variant.backbone_settings["landmarks"]
-        assert variant.name.startswith(f"k{count}")
-        for stage in variant.stages:
-            assert variant.overrides["stages"][stage]["backbone_settings"] == {"landmarks": count}
-    for preset in PRESETS.values():
-        networks = [preset["stages"][s]["backbone_settings"] for s in ("alignment", "adaptation")]
-        assert networks == [preset["read"]["backbone_settings"]] * 2
-        assert preset["regression"]["head_settings"]["bias"] is False
+@pytest.mark.parametrize("preset", ["smoke", "quick", "small", "paper"])
+@pytest.mark.parametrize("variant", SPARSE.variants, ids=lambda v: v.name)
+def test_every_preset_trains_both_stages_on_one_network_with_the_variants_landmarks(preset, variant):
+    run = resolve_run(get_plugins(), "sparse", "synthfaces", preset=preset, variant=variant.name)
+    networks = {stage.backbone_settings for stage in run.stages.values()}
+    assert len(networks) == 1 and variant.name.startswith(f"k{networks.pop().landmarks}")
 
 
 def test_finetuning_starts_from_the_first_stage_and_sees_only_the_targets_images():
@@ -248,63 +255,34 @@ def test_finetuning_starts_from_the_first_stage_and_sees_only_the_targets_images
 
 
 def test_paper_views_are_the_papers_80_of_100_pixels():
-    stage = PRESETS["paper"]["stages"]["alignment"]
-    side, view = stage["training"]["frame"], stage["training"]["frame"] - 2 * stage["settings"]["crop"]
+    stage = resolve_run(get_plugins(), "sparse", "mafl", preset="paper").stages["alignment"]
+    side, view = stage.training.frame, stage.training.frame - 2 * stage.settings.crop
     assert view / side == pytest.approx(0.8, abs=0.01)
-    assert round(view * stage["backbone_settings"]["zoom"]) == 80
-
-
-def test_copies_of_annotated_images_are_warped_as_the_papers_training_images():
-    table1 = {"warpsd_all": 0.001, "warpsd_subset": 0.01, "transsd": 0.1, "scalesd": 0.05, "rotsd": 20.0}  # g2, faces
-    for preset in PRESETS.values():
-        assert dict(preset["regression"]["warp"]) == table1
+    assert round(view * stage.backbone_settings.zoom) == 80
 
 
 # Bad input
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"landmarks": 0}, "at least one"),
-        ({"kernel": 4}, "odd number"),
-        ({"multiplier": 0.0}, "positive"),
-        ({"zoom": -1.0}, "positive"),
-    ],
-)
-def test_an_impossible_network_is_refused(settings, said):
-    with pytest.raises(UsageError, match=said):
-        SparseNet(**settings)
+def test_filters_with_an_even_side_are_refused():
+    with pytest.raises(UsageError, match="odd number"):
+        SparseNetSettings(kernel=4)
 
 
 def test_images_that_the_network_cannot_see_are_refused():
     with pytest.raises(UsageError, match="at least 8"):
-        SparseNet(2, zoom=0.25)(images(1, 24, 24))
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"unit": "inch"}, "cell, pixel, side"),
-        ({"pool": 0}, "pool = 0"),
-        ({"gamma": -1.0}, "gamma = -1"),
-        ({"g1": {"rotation": 3.0}}, "rotsd"),
-        ({"g2": {"rotsd": -3.0}}, "below 0"),
-        ({"colour": {"hue": 1.0}}, "colour has no setting 'hue'"),
-    ],
-)
-def test_an_impossible_objective_is_refused(settings, said):
-    with pytest.raises(UsageError, match=said):
-        SparseAlignment(Scores(torch.zeros(1, 2, 8, 8)), **settings)
+        network(landmarks=2, zoom=0.25)(images(1, 24, 24))
 
 
 def test_a_crop_that_leaves_nothing_is_refused():
-    with pytest.raises(UsageError, match="leaves nothing of frames of 40x40"):
-        SparseAlignment(Scores(torch.zeros(1, 2, 8, 8)), crop=20).views(images(), generator())
+    around = Surroundings(maps_of=lambda name: {}, frame=40)
+    SparseAlignmentSettings(crop=16).fits(around)
+    with pytest.raises(UsageError, match="crop = 17 on every side leaves less than 8 pixels of a frame of 40"):
+        SparseAlignmentSettings(crop=17).fits(around)
 
 
 @pytest.mark.parametrize(("landmarks", "pool"), [(10, 1), (2, 4)])
 def test_more_landmarks_than_cells_and_blocks_wider_than_maps_are_refused(landmarks, pool):
-    objective = SparseAlignment(Scores(torch.zeros(1, landmarks, 3, 3)), pool=pool, crop=0)
+    crowded = objective(torch.zeros(1, landmarks, 3, 3), pool=pool, crop=0)
     with pytest.raises(UsageError, match="score maps of 3x3 cells"):
-        objective.loss(objective.views(images(), generator()))
+        crowded.loss(crowded.views(images(), generator()))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import Extractor, Objective, UsageError, draw_views, float32, normalise_points, view_settings
-from lmbench_twostep.deformation import deformation_of, deformed_pair, read_points
-from lmbench_twostep.settings import APPEARANCE
+from lmbench.api import Extractor, Objective, UsageError, ViewSettings, draw_views, float32, normalise_points
+from lmbench_twostep.deformation import deformed_pair, read_points
+from lmbench_twostep.settings import PixelNTXentSettings
 
 
 @float32  # cosines over 0.1 need more than bf16
@@ -56,78 +54,35 @@ class PixelViews(NamedTuple):
 
 
 class PixelNTXent(Objective):
-    """Every pixel's feature is found again in a deformed and recoloured copy of the image, among those of the batch.
+    """Every pixel's feature is found again in a deformed and recoloured copy of the image, among those of the batch."""
 
-    ``locations``: places drawn in each image. ``temperature``: 0.1 (sec. 4.1). ``size``: side of the views in pixels
-    (0: the frame's). ``window``: central part of the frame that the first view shows. ``deformation``: fields of
-    Deformation. ``appearance``: fields of ViewSettings (colour and blur only). ``noise``: standard deviation of the
-    noise that is added. ``recolour``: the second view alone as in eq. 7 (``one``), or each view by itself (``both``).
-    ``rivals``: places compete with those of the whole ``batch`` as in eq. 7, or of their own ``image`` alone.
-    """
-
-    def __init__(
-        self,
-        backbone: nn.Module,
-        parent: Extractor | None = None,
-        *,
-        locations: int = 64,
-        temperature: float = 0.1,
-        size: int = 0,
-        window: float = 1.0,
-        deformation: Mapping[str, Any] | None = None,
-        appearance: Mapping[str, Any] | None = None,
-        noise: float = 0.02,
-        recolour: str = "one",
-        rivals: str = "batch",
-    ) -> None:
+    def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: PixelNTXentSettings) -> None:
         super().__init__(backbone, parent)
-        self.locations, self.temperature, self.size, self.window = locations, temperature, size, window
-        self.noise, self.recolour, self.rivals = noise, recolour, rivals
-        self.deformation, self.appearance = dict(deformation or {}), {**asdict(APPEARANCE), **(appearance or {})}
-        self.check(vars(self))
-
-    @classmethod
-    def check(cls, settings: Mapping[str, Any]) -> None:
-        """Raises UsageError for settings that cannot be."""
-        s = settings
-        if s["temperature"] <= 0 or not 0 < s["window"] <= 1 or s["noise"] < 0:
-            raise UsageError(
-                "pixel_ntxent: expected temperature > 0, 0 < window <= 1 and noise >= 0, found "
-                f"temperature={s['temperature']}, window={s['window']}, noise={s['noise']}."
-            )
-        if s["recolour"] not in ("one", "both") or s["rivals"] not in ("batch", "image"):
-            raise UsageError(
-                "pixel_ntxent: recolour is one or both and rivals is batch or image, "
-                f"found recolour={s['recolour']!r} and rivals={s['rivals']!r}."
-            )
-        require_locations(s["locations"], s["size"] ** 2 or None)
-        deformation_of(s["deformation"])
-        view_settings(s["appearance"], "appearance")
+        self.settings = settings
 
     def views(self, images: Tensor, generator: torch.Generator) -> PixelViews:
         """x, x' = r(g(x)) and K places of x' that x shows as well, with their exact positions in x (sec. 4)."""
-        view, deformed, grid = deformed_pair(
-            images, self.size, self.window, deformation_of(self.deformation), generator
-        )
+        s = self.settings
+        view, deformed, grid = deformed_pair(images, s.size, s.window, s.deformation, generator)
         side = view.shape[-1]
-        require_locations(self.locations, side * side)
         deformed = self.change_appearance(deformed, generator)
-        if self.recolour == "both":
+        if s.recolour == "both":
             view = self.change_appearance(view, generator)
         flat = grid.flatten(1, 2)
         inside = (flat.abs() <= 1).all(-1)
         lottery = torch.rand(inside.shape, generator=generator).to(inside.device)
-        chosen = torch.where(inside, lottery, -1.0).topk(self.locations).indices
+        chosen = torch.where(inside, lottery, -1.0).topk(s.locations).indices
         points = flat.gather(1, chosen[..., None].expand(-1, -1, 2))
         pixels = torch.stack((chosen % side, chosen // side), -1).to(view)
         return PixelViews(view, deformed, points, normalise_points(pixels, (side, side)), inside.gather(1, chosen))
 
     def change_appearance(self, views: Tensor, generator: torch.Generator) -> Tensor:
         """r: the same geometry in other colours, with noise."""
-        whole = {"size": views.shape[-1], "scale": (1.0, 1.0), "ratio": (1.0, 1.0)}
-        settings = view_settings({**whole, **self.appearance}, "appearance")
+        settings = ViewSettings(
+            **vars(self.settings.appearance), size=views.shape[-1], scale=(1.0, 1.0), ratio=(1.0, 1.0)
+        )
         noise = torch.randn(views.shape, generator=generator).to(views)
-        return (draw_views(views, settings, generator) + self.noise * noise).clamp(0, 1)
+        return (draw_views(views, settings, generator) + self.settings.noise * noise).clamp(0, 1)
 
     def loss(self, views: PixelViews) -> dict[str, Tensor]:
         """``total``: eq. 7 over the places that both views show; ``cosine``: mean similarity of a place to itself."""
@@ -140,12 +95,6 @@ class PixelNTXent(Objective):
         image = torch.arange(len(views.seen), device=f.device)[:, None].expand_as(views.seen)[views.seen]
         if len(f) < 2:
             raise UsageError("pixel_ntxent: no two places are visible in both views; weaken the deformation.")
-        total = contrastive_loss(f, g, self.temperature, image if self.rivals == "image" else None)
+        rivals = image if self.settings.rivals == "image" else None
+        total = contrastive_loss(f, g, self.settings.temperature, rivals)
         return {"total": total, "cosine": functional.cosine_similarity(f.detach(), g.detach()).mean()}
-
-
-def require_locations(locations: int, pixels: int | None) -> None:
-    """Raises UsageError for no location, or for more than a view has pixels."""
-    if locations < 1 or (pixels is not None and locations > pixels):
-        limit = f"at most {pixels}, the pixels of a view" if pixels is not None else "not more than a view has pixels"
-        raise UsageError(f"pixel_ntxent: locations is at least 1 and {limit}; found {locations}.")

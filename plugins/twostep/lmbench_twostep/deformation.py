@@ -8,16 +8,12 @@ start from points of the deformed image; nothing is ever inverted.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from lmbench.api import (
-    UsageError,
     affine_matrices,
     affine_points,
     denormalise_points,
@@ -25,43 +21,30 @@ from lmbench.api import (
     float32,
     normalise_points,
 )
-from lmbench_twostep.settings import DeformationSettings
+from lmbench_twostep.settings import Deformation
 
 
-@dataclass(frozen=True)
-class Deformation(DeformationSettings):
-    """A random deformation of that strength."""
+def draw_grids(deformation: Deformation, count: int, size: int, generator: torch.Generator) -> Tensor:
+    """(count, size, size, 2) in [-1, 1]: for each pixel of a deformed image, where in the image before it lies."""
 
-    def draw(self, count: int, size: int, generator: torch.Generator) -> Tensor:
-        """(count, size, size, 2) in [-1, 1]: for each pixel of a deformed image, where in the image before it lies."""
+    def uniform(limit: float) -> Tensor:
+        return limit * (2 * torch.rand(count, generator=generator) - 1)
 
-        def uniform(limit: float) -> Tensor:
-            return limit * (2 * torch.rand(count, generator=generator) - 1)
-
-        low, high = (math.log(factor) for factor in self.zoom)
-        zoom = torch.exp(low + (high - low) * torch.rand(count, generator=generator))
-        shift = torch.stack((uniform(self.shift * size), uniform(self.shift * size)), -1)
-        # The matrices move points of the deformed image into the image before, where content that grows is smaller.
-        back = affine_matrices(uniform(self.rotation), 1 / zoom, shift, (size, size))
-        slope = uniform(self.shear)
-        if self.elastic > 0:
-            pixels = (self.elastic * size, self.smoothness * size)
-            grid = elastic_grid(count, (size, size), generator, *pixels)
-        else:
-            grid = whole_grid(count, size)
-        points = denormalise_points(grid, (size, size)).flatten(1, 2)
-        centre = (size - 1) / 2
-        points = torch.stack((points[..., 0] + slope[:, None] * (points[..., 1] - centre), points[..., 1]), -1)
-        return normalise_points(affine_points(points, back), (size, size)).unflatten(1, (size, size))
-
-
-def deformation_of(settings: Mapping[str, Any] | None) -> Deformation:
-    """The Deformation that an objective's setting describes. Raises UsageError for a field that it does not have."""
-    known = [field.name for field in fields(Deformation)]
-    unknown = sorted(set(settings or ()) - set(known))
-    if unknown:
-        raise UsageError(f"deformation has no field {unknown[0]!r}; expected some of {', '.join(known)}.")
-    return Deformation(**(settings or {}))
+    low, high = (math.log(factor) for factor in deformation.zoom)
+    zoom = torch.exp(low + (high - low) * torch.rand(count, generator=generator))
+    shift = torch.stack((uniform(deformation.shift * size), uniform(deformation.shift * size)), -1)
+    # The matrices move points of the deformed image into the image before, where content that grows is smaller.
+    back = affine_matrices(uniform(deformation.rotation), 1 / zoom, shift, (size, size))
+    slope = uniform(deformation.shear)
+    if deformation.elastic > 0:
+        pixels = (deformation.elastic * size, deformation.smoothness * size)
+        grid = elastic_grid(count, (size, size), generator, *pixels)
+    else:
+        grid = whole_grid(count, size)
+    points = denormalise_points(grid, (size, size)).flatten(1, 2)
+    centre = (size - 1) / 2
+    points = torch.stack((points[..., 0] + slope[:, None] * (points[..., 1] - centre), points[..., 1]), -1)
+    return normalise_points(affine_points(points, back), (size, size)).unflatten(1, (size, size))
 
 
 def whole_grid(count: int, size: int) -> Tensor:
@@ -81,7 +64,7 @@ def deformed_pair(
     once, from the image, with zeros outside of it.
     """
     size = size or images.shape[-1]
-    grid = deformation.draw(len(images), size, generator).to(images)
+    grid = draw_grids(deformation, len(images), size, generator).to(images)
     whole = whole_grid(len(images), size).to(images)
     return read_at(images, whole * window), read_at(images, grid * window), grid
 

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmbench.api import UsageError, denormalise_points, soft_argmax
+from lmbench.api import denormalise_points, soft_argmax
 from lmbench_twostep.hourglass import Hourglass, initialise
+from lmbench_twostep.settings import DetectorSettings
 
 LAYERS = ("layer2", "layer3", "layer4")  # fig. 1: three layers between F's output ("layer 1") and the heatmaps
 
@@ -54,18 +55,12 @@ class LandmarkDetector(nn.Module):
 
 
 class TwoStepDetector(nn.Module):
-    """T o F: images to K heatmaps, and by their soft-argmax to K landmarks.
+    """T o F: images to K heatmaps, and by their soft-argmax to K landmarks. T's blocks are as wide as F at full resolution."""
 
-    ``landmarks``: K. ``dim``, ``width`` and ``scale``: of F (see Hourglass); T's blocks are as
-    wide inside as F's at full resolution.
-    """
-
-    def __init__(self, landmarks: int = 30, dim: int = 64, width: int = 64, scale: float = 1.0) -> None:
+    def __init__(self, settings: DetectorSettings) -> None:
         super().__init__()
-        if landmarks < 1:
-            raise UsageError(f"twostep_detector: landmarks is at least 1, found {landmarks}.")
-        self.features = Hourglass(dim, width, scale)
-        self.detector = LandmarkDetector(dim, width, landmarks)
+        self.features = Hourglass(settings)
+        self.detector = LandmarkDetector(settings.dim, settings.width, settings.landmarks)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """(B, 3, H, W) in [0, 1] to ``dense`` (F's output, "layer 1"), ``layer2``-``layer4`` and ``heatmaps``, all at

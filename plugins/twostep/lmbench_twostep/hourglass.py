@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmbench.api import InputNorm, UsageError
+from lmbench_twostep.settings import HourglassSettings
 
 BLOCKS = 4  # sec. 4.1: "four convolution-maxpool blocks, each of which halves the spatial dimension"
 SMALLEST = 2**BLOCKS
@@ -26,20 +27,14 @@ def convolutions(inputs: int, outputs: int) -> nn.Sequential:
 class Hourglass(nn.Module):
     """Encoder and decoder of four blocks each, joined by skips, with an output at the images' own resolution.
 
-    ``dim``: channels D of the output (sec. 4.1: 64). ``width``: channels of the blocks at full resolution; they double
-    from block to block towards the middle. The text names no normalisation layer, and there is none. ``scale``: images
-    are brought to this fraction of their size first, for small budgets.
+    The text names no normalisation layer, and there is none.
     """
 
-    def __init__(self, dim: int = 64, width: int = 64, scale: float = 1.0) -> None:
+    def __init__(self, settings: HourglassSettings) -> None:
         super().__init__()
-        if dim < 1 or width < 1 or scale <= 0:
-            raise UsageError(
-                "twostep_hourglass: dim and width are at least 1 and scale is positive, "
-                f"found dim={dim}, width={width}, scale={scale}."
-            )
+        width = settings.width
         widths = [width * 2**i for i in range(BLOCKS)]
-        self.scale = scale
+        self.scale = settings.scale
         self.norm = InputNorm()
         self.encoder = nn.ModuleList(convolutions(i, o) for i, o in zip([3, *widths], widths, strict=False))
         # A decoder block works at its input's resolution and then doubles it; what it takes is the block before and
@@ -48,7 +43,9 @@ class Hourglass(nn.Module):
         inputs = [widths[-1], *(o + w for o, w in zip(outputs, widths[:0:-1], strict=False))]
         self.decoder = nn.ModuleList(convolutions(i, o) for i, o in zip(inputs, outputs, strict=True))
         self.output = nn.Sequential(
-            nn.Conv2d(outputs[-1] + width, width, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(width, dim, 1)
+            nn.Conv2d(outputs[-1] + width, width, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, settings.dim, 1),
         )
         initialise(self)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lmbench.api import Extractor, Objective, UsageError, float32, soft_argmax
-from lmbench_twostep.deformation import deformation_of, deformed_pair, move_back
+from lmbench_twostep.deformation import deformed_pair, move_back
+from lmbench_twostep.settings import TwoStepLandmarksSettings
 
 Views = tuple[Tensor, Tensor, Tensor]
 
@@ -51,58 +49,17 @@ def axis_variance(probabilities: Tensor) -> Tensor:
 
 
 class TwoStepLandmarks(Objective):
-    """L_eqv + L_div + L_variance on the heatmaps of T o F, F frozen as the stage before left it, or trained with T.
+    """L_eqv + L_div + L_variance on the heatmaps of T o F, F frozen as the stage before left it, or trained with T."""
 
-    ``features``: ``frozen`` (the method), or ``trained``: from scratch, by these losses alone (its ablation, sec. 5.3).
-    ``equivariance``, ``diversity``, ``variance``: weights of the three terms. ``terms``: ``printed``, coordinates count in
-    pixels and diversity and variance are sums over landmarks (secs. 2 and 4), or ``scaled``, in half image sides
-    (``[-1, 1]``) and as means over landmarks, whatever K and the image's size. ``patch``: side of the diversity's
-    patches in pixels (sec. 4.1: 8 at 128). ``size``, ``window``: the views (see PixelNTXent). ``deformation``:
-    fields of Deformation.
-    """
-
-    def __init__(
-        self,
-        backbone: nn.Module,
-        parent: Extractor | None = None,
-        *,
-        features: str = "frozen",
-        equivariance: float = 10.0,
-        diversity: float = 0.5,
-        variance: float = 0.1,
-        terms: str = "scaled",
-        patch: int = 8,
-        size: int = 0,
-        window: float = 1.0,
-        deformation: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: TwoStepLandmarksSettings) -> None:
         super().__init__(backbone, parent)
-        self.features, self.patch, self.size, self.window = features, patch, size, window
-        self.equivariance, self.diversity, self.variance, self.terms = equivariance, diversity, variance, terms
-        self.deformation = dict(deformation or {})
-        self.check(vars(self))
-        if features == "frozen":
+        self.settings = settings
+        if settings.features == "frozen":
             load_features(backbone, parent)
-
-    @classmethod
-    def check(cls, settings: Mapping[str, Any]) -> None:
-        """Raises UsageError for settings that cannot be."""
-        s = settings
-        if s["features"] not in ("frozen", "trained"):
-            raise UsageError(f"twostep_landmarks: features is frozen or trained, found {s['features']!r}.")
-        if s["terms"] not in ("scaled", "printed"):
-            raise UsageError(f"twostep_landmarks: terms is scaled or printed, found {s['terms']!r}.")
-        weights = s["equivariance"], s["diversity"], s["variance"]
-        if s["patch"] < 1 or not 0 < s["window"] <= 1 or min(weights) < 0:
-            raise UsageError(
-                "twostep_landmarks: expected patch >= 1, 0 < window <= 1 and no negative weight, found "
-                f"patch={s['patch']}, window={s['window']}, weights {weights}."
-            )
-        deformation_of(s["deformation"])
 
     def views(self, images: Tensor, generator: torch.Generator) -> Views:
         """(x, g(x), grid): see deformed_pair."""
-        return deformed_pair(images, self.size, self.window, deformation_of(self.deformation), generator)
+        return deformed_pair(images, self.settings.size, self.settings.window, self.settings.deformation, generator)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """``total`` and its three terms before their weights; diversity and variance are means over both views."""
@@ -116,14 +73,13 @@ class TwoStepLandmarks(Objective):
         probabilities = spatial_softmax(heatmaps)
         terms = {
             "equivariance": equivariance_loss(points, move_back(deformed_points, grid)).mean() * half_side**2,
-            "diversity": diversity_loss(probabilities, self.patch).mean(),
+            "diversity": diversity_loss(probabilities, self.settings.patch).mean(),
             "variance": heatmap_variances(probabilities).sum(1).mean(),
         }
-        if self.terms == "scaled":
+        if self.settings.terms == "scaled":
             per = {"equivariance": half_side**2, "diversity": count, "variance": count * half_side**2}
             terms = {name: term / per[name] for name, term in terms.items()}
-        weights = {"equivariance": self.equivariance, "diversity": self.diversity, "variance": self.variance}
-        total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+        total = torch.stack([getattr(self.settings, name) * term for name, term in terms.items()]).sum()
         return {"total": total, **{name: term.detach() for name, term in terms.items()}}
 
 

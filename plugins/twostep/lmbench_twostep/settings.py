@@ -30,8 +30,8 @@ OfTheSide = Annotated[float, Ge(0), Le(1)]
 
 
 @dataclass(frozen=True)
-class DeformationSettings:
-    """Strength of a random deformation: an elastic one, then an affine one about the image's centre.
+class Deformation:
+    """How strong a random deformation is: an elastic one, then an affine one about the image's centre.
 
     ``rotation``: largest angle in degrees. ``zoom``: smallest and largest factor by which content grows, drawn evenly on
     a logarithmic axis (above 1 it is a crop). ``shift``: largest displacement as a fraction of the side. ``shear``:
@@ -47,16 +47,15 @@ class DeformationSettings:
     smoothness: Fraction = 0.1
 
     def __post_init__(self) -> None:
-        low, high = self.zoom
-        if not 0 < low <= high or min(self.rotation, self.shift, self.shear, self.elastic) < 0 or self.smoothness <= 0:
-            raise UsageError(
-                f"deformation: expected 0 < zoom[0] <= zoom[1], a smoothness above 0 and nothing negative, found {self}."
-            )
+        if self.zoom[0] > self.zoom[1]:
+            raise UsageError(f"zoom = {self.zoom}: expected the smallest factor and then the largest.")
 
 
 @dataclass(frozen=True)
 class HourglassSettings:
-    """``dim``: channels of the output. ``width``: of the blocks at full resolution. ``scale``: of the images."""
+    """``dim``: channels D of the output. ``width``: of the blocks at full resolution; they double from block to block towards
+    the middle. ``scale``: images are brought to this fraction of their size first, for small budgets.
+    """
 
     dim: Channels = 64  # sec. 4.1
     width: Channels = 64
@@ -72,13 +71,17 @@ class DetectorSettings(HourglassSettings):
 
 @dataclass(frozen=True)
 class PixelNTXentSettings:
-    """``locations``: places drawn in an image. ``size``: side of the views (0: the frame's). ``window``: part of it shown."""
+    """``locations``: places drawn in an image. ``size``: side of the views in pixels (0: the frame's). ``window``: central part
+    of the frame that the first view shows. ``appearance``: colours and blur. ``noise``: standard deviation of what is added.
+    ``recolour``: the second view alone, or each by itself. ``rivals``: places compete with those of the whole batch, or of their
+    own image alone.
+    """
 
     locations: Count = 64
     temperature: Positive = 0.1  # sec. 4.1
     size: SideOrZero = 0
     window: Fraction = 1.0
-    deformation: DeformationSettings = DeformationSettings()
+    deformation: Deformation = Deformation()
     appearance: Colours = APPEARANCE
     noise: Annotated[float, Ge(0), Le(1)] = 0.02
     recolour: Literal["one", "both"] = "one"  # eq. 7: one
@@ -88,13 +91,15 @@ class PixelNTXentSettings:
         """Raises UsageError for more locations than a view has pixels."""
         pixels = (self.size or around.frame) ** 2
         if self.locations > pixels:
-            raise UsageError(f"locations = {self.locations}: a view has {pixels} pixels.")
+            raise UsageError(f"locations = {self.locations}: expected at most {pixels}, the pixels of a view.")
 
 
 @dataclass(frozen=True)
 class TwoStepLandmarksSettings:
-    """``features``: F as step 1 left it, or trained with T. Weights of the three terms, which are
-    ``scaled`` or as ``printed``. ``patch``: of diversity, in pixels.
+    """``features``: F as step 1 left it, or trained with T (the ablation, sec. 5.3). ``equivariance``, ``diversity``,
+    ``variance``: weights of the three terms. ``terms``: ``printed``, coordinates count in pixels and diversity and variance are
+    sums over landmarks (secs. 2 and 4), or ``scaled``, in half image sides (``[-1, 1]``) and as means over landmarks, whatever
+    K and the image's size. ``patch``: side of the diversity's patches in pixels. ``size``, ``window``: as above.
     """
 
     features: Literal["frozen", "trained"] = "frozen"
@@ -105,4 +110,4 @@ class TwoStepLandmarksSettings:
     patch: Count = 8  # sec. 4.1: at 128 pixels
     size: SideOrZero = 0
     window: Fraction = 1.0
-    deformation: DeformationSettings = DeformationSettings()
+    deformation: Deformation = Deformation()

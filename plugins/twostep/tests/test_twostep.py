@@ -11,15 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lmbench.api import Extractor, UsageError
+from lmbench.api import Colours, Extractor, Surroundings, UsageError
 from lmbench.config.resolving import resolve_run
 from lmbench.plugins.loading import get_plugins
 from lmbench_twostep.contrast import PixelNTXent, PixelViews, contrastive_loss
-from lmbench_twostep.deformation import Deformation, deformed_pair, move_back, read_points, whole_grid
+from lmbench_twostep.deformation import deformed_pair, draw_grids, move_back, read_points, whole_grid
 from lmbench_twostep.detector import TwoStepDetector
 from lmbench_twostep.hourglass import Hourglass
 from lmbench_twostep.landmarks import TwoStepLandmarks, diversity_loss, heatmap_variances, spatial_softmax
+from lmbench_twostep.settings import (
+    Deformation,
+    DetectorSettings,
+    HourglassSettings,
+    PixelNTXentSettings,
+    TwoStepLandmarksSettings,
+)
 
+UNCHANGED = Colours(jitter_p=0.0, grey_p=0.0)
 STRONG = Deformation(rotation=30, zoom=(0.7, 1.4), shift=0.1, shear=0.1, elastic=0.02, smoothness=0.1)
 
 
@@ -39,6 +47,28 @@ class Ramps(nn.Module):
 
     def forward(self, images):
         return {"dense": images}
+
+
+def hourglass(width, dim=8, **settings):
+    return Hourglass(HourglassSettings(dim=dim, width=width, **settings))
+
+
+def detector(**settings):
+    return TwoStepDetector(DetectorSettings(**{"landmarks": 5, "dim": 8, "width": 4, **settings}))
+
+
+def contrast(backbone=None, **settings):
+    return PixelNTXent(backbone or Ramps(), None, PixelNTXentSettings(**settings))
+
+
+def frozen(backbone, parent=None):
+    """Step 2 on what a network found."""
+    return TwoStepLandmarks(backbone, parent and Extractor(parent, ("dense",)), TwoStepLandmarksSettings())
+
+
+def trained(backbone, **settings):
+    """Step 2 without step 1."""
+    return TwoStepLandmarks(backbone, None, TwoStepLandmarksSettings(features="trained", **settings))
 
 
 # Deformations
@@ -64,7 +94,7 @@ def test_both_views_show_the_same_thing_at_corresponding_points(seed, side, wind
 @given(seed=st.integers(0, 1000), angle=st.floats(0, 180), zoom=st.floats(0.5, 2), shift=st.floats(0, 0.3))
 def test_without_elastic_part_and_shear_a_deformation_is_a_similarity(seed, angle, zoom, shift):
     side = 21
-    grid = Deformation(rotation=angle, zoom=(zoom, zoom), shift=shift).draw(3, side, generator(seed))
+    grid = draw_grids(Deformation(rotation=angle, zoom=(zoom, zoom), shift=shift), 3, side, generator(seed))
     right, down = grid[:, 0, -1] - grid[:, 0, 0], grid[:, -1, 0] - grid[:, 0, 0]
     assert torch.allclose((right * down).sum(-1), torch.zeros(3), atol=1e-4)
     assert torch.allclose(right.norm(dim=-1), torch.full((3,), 2 / zoom), rtol=1e-4)
@@ -75,7 +105,7 @@ def test_without_elastic_part_and_shear_a_deformation_is_a_similarity(seed, angl
 
 
 def test_zooming_in_shows_a_smaller_part_of_the_image():
-    grid = Deformation(zoom=(2.0, 2.0)).draw(1, 9, generator())
+    grid = draw_grids(Deformation(zoom=(2.0, 2.0)), 1, 9, generator())
     assert torch.allclose(grid, whole_grid(1, 9) / 2, atol=1e-6)
 
 
@@ -88,7 +118,7 @@ def test_a_deformation_of_no_strength_changes_nothing():
 
 
 def test_landmarks_move_back_with_a_gradient_equal_to_the_finite_difference():
-    grid = STRONG.draw(1, 24, generator()).double()
+    grid = draw_grids(STRONG, 1, 24, generator()).double()
     points = torch.tensor([[[0.11, -0.23], [0.4, 0.35]]], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda p: move_back(p, grid), (points,))
 
@@ -97,7 +127,7 @@ def test_landmarks_move_back_with_a_gradient_equal_to_the_finite_difference():
 
 
 def test_places_are_seen_in_both_views_and_differ_from_one_another():
-    objective = PixelNTXent(Ramps(), locations=100, deformation=vars(STRONG), appearance={"jitter_p": 0.0}, noise=0)
+    objective = contrast(locations=100, deformation=STRONG, appearance=UNCHANGED, noise=0.0)
     views = objective.views(ramps(4, 48), generator())
     assert views.seen.all()
     assert (views.points.abs() <= 1).all() and (views.deformed_points.abs() <= 1).all()
@@ -109,7 +139,7 @@ def test_places_are_seen_in_both_views_and_differ_from_one_another():
 
 def test_places_outside_the_other_view_do_not_count():
     # Zoomed out by 4, a sixteenth of the deformed view shows the first one: about 36 of 576 pixels.
-    objective = PixelNTXent(Hourglass(8, 2), locations=500, deformation={"zoom": (0.25, 0.25)})
+    objective = contrast(hourglass(2), locations=500, deformation=Deformation(zoom=(0.25, 0.25)))
     views = objective.views(torch.rand(2, 3, 24, 24, generator=generator()), generator())
     counted = views.seen.sum(1)
     assert ((counted > 20) & (counted < 60)).all()
@@ -120,14 +150,14 @@ def test_places_outside_the_other_view_do_not_count():
 def test_the_second_view_alone_is_recoloured_unless_both_are_asked_for():
     images = ramps(2, 32)
     for recolour, changed in (("one", False), ("both", True)):
-        objective = PixelNTXent(Ramps(), recolour=recolour, deformation={}, noise=0.05)
+        objective = contrast(recolour=recolour, noise=0.05)
         views = objective.views(images, generator())
         assert not torch.allclose(views.deformed, images, atol=0.01)
         assert torch.allclose(views.view, images, atol=1e-5) is not changed
 
 
 def test_recolouring_leaves_every_pixel_in_its_place():
-    objective = PixelNTXent(Ramps(), appearance={"jitter_p": 0.0}, noise=0)
+    objective = contrast(appearance=UNCHANGED, noise=0.0)
     images = torch.rand(2, 3, 33, 33, generator=generator())
     assert torch.allclose(objective.change_appearance(images, generator()), images, atol=1e-5)
 
@@ -185,16 +215,9 @@ def test_variance_is_that_of_the_pixels_under_the_heatmap():
     assert torch.allclose(heatmap_variances(p), torch.tensor([[0.0, 4.0]], dtype=torch.float64))
 
 
-def detector(features=None, landmarks=5):
-    network = TwoStepDetector(landmarks=landmarks, dim=8, width=4)
-    if features is not None:
-        network.features.load_state_dict(features.state_dict())
-    return network
-
-
 def test_frozen_features_are_those_of_the_stage_before_and_stay_so():
-    parent = Hourglass(8, 4)
-    objective = TwoStepLandmarks(detector(), Extractor(parent, ("dense",)))
+    parent = hourglass(4)
+    objective = frozen(detector(), parent)
     views = objective.views(torch.rand(2, 3, 32, 32, generator=generator()), generator())
     optimiser = torch.optim.Adam(objective.trainable(), 0.1)
     objective.loss(views)["total"].backward()
@@ -206,7 +229,7 @@ def test_frozen_features_are_those_of_the_stage_before_and_stay_so():
 
 
 def test_end_to_end_trains_the_features_by_the_landmark_losses_alone():
-    objective = TwoStepLandmarks(detector(), None, features="trained")
+    objective = trained(detector())
     views = objective.views(torch.rand(2, 3, 32, 32, generator=generator()), generator())
     objective.loss(views)["total"].backward()
     assert all(p.grad is not None for p in objective.backbone.features.parameters())
@@ -222,7 +245,7 @@ def test_landmarks_that_move_with_the_image_cost_nothing():
     y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
     blobs = [torch.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 72) for cx, cy in ((20, 30), (40, 25))]
     images = torch.stack([*blobs, torch.zeros(64, 64)]).expand(3, -1, -1, -1)
-    objective = TwoStepLandmarks(Bright(), None, features="trained", deformation={"rotation": 40.0, "elastic": 0.01})
+    objective = trained(Bright(), deformation=Deformation(rotation=40.0, elastic=0.01))
     view, deformed, grid = objective.views(images, generator())
     moved = objective.loss((view, deformed, grid))["equivariance"]
     unmoved = objective.loss((view, deformed, whole_grid(3, 64)))["equivariance"]
@@ -248,14 +271,14 @@ def test_the_printed_loss_is_the_plain_sum_of_its_terms_in_pixels():
     diversity = (patches.sum(1) - patches.max(1)).sum((1, 2)).mean()
     variance = (second - means**2).sum((1, 2)).mean()
 
-    chosen = {"features": "trained", "patch": patch, "equivariance": 1.0, "diversity": 1.0, "variance": 1.0}
+    chosen = {"patch": patch, "equivariance": 1.0, "diversity": 1.0, "variance": 1.0}
     views = both[:2], both[2:], whole_grid(2, side).double()
-    printed = TwoStepLandmarks(Given(), None, terms="printed", **chosen).loss(views)
+    printed = trained(Given(), terms="printed", **chosen).loss(views)
     assert float(printed["equivariance"]) == pytest.approx(equivariance, rel=1e-6)
     assert float(printed["diversity"]) == pytest.approx(diversity)
     assert float(printed["variance"]) == pytest.approx(variance)
     assert float(printed["total"]) == pytest.approx(equivariance + diversity + variance, rel=1e-6)
-    scaled = TwoStepLandmarks(Given(), None, terms="scaled", **chosen).loss(views)
+    scaled = trained(Given(), terms="scaled", **chosen).loss(views)
     half_side = (side - 1) / 2
     expected = equivariance / half_side**2, diversity / count, variance / count / half_side**2
     found = [float(scaled[name]) for name in ("equivariance", "diversity", "variance")]
@@ -265,10 +288,7 @@ def test_the_printed_loss_is_the_plain_sum_of_its_terms_in_pixels():
 @pytest.mark.parametrize("method", ["twostep", "end_to_end"])
 def test_preset_paper_takes_the_loss_as_it_is_printed(method):
     found = resolve_run(get_plugins(), method, "synthfaces", preset="paper").stages["landmarks"].settings
-    assert found["terms"] == "printed"
-    assert [found[name] for name in ("equivariance", "diversity", "variance")] == [1, 1, 1]
-    with pytest.raises(UsageError, match="terms is scaled or printed"):
-        TwoStepLandmarks(detector(), None, features="trained", terms="pixels")
+    assert (found.terms, found.equivariance, found.diversity, found.variance) == ("printed", 1, 1, 1)
 
 
 def test_landmarks_are_in_pixels_x_before_y():
@@ -288,7 +308,7 @@ def test_landmarks_are_in_pixels_x_before_y():
 
 
 def test_images_brought_to_a_scale_first_give_landmarks_in_their_own_pixels_and_a_map_at_a_quarter():
-    whole, half = TwoStepDetector(3, 8, 4).eval(), TwoStepDetector(3, 8, 4, scale=1 / 3).eval()
+    whole, half = (detector(landmarks=3, scale=scale).eval() for scale in (1.0, 1 / 3))
     half.load_state_dict(whole.state_dict())
     smooth = torch.rand(2, 3, 4, 4, generator=generator())
     small, large = (
@@ -303,7 +323,7 @@ def test_images_brought_to_a_scale_first_give_landmarks_in_their_own_pixels_and_
 @pytest.mark.parametrize("size", [(16, 16), (33, 50), (100, 100)])
 def test_maps_have_the_images_own_resolution_at_any_size(size):
     with torch.no_grad():
-        maps = Hourglass(8, 2)(torch.rand(1, 3, *size))
+        maps = hourglass(2)(torch.rand(1, 3, *size))
         heatmaps = detector()(torch.rand(1, 3, *size))
     assert maps["dense"].shape == (1, 8, *size)
     assert maps["dense4"].shape == (1, 8, -(-size[0] // 4), -(-size[1] // 4))
@@ -312,7 +332,7 @@ def test_maps_have_the_images_own_resolution_at_any_size(size):
 
 
 def test_the_hourglass_has_four_blocks_of_two_filters_each_way_and_skips_at_every_resolution():
-    network = Hourglass(64, 4)
+    network = hourglass(4, dim=64)
     for blocks in (network.encoder, network.decoder):
         assert [sum(isinstance(layer, nn.Conv2d) for layer in block) for block in blocks] == [2, 2, 2, 2]
     seen = []
@@ -325,36 +345,27 @@ def test_the_hourglass_has_four_blocks_of_two_filters_each_way_and_skips_at_ever
 # What is refused
 
 REFUSED = {
-    "no location": lambda: PixelNTXent(Ramps(), locations=0),
-    "more locations than pixels": lambda: PixelNTXent(Ramps(), locations=101, size=10),
-    "more locations than the frame's pixels": lambda: PixelNTXent(Ramps(), locations=101).views(
-        torch.rand(2, 3, 10, 10), generator()
-    ),
-    "temperature": lambda: PixelNTXent(Ramps(), temperature=0),
-    "a batch of one": lambda: PixelNTXent(Ramps()).loss(
+    "more locations than pixels": lambda: PixelNTXentSettings(locations=101, size=10).fits(around(96)),
+    "more locations than the frame's pixels": lambda: PixelNTXentSettings(locations=101).fits(around(10)),
+    "a batch of one": lambda: contrast().loss(
         PixelViews(*torch.rand(2, 1, 3, 8, 8), *torch.rand(2, 1, 4, 2), torch.ones(1, 4, dtype=torch.bool))
     ),
-    "nothing visible in both": lambda: PixelNTXent(Ramps()).loss(
+    "nothing visible in both": lambda: contrast().loss(
         PixelViews(*torch.rand(2, 2, 3, 8, 8), *torch.rand(2, 2, 4, 2), torch.zeros(2, 4, dtype=torch.bool))
     ),
     "zoom": lambda: Deformation(zoom=(1.2, 0.8)),
-    "an unknown field": lambda: PixelNTXent(Ramps(), deformation={"spin": 3}),
-    "an unknown colour": lambda: PixelNTXent(Ramps(), appearance={"hue": 3}),
-    "negative strength": lambda: Deformation(rotation=-1),
-    "no landmark": lambda: TwoStepDetector(landmarks=0),
-    "images too small": lambda: Hourglass(8, 2)(torch.zeros(1, 3, 15, 40)),
-    "no scale": lambda: Hourglass(8, 2, scale=0),
-    "rivals": lambda: PixelNTXent(Ramps(), rivals="strangers"),
-    "no features": lambda: Hourglass(0),
-    "no stage before": lambda: TwoStepLandmarks(detector(), None),
-    "a backbone without F": lambda: TwoStepLandmarks(Hourglass(8, 4), Extractor(Hourglass(8, 4), ("dense",))),
-    "another width before": lambda: TwoStepLandmarks(detector(), Extractor(Hourglass(8, 2), ("dense",))),
-    "features": lambda: TwoStepLandmarks(detector(), None, features="melted"),
-    "patch": lambda: TwoStepLandmarks(detector(), None, features="trained", patch=0),
-    "more landmarks than pixels": lambda: TwoStepLandmarks(detector(landmarks=300), None, features="trained").loss(
+    "images too small": lambda: hourglass(2)(torch.zeros(1, 3, 15, 40)),
+    "no stage before": lambda: frozen(detector()),
+    "a backbone without F": lambda: frozen(hourglass(4), hourglass(4)),
+    "another width before": lambda: frozen(detector(), hourglass(2)),
+    "more landmarks than pixels": lambda: trained(detector(landmarks=300)).loss(
         (*torch.rand(2, 1, 3, 16, 16), whole_grid(1, 16))
     ),
 }
+
+
+def around(frame):
+    return Surroundings(maps_of=lambda name: {}, frame=frame)
 
 
 @pytest.mark.parametrize("name", REFUSED)

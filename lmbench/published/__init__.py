@@ -1,1 +1,0 @@
-"""Published numbers, hand-typed from the papers and checked twice; NOTES.md holds conventions and contradictions."""

@@ -1,0 +1,213 @@
+"""A finished run to ask things of: what it measured, what it predicted, its frozen network and its heads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmbench.config.earlier import upgraded
+from lmbench.config.model import RunConfig, plain
+from lmbench.errors import DataError, LmbenchError, StaleError, UsageError
+from lmbench.plugins.loading import Plugins, get_plugins
+from lmbench.results.reading import read_record
+from lmbench.results.record import HEADS, PREDICTIONS, RECORD, Record, TrainedStage
+from lmbench.specs import HeadSpec
+from lmbench.store import manifests
+
+if TYPE_CHECKING:  # those who ask for numbers alone wait for neither torch nor pyarrow
+    from lmbench.features import Extractor
+    from lmbench.heads.base import FittedHeads
+    from lmbench.metrics.stored import StoredResult
+
+ANEW = "measure anew with --resume never"
+KEPT_HEAD = re.compile(r"regression-n(all|[0-9]+)\.safetensors")
+STAGE_KEY = re.compile(r"[0-9a-f]{20,64}")
+
+Annotations = int | str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in its folder. All it is asked for is told by the record, so that its data need not be there.
+
+    Whatever lies beside the record is compared with what the record says of it before it is used.
+    """
+
+    folder: Path
+    record: Record
+
+    @classmethod
+    def open(cls, place: Path | str) -> Run:
+        """The run of a folder, or of its record.json. Raises DataError where there is none, else as `read_record`."""
+        place = Path(place)
+        path = place / RECORD if place.is_dir() else place
+        if not path.is_file():
+            raise DataError(f"{path}: there is no record. Name the folder of a finished run.")
+        return cls(path.parent, read_record(path))
+
+    @property
+    def name(self) -> str:
+        return self.record.run
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The configuration, of whatever version it was written by. Raises UsageError where it is none."""
+        from lmbench.config.resolving import config_of
+
+        return config_of(get_plugins(), upgraded(self.record.config, self.record.schema))
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        """The plugins, with bare names meaning the parts of the method's own distribution."""
+        return get_plugins().of_recipe(self.config.method, self.config.variant)
+
+    @cached_property
+    def landmark_names(self) -> tuple[str, ...]:
+        """What its landmarks are called. Records of lmbench 0.1 leave that to the dataset."""
+        if self.record.data.landmarks:
+            return self.record.data.landmarks
+        named: tuple[str, ...] = self.plugins.find("dataset", self.config.dataset).spec.landmark_names
+        return named
+
+    def results(self, plugins: Plugins | None = None) -> Iterator[StoredResult]:
+        """All that its tasks stored, in the record's order, as the tasks of ``plugins`` (else its own) read them.
+
+        Raises DataError where one is gone or damaged.
+        """
+        for entry in self.record.predictions:
+            yield self._stored(Path(entry).stem, plugins or self.plugins)
+
+    def predictions(
+        self, task: str = "regression", n_annotations: Annotations = "all", subset: str | None = None
+    ) -> StoredResult:
+        """What one task stored: `Predictions` of landmarks, or the type that it brings.
+
+        Raises UsageError naming what there is, DataError where it is gone or damaged.
+        """
+        from lmbench.metrics.stored import stored_name
+
+        name = stored_name(task, subset, n_annotations)
+        if f"{PREDICTIONS}/{name}.parquet" not in self.record.predictions:
+            there = ", ".join(Path(p).stem for p in self.record.predictions) or "none"
+            raise UsageError(f"{self.name} has no predictions {name}; there are {there}.")
+        return self._stored(name, self.plugins)
+
+    def extractor(self, device: Any = "auto") -> Extractor:
+        """The frozen network on a device, read as the run read it.
+
+        Raises UsageError for a run without a network, DataError where its weights are gone, StaleError where they are others.
+        """
+        from lmbench.features import Extractor
+        from lmbench.training.loop import resolve_device
+
+        config = self.config
+        if not config.network:
+            raise UsageError(f"{self.name} has no network: its head looks at no image.")
+        place = resolve_device(device) if isinstance(device, str) else device
+        network = self._trained() if self.record.stages else self._untrained()
+        return Extractor.of(network, config.read.layers, config.read.size, config.read.normalise).to(place)
+
+    @property
+    def head(self) -> HeadSpec:
+        """The kind of its landmark heads."""
+        spec: HeadSpec = self.plugins.find("head", self.config.settings_of("regression").head).spec
+        return spec
+
+    def heads(self, n_annotations: Annotations = None, device: Any = "cpu", first: bool = False) -> FittedHeads:
+        """The kept landmark heads of a number of annotations, one a draw; of ``all``, else the most, where none is named.
+
+        ``first``: the first draw alone. Raises DataError where none is kept, LmbenchError for what is damaged, UsageError
+        for a head that cannot be read back.
+        """
+        import safetensors.torch
+
+        spec = self.head
+        head = spec.make(self.config.settings_of("regression").head_settings)
+        if not hasattr(head, "restored"):
+            raise UsageError(f"{self.name}: the head {spec.name} cannot be read back from its tensors.")
+        path = self._head_file(n_annotations)
+        manifests.require(path.parent, path.name, way_out=f"{ANEW[0].upper()}{ANEW[1:]}.")
+        if self.record.heads and self.record.heads.get(path.name) != manifests.digest_of_file(path):
+            raise DataError(
+                f"{path} is a head of another run: its SHA-256 is not the one in the record. Put the run's own there, or {ANEW}."
+            )
+        try:
+            state = safetensors.torch.load_file(path)
+        except Exception as error:
+            raise LmbenchError(
+                f"{path} is damaged ({str(error).splitlines()[0]}). Give the run's command again with --resume never: stages "
+                "are reused, heads are fitted anew."
+            ) from None
+        if not all(bool(t.isfinite().all()) for t in state.values() if t.is_floating_point()):
+            raise LmbenchError(f"{path} is damaged: it holds values that are no numbers.")
+        kept = {k: (v[:1] if first and v.ndim else v).to(device) for k, v in state.items()}
+        try:
+            fitted: FittedHeads = head.restored(kept)
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise LmbenchError(f"{path} is a head of another run: a {spec.name} is not made of it ({error}).") from None
+        return fitted
+
+    def _head_file(self, n_annotations: Annotations) -> Path:
+        found = {m[1]: path for path in (self.folder / HEADS).glob("*") if (m := KEPT_HEAD.fullmatch(path.name))}
+        if not found:
+            raise DataError(f"{self.folder}: no head is kept there ({HEADS}/regression-n*.safetensors).")
+        if n_annotations is None:
+            n_annotations = max(found, key=lambda n: float("inf") if n == "all" else int(n))
+        if str(n_annotations) not in found:
+            raise UsageError(
+                f"{self.name} has no head of {n_annotations} annotations; there are {', '.join(sorted(found))}."
+            )
+        return found[str(n_annotations)]
+
+    def _stored(self, name: str, plugins: Plugins) -> StoredResult:
+        from lmbench.results.measuring import read_stored
+
+        found = read_stored(self.folder / PREDICTIONS, name, plugins)
+        if found is None:
+            raise DataError(
+                f"{self.folder / PREDICTIONS / name}.parquet is not there: the predictions are kept with the run itself. "
+                "Name the folder of the run itself, not a copy of its record."
+            )
+        return found
+
+    def _trained(self) -> Any:
+        """The network of the last stage, with the weights that the run was measured with."""
+        from lmbench.training.stages import load_network, open_artifact
+
+        stage: TrainedStage = self.record.stages[-1]
+        if stage.name not in self.config.stages or not STAGE_KEY.fullmatch(stage.key):
+            raise LmbenchError(
+                f"{self.folder / RECORD} is damaged: its last stage {stage.name} is not one of its configuration."
+            )
+        place = self.folder.parent / "stages" / stage.key[:20]
+        if not place.is_dir():
+            raise DataError(
+                f"{place} is gone: the run's network was kept there. Put it back, or give the run's command again with "
+                "--resume never: the stage is trained anew."
+            )
+        artifact = open_artifact(stage.name, self.config.stages[stage.name], stage.key, place, reused=True)
+        if stage.weights_sha256 not in (None, artifact.weights_sha256):
+            raise StaleError(
+                f"{place} was trained anew after {self.folder.name} was measured: its heads belong to other weights. "
+                f"{ANEW[0].upper()}{ANEW[1:]}."
+            )
+        return load_network(artifact, self.plugins)
+
+    def _untrained(self) -> Any:
+        """The network of a run without stages: as it was initialised, or as a file of weights has it."""
+        from lmbench.backbones import build_backbone
+        from lmbench.seeds import initialising
+        from lmbench.training.stages import files_named
+
+        network, then = self.config.network, (self.record.identity or {}).get("files")
+        if then is not None and files_named(network.backbone_settings) != then:
+            raise StaleError(
+                f"the file of weights that {self.folder.name} was measured with is another one now, or gone "
+                f"({', '.join(map(str, plain(network.backbone_settings).values()))}). Put it back, or measure anew."
+            )
+        with initialising(self.config.seed, "weights", network.backbone):
+            return build_backbone(network.backbone, network.backbone_settings, self.plugins)

@@ -1,0 +1,55 @@
+"""A record as `lmbench run` shows it: its numbers beside what they are to be read beside, and what its stages took."""
+
+from __future__ import annotations
+
+from lmbench.printable import counted, plain_table, printable
+from lmbench.results.record import Key, Record, Row
+
+
+def heading(record: Record) -> str:
+    """What was run, in a line."""
+    pretrained = f", pretrained on {record.pretrain_on}" if record.pretrain_on else ""
+    settings = f"(preset {record.preset}, seed {record.seed})"
+    return f"{record.method} / {record.variant} on {record.dataset}{pretrained} {settings}"
+
+
+def table(record: Record) -> tuple[list[str], list[list[str]]]:
+    """(columns, rows) of its numbers; each reference has a column of its own."""
+    beside: dict[str, dict[Key, str]] = {}
+    for found in record.references:
+        beside.setdefault(found.reference.replace("_", " "), {})[found.key] = f"{found.value:.2f}"
+    columns = ["task", "part", "annotations", "metric", "value", "unit", "95 % over images", *beside]
+    return columns, [[*_cells(row), *(values.get(row.key, "") for values in beside.values())] for row in record.rows]
+
+
+def stages(record: Record) -> list[str]:
+    """A line for each stage: what it took, or that it was there."""
+    lines = []
+    for stage in record.stages:
+        took = "reused" if stage.reused else f"trained in {stage.seconds:.0f} s"
+        steps = "" if stage.steps is None else f" ({counted(stage.steps, 'step')})"
+        lines.append(f"stage {stage.name}: {took}{steps}")
+    return lines
+
+
+def as_text(record: Record) -> str:
+    """All of it, as it is shown where there is no terminal."""
+    columns, rows = table(record)
+    lines = [[name.upper() for name in columns], *([printable(cell) for cell in row] for row in rows)]
+    return "\n".join([printable(heading(record)), plain_table(lines), *map(printable, stages(record))])
+
+
+def annotations_of(row: Row) -> str:
+    """How many annotated images a number took, and how many choices of them."""
+    if row.n_annotations is None:
+        return ""
+    return str(row.n_annotations) + (f" x {counted(row.draws, 'draw')}" if row.draws else "")
+
+
+def _cells(row: Row) -> list[str]:
+    spread = f" ± {row.std:.2f}" if row.std is not None else ""
+    interval = "-" if row.ci95 is None else f"{row.ci95[0]:.2f} .. {row.ci95[1]:.2f}"
+    metric = f"{row.metric} {'↑' if row.higher_is_better else '↓'}"
+    return [
+        row.task, row.subset or "", annotations_of(row), metric, f"{row.value:.2f}{spread}", row.unit, interval,
+    ]  # fmt: skip

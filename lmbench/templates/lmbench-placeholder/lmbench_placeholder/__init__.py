@@ -1,0 +1,1 @@
+"""The method placeholder for lmbench."""
