@@ -16,6 +16,7 @@ import torchvision
 
 from lmbench.backbones.checkpoints import read_state
 from lmbench.backbones.resnet import build
+from lmbench.backbones.settings import ResNetSettings
 from lmbench.errors import DataError
 
 State = dict[str, torch.Tensor]
@@ -81,7 +82,7 @@ WRAPPED: dict[str, Callable[[State], Any]] = {
 @pytest.mark.parametrize("wrapping", WRAPPED)
 def test_the_encoder_is_found_in_its_wrapping(tmp_path, state, wrapping):
     torch.save(WRAPPED[wrapping](state), tmp_path / "a.pth")
-    network = build("resnet18", str(tmp_path / "a.pth"))
+    network = build(ResNetSettings(weights=str(tmp_path / "a.pth")), model="resnet18")
     tolerance = {"atol": 5e-3, "rtol": 1e-2} if wrapping == "half precision" else {"atol": 0.0, "rtol": 0.0}
     torch.testing.assert_close(network.stem[0].weight.detach(), state["conv1.weight"], **tolerance)
     torch.testing.assert_close(network.conv5_x[1].bn2.running_mean, state["layer4.1.bn2.running_mean"], **tolerance)
@@ -90,7 +91,7 @@ def test_the_encoder_is_found_in_its_wrapping(tmp_path, state, wrapping):
 def test_safetensors_are_read_by_their_content_whatever_their_name(tmp_path, state, capsys):
     for name in ("a.safetensors", "a.bin"):
         safetensors.torch.save_file(below("module.encoder_q.", without(state, "fc.")), tmp_path / name)
-        network = build("resnet18", str(tmp_path / name))
+        network = build(ResNetSettings(weights=str(tmp_path / name)), model="resnet18")
         assert torch.equal(network.stem[0].weight.detach(), state["conv1.weight"])
     assert "a.bin: the weights below module.encoder_q are taken" in capsys.readouterr().err
 
@@ -98,13 +99,13 @@ def test_safetensors_are_read_by_their_content_whatever_their_name(tmp_path, sta
 def test_of_two_unknown_networks_one_is_asked_for_by_its_prefix(tmp_path, state):
     torch.save(below("left.", state) | below("right.", other(state)), tmp_path / "two.pth")
     with pytest.raises(
-        DataError, match=r"holds 2 networks, below left, right: say which, as --set read.*two.pth#right"
+        DataError, match=r"holds 2 networks, below left, right: say which, as --set network.*two.pth#right"
     ):
-        build("resnet18", str(tmp_path / "two.pth"))
-    network = build("resnet18", f"{tmp_path / 'two.pth'}#right")
+        build(ResNetSettings(weights=str(tmp_path / "two.pth")), model="resnet18")
+    network = build(ResNetSettings(weights=f"{tmp_path / 'two.pth'}#right"), model="resnet18")
     assert torch.equal(network.stem[0].weight.detach(), state["conv1.weight"] + 1)
     with pytest.raises(DataError, match=r"holds nothing below 'middle'; its tensors begin with left, right"):
-        build("resnet18", f"{tmp_path / 'two.pth'}#middle")
+        build(ResNetSettings(weights=f"{tmp_path / 'two.pth'}#middle"), model="resnet18")
 
 
 def html(path: Path, state: State) -> None:
@@ -160,7 +161,7 @@ def test_what_is_no_checkpoint_of_the_network_is_called_what_it_is(tmp_path, sta
     path = tmp_path / "a.pth"
     make(path, state)
     with pytest.raises(DataError, match=said) as caught:
-        build("resnet18", str(path))
+        build(ResNetSettings(weights=str(path)), model="resnet18")
     message = str(caught.value)
     assert str(path) in message
     assert "weights_only" not in message and "\x1b" not in message and "arbitrary code" not in message

@@ -24,7 +24,9 @@ from lmbench.specs import (
     TaskSpec,
     VariantSpec,
 )
+from lmbench.testing import paper_checks
 from lmbench.testing.conformance import COMPONENT_CHECKS
+from lmbench.testing.method_checks import networks_have_the_maps_they_state
 from lmbench.training.cuts import Cuts, Shown
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
@@ -280,7 +282,7 @@ def stage(**fields: Any) -> tuple[Stage, ...]:
         ({"variants": (replace(METHOD.variants[0], layers=("deeep",)),)}, "has no map 'deeep'"),
         (
             {"variants": (replace(METHOD.variants[0], layers=("deep",), overrides=ALONE),)},
-            "regression: layers_alone: the variant has no layer 'shallow'",
+            "regression.layers_alone: the variant has no layer 'shallow'",
         ),
     ],
 )
@@ -293,10 +295,10 @@ def test_a_network_of_a_preset_that_is_not_what_it_states_is_found() -> None:
     narrow = {"stages": {"pretrain": {"backbone_settings": {"width": 3}}}}
     lying = replace(BACKBONE, maps=(MapSpec("shallow", "width", 4), MapSpec("deep", 8, 8)))
     plugins = with_parts(lying, replace(METHOD, presets={"smoke": narrow}))
-    maps_are_as_promised, networks = COMPONENT_CHECKS["backbone"][2], COMPONENT_CHECKS["method"][-1]
+    maps_are_as_promised = COMPONENT_CHECKS["backbone"][2]
     maps_are_as_promised(replace(lying, maps=(lying.maps[1],)), plugins)
     with pytest.raises(AssertionError, match=r"map deep: expected \(2, 8, 8, 8\).*found \(2, 6, 8, 8\)"):
-        networks(plugins.methods.get("agree").spec, plugins)
+        networks_have_the_maps_they_state(plugins.methods.get("agree").spec, plugins)
 
 
 @pytest.mark.parametrize(
@@ -322,6 +324,8 @@ def test_every_check_of_the_kit_is_seen_to_fail_somewhere() -> None:
     """A check that no fault of these tests trips may check nothing."""
     cases = test_a_fault_is_found_by_the_check_that_looks_for_it.pytestmark[0].args[1]
     tested = {(c[0].kind, c[1]) for c in cases} | {("method", "networks_have_the_maps_they_state")}
+    tested |= {("method", check.__name__) for check in paper_checks.METHOD}  # by tests/test_papers.py
+    tested |= {("paper", check.__name__) for check in paper_checks.PAPER}
     shared = {"target_is_importable", "settings_fit_the_target"}
     every = {(k, c.__name__) for k, checks in COMPONENT_CHECKS.items() for c in checks if c.__name__ not in shared}
     assert every - tested == set()

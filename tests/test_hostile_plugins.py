@@ -95,7 +95,11 @@ def test_a_built_in_recipe_means_its_own_parts_whoever_takes_their_names(
         config = resolve_run(clean, method, "synthfaces", preset="smoke")
         assert resolve_run(stolen, method, "synthfaces", preset="smoke").digest() == config.digest()
         meant = stolen.of_recipe(method, config.variant)
-        names = [("head", config.regression.head), *(("task", t) for t in config.tasks), ("metric", "iod")]
+        names = [
+            ("head", config.settings_of("regression").head),
+            *(("task", t) for t in config.tasks),
+            ("metric", "iod"),
+        ]
         names += [(kind, getattr(s, kind)) for s in config.stages.values() for kind in ("objective", "backbone")]
         for kind, name in names:
             assert meant.find(kind, name).identity() == clean.find(kind, name).identity()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fake_plugins import PluginMaker, method
+from PIL import Image
 
 from lmbench.errors import UsageError
 from lmbench.plugins.finding import Candidate
@@ -268,7 +269,7 @@ def test_what_a_plugin_prints_at_import_does_not_reach_stdout(
     assert "hello from a plugin" in captured.err
 
 
-def test_a_family_of_a_plugin_matches_its_members(make: PluginMaker) -> None:
+def test_a_family_of_a_plugin_matches_its_members(make: PluginMaker, tmp_path: Path) -> None:
     source = """
         @hookimpl
         def lmbench_backbones():
@@ -276,6 +277,7 @@ def test_a_family_of_a_plugin_matches_its_members(make: PluginMaker) -> None:
         """
     plugins = load_plugins([make(source)])
     assert plugins.find("backbone", "hub/vit_small.dino").spec.name == "hub/*"
-    assert plugins.find("dataset", "images:/some/folder").spec.name == "images:*"
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    assert plugins.find("dataset", f"images:{tmp_path}").spec.name == "images:*"
     with pytest.raises(UsageError, match="unknown backbone 'hub/'"):
         plugins.find("backbone", "hub/")
