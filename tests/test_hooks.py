@@ -74,7 +74,7 @@ def bring(make: PluginMaker, kind: str, fields: str) -> Plugins:
 
 
 def test_lmbench_backbones_brings_backbones(make: PluginMaker) -> None:
-    plugins = bring(make, "backbone", "target='a.b:C', maps=(MapSpec('last', None, 8),)")
+    plugins = bring(make, "backbone", "target='a.b:C', maps=(MapSpec('last', 16, 8),)")
     assert plugins.backbones.get("brought").spec.maps[0].stride == 8
 
 

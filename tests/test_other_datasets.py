@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from other_trees import (
 from PIL import Image
 from small_trees import write_image
 
+from lmbench.data.boxes import from_record
 from lmbench.data.opening import open_dataset
 from lmbench.data.pixels import preprocess_image
 from lmbench.data.schema import Incomplete, column
@@ -32,7 +34,8 @@ from lmbench.datasets.inat_aves import loader as inat_aves
 from lmbench.datasets.lspet import loader as lspet
 from lmbench.datasets.mnist import loader as mnist
 from lmbench.datasets.zappos import loader as zappos
-from lmbench.errors import DataError, UsageError
+from lmbench.errors import DataError, LmbenchError, UsageError
+from lmbench.plugins.loading import get_plugins
 from lmbench.specs import Preprocessing
 
 
@@ -312,3 +315,13 @@ def test_real_landmarks_lie_in_their_boxes(test_data: Path) -> None:
             boxes, points = column(part, "box"), column(part, "landmarks")
             inside = (points >= boxes[:, None, :2]) & (points <= boxes[:, None, :2] + boxes[:, None, 2:])
             assert inside[column(part, "visible").astype(bool)].all()
+
+
+def test_a_rule_of_an_earlier_record_is_the_datasets_own_wherever_its_loader_stands_now() -> None:
+    stated = get_plugins().find("dataset", "bbcpose").spec.framing
+    assert stated is not None
+    recorded = {**asdict(stated), "rule": "lmbench.datasets.bbcpose:frames_around"}
+    assert from_record(recorded, stated) == stated
+    for foreign in ("lmbench.datasets.bbcpose.loader:training_frames", "os:system"):
+        with pytest.raises(LmbenchError, match="not how its dataset is framed here"):
+            from_record({**recorded, "rule": foreign}, stated)

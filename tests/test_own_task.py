@@ -56,7 +56,7 @@ def nobody(context, settings):
 
 def draw(context, settings, results, rows):
     (result,), (row,) = results, rows
-    (context.folder / "counting.txt").write_text(f"{len(result.image_ids)} images, {row['value']:g}")
+    (context.folder / "counting.txt").write_text(f"{len(result.image_ids)} images, {row.value:g}")
 '''
 
 RESULTS = """
@@ -133,7 +133,7 @@ def test_it_gives_a_record_with_its_number_by_its_setting(place: Path) -> None:
     assert [(r["reference"], r["value"]) for r in record["references"]] == [("nobody", 0.0)]
     folder = place / "runs" / record["run"]
     assert (folder / "predictions" / "counting.parquet").is_file()
-    assert (folder / "counting.txt").read_text() == f"8 images, {row['value']:g}"
+    assert (folder / "counting.txt").read_text() == f"8 images, {row.value:g}"
     compared = lmbench(place, "compare", str(folder), str(folder), "--json")
     assert compared.returncode == 0 and '"seen"' in compared.stdout, compared.stderr
 

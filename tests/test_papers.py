@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import hashlib
 import json
@@ -12,6 +13,7 @@ import pytest
 from fake_papers import HEADER, ROWS, RULES, write_paper
 from fake_plugins import PluginMaker, lmbench
 
+from lmbench import papers as lmbench_papers
 from lmbench.papers.coverage import coverage, damage
 from lmbench.papers.published import find_table, tables
 from lmbench.papers.rules import Rules
@@ -220,3 +222,17 @@ def test_a_paper_that_speaks_of_what_is_not_printed_fails_its_check(tmp_path, mo
 def test_every_rule_of_a_papers_plugin_fits_a_row_where_no_other_plugin_is_installed(distribution):
     alone = load_plugins([c for c in installed() if c.distribution == distribution])
     assert len(list(alone.papers)) == 1 and damage(alone) == []
+
+
+def test_the_engine_knows_no_method_paper_dataset_or_task_by_name():
+    plugins = get_plugins()
+    names = {name for kind in ("method", "paper", "dataset", "task") for name in plugins.registry(kind).names()}
+    names |= {cell["method"] for cells in tables(plugins).values() for cell in cells}
+    names -= {"supervised"}  # also a word of the column supervision
+    assert {"lead", "lead2022", "mafl", "regression", "imgen"} <= names
+    said = set()
+    for path in (Path(lmbench_papers.__file__).parent).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            word = node.value if isinstance(node, ast.Constant) else getattr(node, "attr", None)
+            said |= {f"{path.name}: {word}"} if isinstance(word, str) and word in names else set()
+    assert said == set()

@@ -112,7 +112,7 @@ def test_a_spec_of_the_wrong_type_is_refused(make: PluginMaker) -> None:
         ("maps=('conv5_x',)", "maps[0]: expected MapSpec, found 'conv5_x'"),
         ("summary=None", "summary: expected str, found None"),
         ("year='2019'", "year: expected int | None"),
-        ("settings=['lr']", "settings: expected type, found ['lr']"),
+        ("settings=['lr']", "settings: expected a frozen dataclass, found list"),
         ("settings={'lr': 0.1}", "settings: a frozen dataclass is expected, no mapping: docs/plugins.md"),
         ("name='two words'", "name: letters, digits"),
         ("name='lmbench:resnet18'", "name: letters, digits"),

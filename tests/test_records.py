@@ -10,7 +10,7 @@ import pytest
 from made_records import record
 
 from lmbench.cli.main import run_cli
-from lmbench.errors import DataError, StaleError, UsageError
+from lmbench.errors import DataError, StaleError
 from lmbench.results import shown
 from lmbench.results.documents import kept_records
 from lmbench.results.reading import read_record
@@ -55,18 +55,7 @@ def test_a_record_of_a_schema_to_come_is_refused(tmp_path: Path) -> None:
         read_record(tmp_path / RECORD)
 
 
-PARTLY_STATED = {"lead_moco-dense64_synthfaces_quick_s0_a4016fb5", "lead_moco-proj64_synthfaces_quick_s0_35e8c023"}
-"""Runs whose views were stated in part: what lmbench 0.1 filled in is no longer MoCo's default."""
-
-
-@pytest.mark.parametrize("run", sorted(PARTLY_STATED))
-def test_a_configuration_that_today_cannot_be_is_named_and_its_numbers_stay(run: str) -> None:
-    assert KEPT[run].rows
-    with pytest.raises(UsageError, match=r"stages\.moco\.settings\.view"):
-        _ = Run(Path(), KEPT[run]).config
-
-
-@pytest.mark.parametrize("run", sorted(set(KEPT) - PARTLY_STATED))
+@pytest.mark.parametrize("run", sorted(KEPT))
 def test_the_configuration_of_every_kept_record_is_one_of_today(run: str) -> None:
     found = KEPT[run]
     config = Run(Path(), found).config

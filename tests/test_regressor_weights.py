@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from made_heads import ols_head
 from PIL import Image
 
 from lmbench.cli.main import run_cli
 from lmbench.data.pixels import PixelStore
 from lmbench.heads.base import Subset, TensorInputs
-from lmbench.heads.linear import LeastSquares
 from lmbench.plugins.loading import get_plugins
 from lmbench.report.pictures import ZOOM
 from lmbench.report.weights import draw_weighted_landmarks, draw_weights, read_weights, write_weights
@@ -39,7 +39,7 @@ def head_file(tmp_path):
     found, annotated = planted()
     subsets = [Subset(100, 0, torch.arange(100)), Subset(100, 1, torch.arange(100, 200))]
     visible = torch.ones(annotated.shape[:2], dtype=torch.bool)
-    fitted = LeastSquares().fit(TensorInputs(SIDE, landmarks=found), annotated, visible, subsets, torch.Generator())
+    fitted = ols_head().fit(TensorInputs(SIDE, landmarks=found), annotated, visible, subsets, torch.Generator())
     path = tmp_path / "regression-n100.safetensors"
     safetensors.torch.save_file(fitted.state(), path)
     return path
@@ -71,9 +71,7 @@ def test_what_a_column_says_is_what_moving_the_landmark_does(tmp_path):
     annotated[:, 0, 0] += 0.3 * found[:, 3, 1]  # y of landmark 3 enters x of the eye
     visible = torch.ones(annotated.shape[:2], dtype=torch.bool)
     every = [Subset("all", 0, torch.arange(200))]
-    fitted = LeastSquares(bias=True).fit(
-        TensorInputs(SIDE, landmarks=found), annotated, visible, every, torch.Generator()
-    )
+    fitted = ols_head(bias=True).fit(TensorInputs(SIDE, landmarks=found), annotated, visible, every, torch.Generator())
     safetensors.torch.save_file(fitted.state(), tmp_path / "head.safetensors")
     weights = read_weights(tmp_path / "head.safetensors", NAMES)
     moved = found.clone()

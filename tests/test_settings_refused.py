@@ -11,17 +11,15 @@ from typing import Any, get_args
 
 import pytest
 from small_runs import run_here
-from torch import nn
 from wrong_values import as_set, as_toml, edges, fields_of, fields_of_run, wrong_values
 
 from lmbench import job as jobs
-from lmbench.config.model import RunConfig, Stage
+from lmbench.config.model import Read, RunConfig
 from lmbench.config.overrides import parse_assignments, read_toml
 from lmbench.config.resolving import resolve_run
 from lmbench.config.setting_types import hints
 from lmbench.config.values import value_of
 from lmbench.errors import DataError, UsageError
-from lmbench.features import Extractor
 from lmbench.heads.linear import UNITS
 from lmbench.heads.reference import RECIPES
 from lmbench.plugins.loading import get_plugins
@@ -194,11 +192,8 @@ def test_settings_that_do_not_fit_what_lies_around_them_are_refused(
 
 
 def test_a_stage_that_could_not_be_built_on_the_one_before_is_refused_before_that_is_trained() -> None:
-    def read(network: nn.Module, stage: Stage, reads: tuple[str, ...]) -> Extractor:
-        return Extractor(network, reads or ("conv5_x",))
-
     run = Run("", "lead", "dense64")
-    require_buildable(resolve(run).stages, PLUGINS, read)
+    require_buildable(resolve(run).stages, PLUGINS, Read())
     smallnet = ["stages.distillation.backbone=smallnet"]
     config = resolve(
         run, parse_assignments(smallnet)
@@ -206,7 +201,7 @@ def test_a_stage_that_could_not_be_built_on_the_one_before_is_refused_before_tha
     with pytest.raises(
         UsageError, match=r"stages\.distillation: .* needs a stage before it and a backbone with an encoder"
     ):
-        require_buildable(config.stages, PLUGINS, read)
+        require_buildable(config.stages, PLUGINS, Read())
 
 
 @pytest.mark.parametrize(

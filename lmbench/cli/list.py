@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import textwrap
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
@@ -93,7 +94,20 @@ def describe(kind: str, name: str, as_json: bool) -> None:
             facts["tables"] = {
                 t["name"]: f"{t['numbers']} numbers, {t['with_a_run']} with a run" for t in facts["tables"]
             }
+    if kind == "method" and not as_json:
+        click.echo(recipe_of(entry.spec, facts))
+        return
     click.echo(to_json(facts) if as_json else as_text(facts))
+
+
+def recipe_of(spec: MethodSpec, facts: Mapping[str, Any]) -> str:
+    """A method for reading: its facts, stages before what is judged of them, and its presets as their files were written."""
+    written = {name: text for name in presets.names(spec) if (text := presets.text_of(spec, name).strip())}
+    said = {k: v for k, v in facts.items() if k != "variants" and not (k == "presets" and written)}
+    said["variants"] = [differing(variant) for variant in spec.variants]
+    said["choices"] = said.pop("choices")
+    files = [f"\npreset {name}\n{textwrap.indent(text, '  ')}" for name, text in written.items()]
+    return "\n".join([as_text(said), *files])
 
 
 def tables_of(entry: Entry[Any], plugins: Plugins) -> dict[str, Any]:

@@ -1,1 +1,2 @@
-"""Datasets as their authors hand them out: archives, lists, MATLAB files, masks, and whether they are what they claim to be."""
+"""What a loader needs for files as their authors hand them out: archives, lists, texts, MATLAB files, ``.pts``; and whether a
+dataset is what it claims to be."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def render(rows: Sequence[Row]) -> str:
 def place(name: str, request: Request, out: Path) -> Path:
     """The file of a table below ``out``: ``reproduce/lead2022_table5_small.csv``."""
     seed = f"_s{request.seed}" if request.seed else ""
-    return out / "reproduce" / f"{name.replace('/', '_')}_{request.preset}{seed}.csv"
+    return out / "reproduce" / f"{re.sub('[/:]', '_', name)}_{request.preset}{seed}.csv"
 
 
 def refuse_loss(path: Path, rows: Sequence[Row], planned: bool = False) -> None:

@@ -28,7 +28,7 @@ def complaint(spec: Any) -> str:
     """The first thing that is wrong with a spec: ``maps[0]: expected MapSpec, found 'conv5_x'``; empty where nothing is."""
     if isinstance(spec.settings, Mapping):
         return 'settings: a frozen dataclass is expected, no mapping: docs/plugins.md, "Moving from API 1"'
-    wrong = _misfit(spec, type(spec), "")
+    wrong = _first(setting_types.complaints(spec.settings)) or _misfit(spec, type(spec), "")
     if wrong:
         return wrong
     if not (len(spec.name) <= 100 and NAME.fullmatch(spec.name)):
@@ -50,7 +50,7 @@ def complaint(spec: Any) -> str:
     found = importlib.util.find_spec(package) if package else None
     if found is None or found.submodule_search_locations is None:
         return f"presets: expected 'package:folder', found {folder!r:.60}; there is no package {package!r:.60}"
-    return next(iter(setting_types.complaints(spec.settings)), "")
+    return ""
 
 
 def _misfit(value: Any, hint: Any, where: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmbench.config.earlier import upgraded
+from lmbench.config.fitting import Named, named_in
 from lmbench.config.model import RunConfig, plain
 from lmbench.errors import DataError, LmbenchError, StaleError, UsageError
 from lmbench.plugins.loading import Plugins, get_plugins
@@ -24,7 +25,6 @@ if TYPE_CHECKING:  # those who ask for numbers alone wait for neither torch nor 
     from lmbench.metrics.stored import StoredResult
 
 ANEW = "measure anew with --resume never"
-KEPT_HEAD = re.compile(r"regression-n(all|[0-9]+)\.safetensors")
 STAGE_KEY = re.compile(r"[0-9a-f]{20,64}")
 
 Annotations = int | str | None
@@ -82,15 +82,15 @@ class Run:
             yield self._stored(Path(entry).stem, plugins or self.plugins)
 
     def predictions(
-        self, task: str = "regression", n_annotations: Annotations = "all", subset: str | None = None
+        self, task: str = "", n_annotations: Annotations = "all", subset: str | None = None
     ) -> StoredResult:
-        """What one task stored: `Predictions` of landmarks, or the type that it brings.
+        """What one task stored, the run's first unless it is named: `Predictions` of landmarks, or the type that it brings.
 
         Raises UsageError naming what there is, DataError where it is gone or damaged.
         """
         from lmbench.metrics.stored import stored_name
 
-        name = stored_name(task, subset, n_annotations)
+        name = stored_name(task or self.config.tasks[0], subset, n_annotations)
         if f"{PREDICTIONS}/{name}.parquet" not in self.record.predictions:
             there = ", ".join(Path(p).stem for p in self.record.predictions) or "none"
             raise UsageError(f"{self.name} has no predictions {name}; there are {there}.")
@@ -114,8 +114,17 @@ class Run:
     @property
     def head(self) -> HeadSpec:
         """The kind of its landmark heads."""
-        spec: HeadSpec = self.plugins.find("head", self.config.settings_of("regression").head).spec
+        spec: HeadSpec = self.plugins.find("head", self._headed[1].name).spec
         return spec
+
+    @property
+    def _headed(self) -> tuple[str, Named]:
+        """The task that heads were fitted for, and how its settings name them. Raises UsageError where there is none."""
+        for task, settings in self.config.settings.items():
+            for part in named_in(settings):
+                if part.kind == "head":
+                    return task, part
+        raise UsageError(f"{self.name} was judged by no task that fits heads ({', '.join(self.config.tasks)}).")
 
     def heads(self, n_annotations: Annotations = None, device: Any = "cpu", first: bool = False) -> FittedHeads:
         """The kept landmark heads of a number of annotations, one a draw; of ``all``, else the most, where none is named.
@@ -125,8 +134,8 @@ class Run:
         """
         import safetensors.torch
 
-        spec = self.head
-        head = spec.make(self.config.settings_of("regression").head_settings)
+        spec, (task, part) = self.head, self._headed
+        head = spec.make(getattr(self.config.settings_of(task), part.settings))
         if not hasattr(head, "restored"):
             raise UsageError(f"{self.name}: the head {spec.name} cannot be read back from its tensors.")
         path = self._head_file(n_annotations)
@@ -152,9 +161,11 @@ class Run:
         return fitted
 
     def _head_file(self, n_annotations: Annotations) -> Path:
-        found = {m[1]: path for path in (self.folder / HEADS).glob("*") if (m := KEPT_HEAD.fullmatch(path.name))}
+        task = self._headed[0]
+        kept = re.compile(rf"{re.escape(task)}-n(all|[0-9]+)\.safetensors")
+        found = {m[1]: path for path in (self.folder / HEADS).glob("*") if (m := kept.fullmatch(path.name))}
         if not found:
-            raise DataError(f"{self.folder}: no head is kept there ({HEADS}/regression-n*.safetensors).")
+            raise DataError(f"{self.folder}: no head is kept there ({HEADS}/{task}-n*.safetensors).")
         if n_annotations is None:
             n_annotations = max(found, key=lambda n: float("inf") if n == "all" else int(n))
         if str(n_annotations) not in found:

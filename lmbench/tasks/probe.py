@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from lmbench.config.model import Probe
+from lmbench import progress
+from lmbench.config.model import Probe, digest_of, plain
 from lmbench.data.opening import OpenDataset
 from lmbench.data.pixels import PixelStore
-from lmbench.features import Extractor
+from lmbench.features import Extractor, Normalise
 from lmbench.heads.base import Subset
 from lmbench.heads.conditioned import SoftargmaxConditioned
 from lmbench.heads.draws import draw_subsets
@@ -27,6 +29,7 @@ from lmbench.specs import Preprocessing
 from lmbench.tasks.matching import match_pairs
 from lmbench.tasks.regression import judged_by
 from lmbench.tasks.settings import MatchingSettings
+from lmbench.training.objective import Objective
 
 GRID = 24  # cells a side: a quarter of the cost of 48, and the probe compares epochs, not papers
 MATCHING = MatchingSettings(pairs=100)
@@ -34,8 +37,11 @@ ALONE = "conv4_x"  # the layer that is judged by itself, where it is read
 
 
 @dataclass(frozen=True)
-class NetworkProbe:
-    """How a network that is being trained is looked at; ``scratch`` is a folder for maps, gone after each look."""
+class StageProbe:
+    """How a network that is being trained is looked at: ``every`` so many epochs and after the ``last``.
+
+    ``layers``, ``size`` and ``normalise``: how it is read; ``scratch``: a folder for maps, gone after each look.
+    """
 
     dataset: OpenDataset
     settings: Probe
@@ -43,6 +49,28 @@ class NetworkProbe:
     device: torch.device
     plugins: Plugins
     scratch: Path
+    layers: tuple[str, ...]
+    size: int
+    normalise: Normalise
+    every: int
+    last: int
+
+    @property
+    def key(self) -> str:
+        """The digest of all that its figures depend on besides the network."""
+        steps = asdict(self.dataset.spec.preprocessing)
+        read = [self.layers, self.size, self.normalise]
+        return digest_of([plain(self.settings), read, self.dataset.fingerprint, steps])
+
+    def look(self, objective: Objective, epoch: int) -> dict[str, float]:
+        """The figures of what an objective would leave now; none between two looks."""
+        if epoch % self.every and epoch != self.last:
+            return {}
+        network = copy.deepcopy(objective.extractor().network)
+        figures = self.figures(Extractor.of(network, self.layers, self.size, self.normalise).to(self.device))
+        said = ", ".join(f"{name.removeprefix('probe_')} {value:.2f}" for name, value in figures.items())
+        progress.say(f"  epoch {epoch}: {said}")
+        return figures
 
     def figures(self, extractor: Extractor) -> dict[str, float]:
         """``probe_matching_px`` (different images), ``probe_n10_iod`` (mean over draws) and ``probe_<layer>_iod``.

@@ -15,7 +15,7 @@ from torch import nn
 
 from lmbench import progress
 from lmbench.backbones import build_backbone
-from lmbench.config.model import Stage, digest_of, plain
+from lmbench.config.model import Read, Stage, digest_of, plain
 from lmbench.data.opening import OpenDataset
 from lmbench.errors import DataError, LmbenchError, UsageError
 from lmbench.features import Extractor
@@ -218,28 +218,30 @@ def build_objective(
     return objective
 
 
-def require_buildable(
-    stages: Mapping[str, Stage],
-    plugins: Plugins,
-    read: Callable[[nn.Module, Stage, tuple[str, ...]], Extractor],
-) -> None:
+def require_buildable(stages: Mapping[str, Stage], plugins: Plugins, read: Read) -> None:
     """Raises what building a stage would raise only after those before it are trained: parts that do not belong together.
 
     Everything is built where tensors have shapes and no values (``meta``), so that it costs no memory and no chance.
-    ``read(network, stage, reads)``: how the next stage is handed what a stage leaves.
+    ``read``: how the next stage is handed what a stage leaves.
     """
-    before: tuple[nn.Module, Stage] | None = None
+    left: tuple[nn.Module, tuple[str, ...]] | None = None
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         for name, stage in stages.items():
             spec: ObjectiveSpec = plugins.find("objective", stage.objective).spec
             try:
+                parent = Extractor(left[0].eval(), stage.reads or left[1], read.size, read.normalise) if left else None
                 network = build_backbone(stage.backbone, stage.backbone_settings, plugins)
-                parent = read(*before, stage.reads) if before else None
-                before = spec.make(network, parent, stage.settings).extractor().network, stage
+                trained = spec.make(network, parent, stage.settings).extractor().network
+                left = trained, all_maps(plugins, stage.backbone)
             except LmbenchError as error:
                 raise type(error)(f"stages.{name}: {error}") from None
             except (RuntimeError, NotImplementedError, TypeError, ValueError):
                 return  # a plugin that wants values where there are none; what is wrong with it, training tells
+
+
+def all_maps(plugins: Plugins, backbone: str) -> tuple[str, ...]:
+    """The names of all maps of a backbone, deepest first."""
+    return tuple(m.name for m in reversed(plugins.find("backbone", backbone).spec.maps))
 
 
 def open_artifact(name: str, config: Stage, key: str, place: Path, reused: bool, probed: str = "") -> Artifact:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_heads import ols_head
 from torch import nn
 
 from lmbench.backbones.resnet import build
@@ -22,8 +23,8 @@ from lmbench.heads.base import Head, Subset, TensorInputs
 from lmbench.heads.conditioned import SoftargmaxConditioned
 from lmbench.heads.draws import draw_subsets
 from lmbench.heads.fitting import CPU_CELLS, accumulate_gradients
-from lmbench.heads.linear import LeastSquares
-from lmbench.heads.softargmax import POINTS, head_forward, regression_loss
+from lmbench.heads.settings import SoftargmaxLinearSettings
+from lmbench.heads.softargmax import head_forward, regression_loss
 from lmbench.training.augment import ViewSettings, draw_views
 from lmbench.training.loop import train
 from lmbench.training.objective import Objective
@@ -52,8 +53,10 @@ class HeadProblem:
         generator = torch.Generator().manual_seed(0)
         maps = tuple(torch.rand(BATCH, c, s, s, generator=generator) for c, s in RESNET50)
         self.maps = FeatureMaps(maps, (CELLS, CELLS))
-        self.filters = torch.randn(LANDMARKS * POINTS, self.maps.dim, generator=generator) * 1e-3
-        self.linear = torch.randn(LANDMARKS, 2, 2 * POINTS, generator=generator) * 0.1
+        self.filters = (
+            torch.randn(LANDMARKS * SoftargmaxLinearSettings.points, self.maps.dim, generator=generator) * 1e-3
+        )
+        self.linear = torch.randn(LANDMARKS, 2, 2 * SoftargmaxLinearSettings.points, generator=generator) * 0.1
         self.target = torch.rand(BATCH, LANDMARKS, 2, generator=generator) * 2 - 1
         self.filters.requires_grad_(True)
         self.linear.requires_grad_(True)
@@ -155,7 +158,7 @@ def few_shot_ratio(head: Head, inputs: TensorInputs, record: Callable[[str, obje
 @pytest.mark.slow
 def test_sixty_few_shot_fits_of_a_linear_head_cost_at_most_twice_one_full_fit(record_property):
     points = torch.rand(10_000, 50, 2, generator=torch.Generator().manual_seed(0)) * 95  # as many as AFLW_M has
-    assert few_shot_ratio(LeastSquares(), TensorInputs(96, landmarks=points), record_property) <= 2
+    assert few_shot_ratio(ols_head(), TensorInputs(96, landmarks=points), record_property) <= 2
 
 
 @pytest.mark.slow

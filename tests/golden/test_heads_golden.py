@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from made_heads import mean_shape_head, ols_head, ridge_head
 
 from lmbench.features import FeatureMaps
 from lmbench.geometry.coordinates import normalise_points
 from lmbench.heads.base import Subset, TensorInputs
-from lmbench.heads.linear import LeastSquares, MeanShape, Ridge
-from lmbench.heads.softargmax import ALPHA, POINTS, FittedSoftargmax, head_forward, regression_loss
+from lmbench.heads.settings import SoftargmaxLinearSettings
+from lmbench.heads.softargmax import ALPHA, FittedSoftargmax, head_forward, regression_loss
 from lmbench.metrics.iod import inter_ocular_errors
 from lmbench.testing.golden import relative_error
 
@@ -39,7 +40,7 @@ def regressor(case, dtype):
 
 def test_the_constants_of_the_head_are_the_references(golden):
     case = golden("softargmax_regressor")
-    assert (POINTS, ALPHA) == (int(case["par_num_intermediate"]), float(case["par_alpha"]))
+    assert (SoftargmaxLinearSettings.points, ALPHA) == (int(case["par_num_intermediate"]), float(case["par_alpha"]))
 
 
 @pytest.mark.parametrize(("dtype", "tolerance", "gradient_tolerance"), PRECISIONS)
@@ -90,12 +91,12 @@ def test_a_fitted_head_predicts_the_references_points_in_pixels(golden, dtype, t
 
 # The protocols of the papers in the words of our heads. Golden points are (y, x) fractions of the side, minus 0.5.
 PROTOCOLS = {
-    "imm_ols_nobias_pixel128": lambda alpha: LeastSquares(bias=False, origin="corner", unit="pixel128"),
-    "lmdis_ols_nobias_centred": lambda alpha: LeastSquares(bias=False, origin="centre", unit="unit"),
-    "ols_bias": lambda alpha: LeastSquares(bias=True),
-    "ridge01_nobias_pixel128": lambda alpha: Ridge(alpha, bias=False, origin="corner", unit="pixel128"),
-    "ridge01_nobias_pm1": lambda alpha: Ridge(alpha, bias=False, origin="centre", unit="pm1"),
-    "ridge01_nobias_unit": lambda alpha: Ridge(alpha, bias=False, origin="corner", unit="unit"),
+    "imm_ols_nobias_pixel128": lambda alpha: ols_head(bias=False, origin="corner", unit="pixel128"),
+    "lmdis_ols_nobias_centred": lambda alpha: ols_head(bias=False, origin="centre", unit="unit"),
+    "ols_bias": lambda alpha: ols_head(bias=True),
+    "ridge01_nobias_pixel128": lambda alpha: ridge_head(alpha=alpha, bias=False, origin="corner", unit="pixel128"),
+    "ridge01_nobias_pm1": lambda alpha: ridge_head(alpha=alpha, bias=False, origin="centre", unit="pm1"),
+    "ridge01_nobias_unit": lambda alpha: ridge_head(alpha=alpha, bias=False, origin="corner", unit="unit"),
 }
 
 
@@ -144,11 +145,11 @@ def test_a_linear_head_solves_in_float64_whatever_the_points_come_in(golden, pro
 
 def test_the_mean_shape_has_the_golden_error(golden):
     case = golden("regressors")
-    found = iod(predicted_by(MeanShape(), case), case["in_test_gt"], EYES)
+    found = iod(predicted_by(mean_shape_head(), case), case["in_test_gt"], EYES)
     np.testing.assert_allclose(found, case["out_error_mean_shape"], rtol=1e-8)
 
 
 def test_a_bias_gives_the_error_of_the_third_reference_as_well(golden):
     case = golden("regressors")
-    found = iod(predicted_by(LeastSquares(bias=True), case), case["in_test_gt"], EYES)
+    found = iod(predicted_by(ols_head(bias=True), case), case["in_test_gt"], EYES)
     np.testing.assert_allclose(found, case["out_error_scops_reference"], rtol=1e-8)

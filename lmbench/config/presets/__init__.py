@@ -32,6 +32,14 @@ def of_method(spec: MethodSpec, preset: str) -> Mapping[str, Any]:
     return _of_method(spec, preset) or {}
 
 
+def text_of(spec: MethodSpec, preset: str) -> str:
+    """The file of a method's preset as it was written, with its sources; empty where the preset is no file."""
+    if isinstance(spec.presets, Mapping):
+        return ""
+    place = _place(*_folder(spec.presets), preset)
+    return place.read_text(encoding="utf-8") if place.is_file() else ""
+
+
 def on_dataset(spec: MethodSpec, changes: Mapping[str, Any] | str) -> Mapping[str, Any]:
     """What one entry of ``paper_on`` changes. Raises PluginError for a file that is not there, or no TOML."""
     if isinstance(changes, Mapping):

@@ -36,7 +36,7 @@ def lmbench_backbones() -> list[BackboneSpec]:
             year=2021,
             settings=own,
             fixed={"encoder": encoder},
-            maps=(MapSpec("dense", "dim", 4),),
+            maps=(MapSpec("dense", "dim", "stride"),),
         )
         for encoder in ("resnet18", "resnet50")
         for kind, target, own, made, where in COMPACT

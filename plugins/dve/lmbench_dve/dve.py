@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from lmbench.api import Extractor, Objective, ViewSettings, draw_views, warp_pairs
+from lmbench.api import Objective, ViewSettings, draw_views, warp_pairs
 from lmbench_dve.correlation import dense_correlation_loss
 from lmbench_dve.settings import DVESettings
 
@@ -20,10 +18,7 @@ class DVE(Objective):
     By way of another image's descriptors (DVE), or straight (Dense3D). Needs a backbone with the map ``dense``.
     """
 
-    def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: DVESettings) -> None:
-        super().__init__(backbone, parent)
-        self.settings = settings
-        self.colours = ViewSettings(**vars(settings.view), scale=(1.0, 1.0), ratio=(1.0, 1.0))  # whole and in its place
+    settings: DVESettings
 
     def views(self, images: Tensor, generator: torch.Generator) -> Views:
         """(A, B, grid): two views of each image, and for each pixel of A where in B it lies (B, h, w, 2), in [-1, 1].
@@ -37,7 +32,8 @@ class DVE(Objective):
 
     def coloured(self, view: Tensor, generator: torch.Generator) -> Tensor:
         """The view (B, 3, S, S) in other colours, at its place."""
-        return draw_views(view, replace(self.colours, size=view.shape[-1]), generator)
+        still = ViewSettings(**vars(self.settings.view), size=view.shape[-1], scale=(1.0, 1.0), ratio=(1.0, 1.0))
+        return draw_views(view, still, generator)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """``total``: the mean of |distance|^power, in input pixels, at which a cell is found from its place."""

@@ -9,6 +9,8 @@ import torch
 from torch.nn import functional
 
 from lmbench.api import Colours, Optimiser, TPSStrength, UsageError
+from lmbench.config.resolving import resolve_run
+from lmbench.plugins.loading import get_plugins
 from lmbench_dve.correlation import BLOCK_PAIRS, BlockwiseCorrelation, blocks, dense_correlation_loss
 from lmbench_dve.dve import DVE
 from lmbench_dve.hourglass import Hourglass
@@ -255,6 +257,14 @@ def test_the_methods_are_the_papers():
         assert (stage.starts_from_parent, stage.data) == (fine, "target" if fine else "pretrain")
     plain = DENSE3D.stages[0]
     assert plain.settings == {"exchange": False, "normalise": False} and plain.backbone_settings["dim"] == 3
+
+
+@pytest.mark.parametrize("method", ["dve", "dense3d"])
+def test_birds_are_seen_whole_in_frames_of_96_pixels(method):
+    run = resolve_run(get_plugins(), method, "cub", preset="paper", variant="smallnet-ft")
+    assert {(s.training.frame, s.settings.crop, s.backbone_settings.resize) for s in run.stages.values()} == {
+        (96, 0, 70)
+    }
 
 
 def test_block_sizes_are_known_for_both_devices():

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from lmbench.api import (
-    Extractor,
     Objective,
     UsageError,
     ViewSettings,
@@ -90,9 +89,7 @@ class Triplet:
 class SparseAlignment(Objective):
     """Each landmark's probability map in x' = x o g lies where g takes it from x; landmarks keep to places of their own."""
 
-    def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: SparseAlignmentSettings) -> None:
-        super().__init__(backbone, parent)
-        self.settings = settings
+    settings: SparseAlignmentSettings
 
     def views(self, images: Tensor, generator: torch.Generator) -> Triplet:
         """x = I o g1 and x' = x o g2, consecutively warped and only then cropped (sec. 4.1)."""
@@ -107,8 +104,8 @@ class SparseAlignment(Objective):
         grid = denormalise_points(second[:, kept[0], kept[1]], size) - crop
         x, x_warped = (view[..., kept[0], kept[1]] for view in (x, x_warped))
         if self.settings.colour:
-            colours = ViewSettings(**vars(self.settings.colour), size=x.shape[-1], scale=(1.0, 1.0), ratio=(1.0, 1.0))
-            x, x_warped = (draw_views(view, colours, generator) for view in (x, x_warped))
+            still = ViewSettings(**vars(self.settings.colour), size=x.shape[-1], scale=(1.0, 1.0), ratio=(1.0, 1.0))
+            x, x_warped = (draw_views(view, still, generator) for view in (x, x_warped))
         return Triplet(x, x_warped, grid)
 
     def loss(self, views: Triplet) -> dict[str, Tensor]:

@@ -7,9 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmbench.api import InputNorm, UsageError
-from lmbench_sparse.settings import WIDTHS, SparseNetSettings
+from lmbench_sparse.settings import POOLING, WIDTHS, SparseNetSettings
 
-STRIDE = 2  # one 2x2 max-pooling, after conv1 (sec. 4.1)
 MIN_SIZE = 8
 
 
@@ -36,7 +35,7 @@ class SparseNet(nn.Module):
         """
         x = self.norm(self.resized(images)).contiguous(memory_format=torch.channels_last)
         maps = {}
-        x = functional.max_pool2d(self.conv1(x), STRIDE)
+        x = functional.max_pool2d(self.conv1(x), POOLING)
         maps["conv1"] = x
         for name in ("conv2", "conv3", "conv4", "conv5"):
             x = maps[name] = getattr(self, name)(x)
@@ -45,7 +44,7 @@ class SparseNet(nn.Module):
 
     def resized(self, images: Tensor) -> Tensor:
         """The images at the network's own scale, with even sides, so that maps cover them whole; antialiased bilinear."""
-        height, width = (STRIDE * round(side * self.zoom / STRIDE) for side in images.shape[-2:])
+        height, width = (POOLING * round(side * self.zoom / POOLING) for side in images.shape[-2:])
         if min(height, width) < MIN_SIZE:
             raise UsageError(
                 f"sparse_net: images of {images.shape[-1]}x{images.shape[-2]} pixels reach the filters with "

@@ -31,7 +31,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
 
 @hookimpl
 def lmbench_backbones() -> list[BackboneSpec]:
-    filters = [MapSpec(f"conv{i}", width, 2) for i, width in enumerate(WIDTHS, 1)]
+    filters = [MapSpec(f"conv{i}", width, "stride") for i, width in enumerate(WIDTHS, 1)]
     return [
         BackboneSpec(
             name="sparse_net",
@@ -40,7 +40,7 @@ def lmbench_backbones() -> list[BackboneSpec]:
             paper=f"{PAPER}, sec. 4.1; Zhang et al. 2016",
             year=2017,
             settings=SparseNetSettings,
-            maps=(*filters, MapSpec("heatmaps", "landmarks", 2)),
+            maps=(*filters, MapSpec("heatmaps", "landmarks", "stride")),
             min_size=8,
         )
     ]

@@ -28,7 +28,7 @@ ADAPTATION = replace(ALIGNMENT, name="adaptation", starts_from_parent=True, data
 
 def landmarks(count: int, summary: str, *stages: Stage, **settings: Any) -> VariantSpec:
     """A variant with K = ``count``; ``settings``: of the objective where they are its own."""
-    change = {"backbone_settings": {"landmarks": count}, "settings": settings}
+    change = {"backbone_settings": {"landmarks": count}, **({"settings": settings} if settings else {})}
     return VariantSpec(
         name=f"k{count}_finetuned" if ADAPTATION in stages else f"k{count}",
         summary=summary,

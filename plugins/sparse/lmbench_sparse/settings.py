@@ -26,6 +26,7 @@ FACES_G1 = TPSStrength(warpsd_all=0.001, warpsd_subset=0.001, transsd=0.0, scale
 FACES_G2 = TPSStrength(warpsd_all=0.001, warpsd_subset=0.01, transsd=0.1, scalesd=0.05, rotsd=20.0)
 
 
+POOLING = 2  # one 2x2 max-pooling, after conv1; sec. 4.1
 WIDTHS = (20, 48, 64, 80, 256)  # of all filters but the last, which are K; sec. 4.1
 
 
@@ -43,6 +44,11 @@ class SparseNetSettings:
     def __post_init__(self) -> None:
         if self.kernel % 2 == 0:
             raise UsageError(f"kernel = {self.kernel}; the filters' side is an odd number (3, 5, 7).")
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the image from one cell to the next: the one pooling's two, before the zoom (to the nearest pixel)."""
+        return max(1, round(POOLING / self.zoom))
 
 
 @dataclass(frozen=True)

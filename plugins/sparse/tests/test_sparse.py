@@ -261,6 +261,18 @@ def test_paper_views_are_the_papers_80_of_100_pixels():
     assert round(view * stage.backbone_settings.zoom) == 80
 
 
+def test_cats_are_trained_and_read_at_their_own_100_pixels():
+    run = resolve_run(get_plugins(), "sparse", "cats", preset="paper", variant="k50_finetuned")
+    found = {(s.training.frame, s.settings.crop, s.backbone_settings.zoom) for s in run.stages.values()}
+    assert found == {(100, 10, 1.0)} and run.network.backbone_settings.zoom == 1.0
+
+
+def test_copies_of_annotated_images_are_warped_as_the_papers_training_images():
+    regression = resolve_run(get_plugins(), "sparse", "mafl", preset="paper").settings_of("regression")
+    assert regression.warped_copies == 4 and regression.head_settings.bias is False
+    assert regression.warp == TPSStrength(0.001, 0.01, 0.1, 0.05, 20.0)  # g2 of Table 1, faces
+
+
 # Bad input
 
 

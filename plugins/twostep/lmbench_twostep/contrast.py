@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from lmbench.api import Extractor, Objective, UsageError, ViewSettings, draw_views, float32, normalise_points
+from lmbench.api import Objective, UsageError, ViewSettings, draw_views, float32, normalise_points
 from lmbench_twostep.deformation import deformed_pair, read_points
 from lmbench_twostep.settings import PixelNTXentSettings
 
@@ -56,9 +56,7 @@ class PixelViews(NamedTuple):
 class PixelNTXent(Objective):
     """Every pixel's feature is found again in a deformed and recoloured copy of the image, among those of the batch."""
 
-    def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: PixelNTXentSettings) -> None:
-        super().__init__(backbone, parent)
-        self.settings = settings
+    settings: PixelNTXentSettings
 
     def views(self, images: Tensor, generator: torch.Generator) -> PixelViews:
         """x, x' = r(g(x)) and K places of x' that x shows as well, with their exact positions in x (sec. 4)."""
@@ -78,11 +76,10 @@ class PixelNTXent(Objective):
 
     def change_appearance(self, views: Tensor, generator: torch.Generator) -> Tensor:
         """r: the same geometry in other colours, with noise."""
-        settings = ViewSettings(
-            **vars(self.settings.appearance), size=views.shape[-1], scale=(1.0, 1.0), ratio=(1.0, 1.0)
-        )
+        s = self.settings
+        still = ViewSettings(**vars(s.appearance), size=views.shape[-1], scale=(1.0, 1.0), ratio=(1.0, 1.0))
         noise = torch.randn(views.shape, generator=generator).to(views)
-        return (draw_views(views, settings, generator) + self.settings.noise * noise).clamp(0, 1)
+        return (draw_views(views, still, generator) + s.noise * noise).clamp(0, 1)
 
     def loss(self, views: PixelViews) -> dict[str, Tensor]:
         """``total``: eq. 7 over the places that both views show; ``cosine``: mean similarity of a place to itself."""

@@ -51,9 +51,10 @@ def axis_variance(probabilities: Tensor) -> Tensor:
 class TwoStepLandmarks(Objective):
     """L_eqv + L_div + L_variance on the heatmaps of T o F, F frozen as the stage before left it, or trained with T."""
 
+    settings: TwoStepLandmarksSettings
+
     def __init__(self, backbone: nn.Module, parent: Extractor | None, settings: TwoStepLandmarksSettings) -> None:
-        super().__init__(backbone, parent)
-        self.settings = settings
+        super().__init__(backbone, parent, settings)
         if settings.features == "frozen":
             load_features(backbone, parent)
 

@@ -7,7 +7,8 @@ from lmbench_twostep.settings import DetectorSettings, HourglassSettings, PixelN
 
 LMBENCH_API = 2
 
-DENSE = (MapSpec("dense4", "dim", 4), MapSpec("dense", "dim", 1))
+DENSE = (MapSpec("dense4", "dim", 4), MapSpec("dense", "dim", "stride"))
+LAYERS = tuple(MapSpec(f"layer{i}", "dim", "stride") for i in (2, 3, 4))
 
 
 @hookimpl
@@ -35,7 +36,7 @@ def lmbench_backbones() -> list[BackboneSpec]:
             paper=f"{PAPER}, secs. 3-4",
             year=2021,
             settings=DetectorSettings,
-            maps=(*DENSE, *(MapSpec(f"layer{i}", "dim", 1) for i in (2, 3, 4)), MapSpec("heatmaps", "landmarks", 1)),
+            maps=(*DENSE, *LAYERS, MapSpec("heatmaps", "landmarks", "stride")),
             min_size=16,
         ),
     ]

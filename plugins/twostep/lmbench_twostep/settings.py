@@ -61,6 +61,11 @@ class HourglassSettings:
     width: Channels = 64
     scale: Annotated[float, Gt(0), Le(8)] = 1.0
 
+    @property
+    def stride(self) -> int:
+        """Pixels of the image from one cell of the full-resolution maps to the next (to the nearest pixel)."""
+        return max(1, round(1 / self.scale))
+
 
 @dataclass(frozen=True)
 class DetectorSettings(HourglassSettings):

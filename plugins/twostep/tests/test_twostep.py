@@ -291,6 +291,11 @@ def test_preset_paper_takes_the_loss_as_it_is_printed(method):
     assert (found.terms, found.equivariance, found.diversity, found.variance) == ("printed", 1, 1, 1)
 
 
+def test_cats_have_frames_of_100_pixels_and_patches_of_10():
+    run = resolve_run(get_plugins(), "twostep", "cats", preset="paper")
+    assert {s.training.frame for s in run.stages.values()} == {100} and run.stages["landmarks"].settings.patch == 10
+
+
 def test_landmarks_are_in_pixels_x_before_y():
     network = detector(landmarks=2)
 
