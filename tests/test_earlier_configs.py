@@ -50,7 +50,7 @@ def test_a_run_of_an_earlier_version_is_found_beside_the_one_of_today(tmp_path: 
     (tmp_path / record["run"] / "record.json").write_text(json.dumps(record), encoding="utf-8")
     config = config_in(record)
     parts = ("pretraining", "precision", "device", "components", "files", "stages")
-    now = {"config": identity._settings(config), "data": "f" * 64, **{part: {} for part in parts}}
+    now = {"config": identity._settings(config), "data": "f" * 64, **{key: {} for key in parts}}
     today = tmp_path / f"{record['run'].rpartition('_')[0]}_12345678"
     ((place, why),) = identity.earlier(today, config, now)
     assert place.name == record["run"] and "other data (" in why
