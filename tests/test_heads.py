@@ -355,7 +355,7 @@ def test_each_subset_has_its_own_mean_shape():
 
 
 def test_every_head_states_its_protocol():
-    assert ridge_head(0.5, True, "centre", "pm1").description() == {
+    assert ridge_head(alpha=0.5, bias=True, origin="centre", unit="pm1").description() == {
         "alpha": 0.5, "bias": True, "origin": "centre", "unit": "pm1", "loss": "sum of squares",
     }  # fmt: skip
     for name, make in HEADS.items():

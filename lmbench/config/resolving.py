@@ -59,7 +59,7 @@ def resolve_run(
     }  # fmt: skip
     tree = _tree(plugins, spec, chosen, preset, dataset, asked)
     config = _typed(_with_options(tree, options), spec, plugins, chosen.stages)
-    _refuse_ambiguous(everybodys, asked)
+    _refuse_ambiguous(everybodys, asked, _heads(_tasks(plugins)))
     config = completed(plugins, _with_recipes(plugins, config, preset, data, asked))
     if untrained:
         config = replace(config, stages={n: left_untrained(plugins, s) for n, s in config.stages.items()})
@@ -281,7 +281,7 @@ def _with_layers(plugins: Plugins, config: RunConfig) -> RunConfig:
     return replace(config, read=replace(config.read, layers=tuple(m.name for m in reversed(maps)))) if maps else config
 
 
-def _refuse_ambiguous(plugins: Plugins, asked: Tree) -> None:
+def _refuse_ambiguous(plugins: Plugins, asked: Tree, heads: Iterator[tuple[str, str, str]]) -> None:
     """Raises UsageError for a part that the user, not the recipe, names and that several distributions bring."""
     tasks = asked.get("tasks", ())
     named = [
@@ -289,7 +289,7 @@ def _refuse_ambiguous(plugins: Plugins, asked: Tree) -> None:
         *(("task", t) for t in (tasks if isinstance(tasks, list | tuple) else ())),
     ]
     named.append(("backbone", _table(asked.get("network")).get("backbone")))
-    named += [("head", _table(asked.get(task)).get(setting)) for task, setting, _ in _heads(_tasks(plugins))]
+    named += [("head", _table(asked.get(task)).get(setting)) for task, setting, _ in heads]
     for stage in map(_table, _table(asked.get("stages")).values()):
         named += [(kind, stage.get(kind)) for kind in ("objective", "backbone")]
     for kind, name in named:
