@@ -255,10 +255,9 @@ def test_predict_refuses_a_damaged_head_and_heads_of_other_weights(tmp_path, dat
 def test_pixels_damaged_while_a_run_reads_them_give_no_record(tmp_path, data, monkeypatch):
     evaluate = runner.evaluate
 
-    def meanwhile(job, extractor, folder):
-        found = evaluate(job, extractor, folder)
+    def meanwhile(context):
+        evaluate(context)
         flip(next((tmp_path / "cache" / "pixels").glob("*/images.npy")), 9999)
-        return found
 
     with monkeypatch.context() as patch:
         patch.setattr(runner, "evaluate", meanwhile)
