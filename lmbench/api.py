@@ -49,13 +49,13 @@ from lmbench.config.ranges import (
     WeightsFile,
 )
 from lmbench.errors import DataError, LmbenchError, PluginError, StaleError, UsageError
+from lmbench.geometry.framing import Framing, Preprocessing
 from lmbench.geometry.strength import TRAIN_PAIR, TPSStrength
 from lmbench.plugins.hooks import hookimpl
 from lmbench.specs import (
     API_VERSION,
     BackboneSpec,
     DatasetSpec,
-    Framing,
     HeadSpec,
     MapSpec,
     MethodSpec,
@@ -63,7 +63,6 @@ from lmbench.specs import (
     NoSettings,
     ObjectiveSpec,
     PaperSpec,
-    Preprocessing,
     PublishedRows,
     Reading,
     Surroundings,

@@ -24,9 +24,9 @@ from lmbench.data.schema import Incomplete, column
 from lmbench.datasets.cats import loader as cats
 from lmbench.datasets.cub import loader as cub
 from lmbench.errors import DataError, UsageError
+from lmbench.geometry.framing import Preprocessing
 from lmbench.originals.lists import Originals
 from lmbench.originals.verification import verify_dataset
-from lmbench.specs import Preprocessing
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ import faulty_parts
 import pytest
 
 from lmbench.config.model import Stage, Training
+from lmbench.geometry.framing import Preprocessing
 from lmbench.plugins.loading import Plugins, load_plugins
 from lmbench.specs import (
     BackboneSpec,
@@ -19,7 +20,6 @@ from lmbench.specs import (
     MethodSpec,
     MetricSpec,
     ObjectiveSpec,
-    Preprocessing,
     Spec,
     TaskSpec,
     VariantSpec,

@@ -11,8 +11,8 @@ from PIL import Image
 
 from lmbench.data.opening import OpenDataset, open_dataset
 from lmbench.errors import DataError, UsageError
+from lmbench.geometry.framing import Preprocessing
 from lmbench.originals.verification import verify_dataset
-from lmbench.specs import Preprocessing
 
 WIDE, HIGH = 120, 80
 NAMES = ("nose", "left_eye", "right_eye")

@@ -35,8 +35,8 @@ from lmbench.datasets.lspet import loader as lspet
 from lmbench.datasets.mnist import loader as mnist
 from lmbench.datasets.zappos import loader as zappos
 from lmbench.errors import DataError, LmbenchError, UsageError
+from lmbench.geometry.framing import Preprocessing
 from lmbench.plugins.loading import get_plugins
-from lmbench.specs import Preprocessing
 
 
 @pytest.fixture(autouse=True)

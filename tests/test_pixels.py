@@ -24,7 +24,7 @@ from lmbench.data import mapped, pixels
 from lmbench.data.pixels import PixelStore, open_pixels, preprocess_image, restore_points, transform_points
 from lmbench.data.schema import landmark_dataset
 from lmbench.errors import DataError, LmbenchError
-from lmbench.specs import Preprocessing
+from lmbench.geometry.framing import Preprocessing
 from lmbench.store.files import locked
 
 STEPS = Preprocessing(resize=34, crop=5)
@@ -269,7 +269,7 @@ import numpy as np
 from PIL import Image
 from lmbench.data import pixels
 from lmbench.data.schema import landmark_dataset
-from lmbench.specs import Preprocessing
+from lmbench.geometry.framing import Preprocessing
 
 def buffer(seed):
     out = io.BytesIO()

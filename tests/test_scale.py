@@ -21,11 +21,12 @@ from lmbench.data.opening import OpenDataset
 from lmbench.data.schema import landmark_dataset
 from lmbench.errors import DataError, UsageError
 from lmbench.features import Extractor
+from lmbench.geometry.framing import Preprocessing
 from lmbench.metrics.scoring import iod
 from lmbench.plugins.loading import get_plugins
 from lmbench.results.measuring import measure
 from lmbench.runner import check_judgeable
-from lmbench.specs import DatasetSpec, Preprocessing
+from lmbench.specs import DatasetSpec
 from lmbench.tasks import regression, scale
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.settings import ScaleSettings

@@ -25,11 +25,11 @@ from lmbench.datasets.cub import loader as cub
 from lmbench.datasets.helen.loader import load, read_ids, read_mask
 from lmbench.errors import DataError, UsageError
 from lmbench.features import FeatureMaps
+from lmbench.geometry.framing import Preprocessing
 from lmbench.heads.base import TensorInputs
 from lmbench.metrics.pixels import Confusions, figure_iou, pixel_accuracy
 from lmbench.originals.lists import Originals
 from lmbench.plugins.loading import get_plugins
-from lmbench.specs import Preprocessing
 from lmbench.tasks.segmentation import confusion_counts, fit_classifier
 from lmbench.tasks.settings import SegmentationSettings
 

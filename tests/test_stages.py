@@ -13,8 +13,9 @@ from tiny_training import CPU, EVERY_STEP, Tiny, TinyNetSettings, TinySettings, 
 from lmbench.config.model import Stage
 from lmbench.config.resolving import resolve_run
 from lmbench.errors import DataError, LmbenchError, UsageError
+from lmbench.geometry.framing import Preprocessing
 from lmbench.plugins.loading import get_plugins, load_plugins
-from lmbench.specs import PRESETS, BackboneSpec, MapSpec, ObjectiveSpec, Preprocessing
+from lmbench.specs import PRESETS, BackboneSpec, MapSpec, ObjectiveSpec
 from lmbench.store import manifests
 from lmbench.training import stages
 from lmbench.training.loop import schedule

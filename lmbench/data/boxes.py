@@ -12,7 +12,7 @@ import numpy as np
 import pydantic
 
 from lmbench.errors import DataError, LmbenchError
-from lmbench.specs import Framing
+from lmbench.geometry.framing import Framing
 
 LARGEST = 2.0
 """Times the image's longer side: a given box beyond that is in other units, or of another image."""

@@ -13,7 +13,7 @@ from PIL import Image
 from lmbench.data.images import read_grey
 from lmbench.data.schema import column
 from lmbench.errors import DataError
-from lmbench.specs import Preprocessing
+from lmbench.geometry.framing import Preprocessing
 
 
 def encode_mask(classes: np.ndarray) -> bytes:

@@ -17,9 +17,10 @@ from lmbench.data.places import cache_root, default_data_root, prepared_folder
 from lmbench.data.prepared import NOTE, fingerprint, load_split, originals_of, save_prepared
 from lmbench.data.schema import Incomplete, check_places
 from lmbench.errors import ChangedError, DataError, StaleError
+from lmbench.geometry.framing import Preprocessing
 from lmbench.plugins.loading import Plugins, get_plugins
 from lmbench.plugins.registry import Entry, family_member
-from lmbench.specs import DatasetSpec, Preprocessing
+from lmbench.specs import DatasetSpec
 from lmbench.store import manifests
 from lmbench.store.files import locked, read_json
 

@@ -29,7 +29,7 @@ from lmbench.data.images import summary
 from lmbench.data.mapped import new_array_file
 from lmbench.data.schema import column, decode, reading_columns
 from lmbench.errors import DataError
-from lmbench.specs import Preprocessing
+from lmbench.geometry.framing import Preprocessing
 from lmbench.store.files import building
 
 FORMAT = 4  # of the files of a store; another one is built anew

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lmbench.specs import Framing, Preprocessing
+from lmbench.geometry.framing import Framing, Preprocessing
 
 FIVE_POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 FIVE_POINT_SWAPS = ((0, 1), (3, 4))

@@ -16,10 +16,10 @@ from lmbench.data.images import read_image
 from lmbench.data.pixels import preprocess_image, restore_points
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.features import Extractor
+from lmbench.geometry.framing import Framing, Preprocessing
 from lmbench.heads.base import FittedHeads, HeadInputs, TensorInputs
 from lmbench.heads.frozen import halved
 from lmbench.results.run import Run
-from lmbench.specs import Framing, Preprocessing
 from lmbench.training.loop import resolve_device
 
 BATCH = 64  # images that are encoded at once, as many as a run's own

@@ -19,13 +19,13 @@ from lmbench.data.pixels import PixelStore
 from lmbench.features import Extractor, FeatureMaps
 from lmbench.geometry.coordinates import denormalise_points, normalise_points
 from lmbench.geometry.elastic import elastic_grid
+from lmbench.geometry.framing import Preprocessing
 from lmbench.geometry.heatmaps import argmax_points
 from lmbench.geometry.warps import affine_matrices, affine_points, warp_images, warp_points
 from lmbench.metrics.base import Predictions
 from lmbench.report.plots import draw_accuracy
 from lmbench.results.record import Row
 from lmbench.seeds import generator_for
-from lmbench.specs import Preprocessing
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.settings import EquivarianceSettings
 

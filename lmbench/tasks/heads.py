@@ -13,10 +13,11 @@ from torch import Tensor
 
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
+from lmbench.geometry.framing import Preprocessing
 from lmbench.heads.base import FittedHeads, Head, HeadInputs, Subset
 from lmbench.plugins.registry import Entry
 from lmbench.seeds import generator_for
-from lmbench.specs import HeadSpec, Preprocessing
+from lmbench.specs import HeadSpec
 from lmbench.store.files import write_atomically
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.inputs import ImageInputs, JoinedInputs, NoInputs, warped_store, with_copies

@@ -18,12 +18,12 @@ from lmbench import progress
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
 from lmbench.features import Extractor, Normalise
+from lmbench.geometry.framing import Preprocessing
 from lmbench.geometry.heatmaps import argmax_points
 from lmbench.geometry.strength import EVAL_PAIR
 from lmbench.geometry.warps import warp_pairs
 from lmbench.metrics.base import Predictions
 from lmbench.seeds import generator_for
-from lmbench.specs import Preprocessing
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.settings import MatchingSettings
 

@@ -16,6 +16,7 @@ from lmbench.config.model import Probe, digest_of, plain
 from lmbench.data.opening import OpenDataset
 from lmbench.data.pixels import PixelStore
 from lmbench.features import Extractor, Normalise
+from lmbench.geometry.framing import Preprocessing
 from lmbench.heads.base import Subset
 from lmbench.heads.conditioned import SoftargmaxConditioned
 from lmbench.heads.draws import draw_subsets
@@ -25,7 +26,6 @@ from lmbench.metrics.base import Metric
 from lmbench.metrics.scoring import matching_error
 from lmbench.plugins.loading import Plugins
 from lmbench.seeds import generator_for
-from lmbench.specs import Preprocessing
 from lmbench.tasks.matching import match_pairs
 from lmbench.tasks.regression import judged_by
 from lmbench.tasks.settings import MatchingSettings

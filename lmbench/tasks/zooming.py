@@ -9,7 +9,7 @@ from lmbench.data.opening import OpenDataset
 from lmbench.data.pixels import PixelStore, open_pixels
 from lmbench.data.places import cache_root
 from lmbench.data.schema import column, decode, reading_columns
-from lmbench.specs import Preprocessing
+from lmbench.geometry.framing import Preprocessing
 
 
 def zoomed_pixels(dataset: OpenDataset, split: str, factor: float) -> PixelStore:

@@ -19,10 +19,11 @@ from lmbench.config.model import Read, Stage, digest_of, plain
 from lmbench.data.opening import OpenDataset
 from lmbench.errors import DataError, LmbenchError, UsageError
 from lmbench.features import Extractor
+from lmbench.geometry.framing import Preprocessing
 from lmbench.plugins.loading import Plugins
 from lmbench.printable import counted, csv_text
 from lmbench.seeds import initialising
-from lmbench.specs import ObjectiveSpec, Preprocessing
+from lmbench.specs import ObjectiveSpec
 from lmbench.store import manifests
 from lmbench.store.files import building, read_json, write_json
 from lmbench.training.loop import Curve, is_probed, train, without_probe

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lmbench.datasets.conventions import PAPERS_BODIES
-from lmbench.specs import DatasetSpec, Framing
+from lmbench.geometry.framing import Framing
+from lmbench.specs import DatasetSpec
 
 BBC_LICENCE = "for non-commercial research; frames belong to the BBC"
 BBC_SOURCE = "bbcpose_data_1.0.zip and bbcpose_extbbcpose_code_1.0.tgz (www.robots.ox.ac.uk/~vgg/data/pose/index.html)"

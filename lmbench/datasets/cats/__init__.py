@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lmbench.specs import DatasetSpec, Framing, Preprocessing
+from lmbench.geometry.framing import Framing, Preprocessing
+from lmbench.specs import DatasetSpec
 
 POINTS = ("left_eye", "right_eye", "mouth", "left_ear_outer", "left_ear_inner", "right_ear_inner", "right_ear_outer")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lmbench.datasets.conventions import FACE, FIVE_POINT_SWAPS, FIVE_POINTS, PAPERS_FACES
-from lmbench.specs import WHOLE_IMAGE, DatasetSpec, Framing
+from lmbench.geometry.framing import WHOLE_IMAGE, Framing
+from lmbench.specs import DatasetSpec
 
 LICENCE = "non-commercial research only"
 SOURCE = (

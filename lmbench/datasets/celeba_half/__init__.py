@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lmbench.datasets.celeba import ALIGNED_FACE, LICENCE, MAFL_LISTS
 from lmbench.datasets.conventions import PAPERS_FACES
-from lmbench.specs import DatasetSpec, Framing
+from lmbench.geometry.framing import Framing
+from lmbench.specs import DatasetSpec
 
 SPECS = [
     DatasetSpec(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lmbench.datasets.conventions import PAPERS_BIRDS
-from lmbench.specs import WHOLE_IMAGE, DatasetSpec
+from lmbench.geometry.framing import WHOLE_IMAGE
+from lmbench.specs import DatasetSpec
 
 CUB_PARTS = (
     "back", "beak", "belly", "breast", "crown", "forehead", "left_eye", "left_leg", "left_wing", "nape", "right_eye",

@@ -10,7 +10,7 @@ from lmbench.data.boxes import square_frames
 from lmbench.datasets.conventions import PAPERS_FACES
 from lmbench.datasets.folders.samples import Sample
 from lmbench.errors import DataError
-from lmbench.specs import Framing
+from lmbench.geometry.framing import Framing
 
 MARGINS = {"box": 0.1, "landmarks": 0.25, "image": 0.0}
 """On each side, in parts of the longer side."""

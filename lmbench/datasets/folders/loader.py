@@ -22,8 +22,8 @@ from lmbench.datasets.folders.photos import Photos, below
 from lmbench.datasets.folders.samples import Annotations, Sample, annotated_once, find_landmark, labelled_parts
 from lmbench.datasets.folders.splitting import split_samples
 from lmbench.errors import DataError
+from lmbench.geometry.framing import Framing
 from lmbench.originals.plausibility import MEANT, Finding, Labels, implausible
-from lmbench.specs import Framing
 
 if TYPE_CHECKING:
     import datasets

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lmbench.specs import WHOLE_IMAGE, DatasetSpec, Preprocessing
+from lmbench.geometry.framing import WHOLE_IMAGE, Preprocessing
+from lmbench.specs import DatasetSpec
 
 CLASSES = (
     "background", "skin", "left_brow", "right_brow", "left_eye", "right_eye", "nose", "upper_lip", "inner_mouth",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lmbench.datasets.conventions import OWN_CROPS
-from lmbench.specs import DatasetSpec, Framing
+from lmbench.geometry.framing import Framing
+from lmbench.specs import DatasetSpec
 
 SPECS = [
     DatasetSpec(

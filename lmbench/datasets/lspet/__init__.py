@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lmbench.datasets.conventions import PAPERS_BODIES
-from lmbench.specs import DatasetSpec, Framing
+from lmbench.geometry.framing import Framing
+from lmbench.specs import DatasetSpec
 
 JOINTS = (
     "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "right_wrist", "right_elbow",

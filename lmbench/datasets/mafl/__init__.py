@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lmbench.datasets.celeba import ALIGNED, CELEBA, CROP, MAFL_LISTS
-from lmbench.specs import Framing
+from lmbench.geometry.framing import Framing
 
 WILD = {
     "Anno/list_landmarks_celeba.txt": "md5:063ee6ddb681f96bc9ca28c6febb9d1a",

@@ -12,8 +12,8 @@ import numpy as np
 
 from lmbench.datasets.celeba.loader import POINTS, WILD, Lists, aligned_splits
 from lmbench.errors import UsageError
+from lmbench.geometry.framing import Framing
 from lmbench.originals.lists import Listed
-from lmbench.specs import Framing
 
 WILD_FACTORS = (1.1, 1.2)  # LEAD, Supp. A: height and width of the box grow by 10 to 20 percent
 SEEN_FACTORS = (1.0, 1.5)  # LEAD, sec. 4.4: zoom-out factors that the regressor is fitted on

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lmbench.datasets.conventions import FACE
-from lmbench.specs import DatasetSpec, Framing, Preprocessing
+from lmbench.geometry.framing import Framing, Preprocessing
+from lmbench.specs import DatasetSpec
 
 LANDMARK_NAMES = (
     "left_eye", "right_eye", "left_eye_outer", "left_eye_inner", "right_eye_inner", "right_eye_outer",

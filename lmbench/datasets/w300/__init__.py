@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lmbench.datasets.conventions import FACE, PAPERS_FACES
-from lmbench.specs import DatasetSpec, Framing
+from lmbench.geometry.framing import Framing
+from lmbench.specs import DatasetSpec
 
 LEFT_RIGHT_68 = (
     *((i, 16 - i) for i in range(8)),  # jaw

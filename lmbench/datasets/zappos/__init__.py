@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lmbench.specs import DatasetSpec, Framing, Preprocessing
+from lmbench.geometry.framing import Framing, Preprocessing
+from lmbench.specs import DatasetSpec
 
 SPECS = [
     DatasetSpec(
