@@ -73,7 +73,6 @@ ALLOWED = {
         "multiply `cl` values by 1.377": "arithmetic",
     },
     "docs/reproduce.md": {
-        'as printed: "21.8", "8.89"': "published, an example of how",
         "6.25 %": "arithmetic of the reference code",
         "Dense3D's 5.83 of 2017; what is here gave 4.02": "published, Rahaman et al. 2021 and Cheng et al. 2021",
     },
