@@ -90,8 +90,10 @@ def write(built: Built, out: Path) -> list[Path]:
     """Writes the files of a build and a copy of every record, so that each measured row's source is found beside it."""
     written = []
     for name, content in built.files.items():
-        write_atomically(out / name, content)
-        written.append(out / name)
+        path = out / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != content:  # what is there is not synced again
+            write_atomically(path, content)
+        written.append(path)
     for record in built.records.values():
         keep_copy(record, out / "records")
     return written
