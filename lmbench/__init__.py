@@ -1,3 +1,3 @@
 """lmbench: one protocol for unsupervised and self-supervised learning of object landmarks."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

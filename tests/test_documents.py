@@ -12,7 +12,7 @@ from made_records import keep, record
 
 from lmbench.cli.main import run_cli
 from lmbench.errors import LmbenchError
-from lmbench.results.documents import documents_beside, filled, kept_records, stale_documents, without_blocks
+from lmbench.results.documents import BLOCK, documents_beside, filled, kept_records, stale_documents
 from lmbench.results.record import Record
 from lmbench.results.tables import Selection, curve_table, results_table
 
@@ -86,7 +86,8 @@ ALLOWED = {
 def paragraphs(text: str) -> Iterator[tuple[str, str, list[tuple[int, str]]]]:
     """(heading, first line, [(number, line)]) of every paragraph and table that is neither code nor made from records."""
     heading, found = "", []
-    lines = [*without_blocks(text).splitlines(), ""]
+    without_blocks = BLOCK.sub(lambda block: "\n" * block[0].count("\n"), text)
+    lines = [*without_blocks.splitlines(), ""]
     for number, line in enumerate(lines, 1):
         if line.startswith("#"):
             heading = line

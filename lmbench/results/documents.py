@@ -48,11 +48,6 @@ def filled(text: str, records: Mapping[str, Record], where: str) -> str:
     return BLOCK.sub(fill, text)
 
 
-def without_blocks(text: str) -> str:
-    """A document without what is made from records, as many lines long."""
-    return BLOCK.sub(lambda block: "\n" * block[0].count("\n"), text)
-
-
 def stale_documents(leaderboards: Path) -> Iterator[str]:
     """What is not as the records give it, one line a document."""
     records = kept_records(leaderboards)
