@@ -5,13 +5,11 @@
 Runs `lmbench run --method lead --dataset synthfaces` (preset quick, made small; from nothing: empty runs, empty cache, one
 process) and `lmbench leaderboard build`, and watches every Python call.
 
-Definition. A function of lmbench (or of the method's plugin) is *on the way* if it is handed, or hands back, what one image
-has become by then: a table or file of images, a decoded image, a PixelStore, a batch of images (a float tensor (B, 3, H, W)), FeatureMaps, FrozenMaps or other head inputs, an Extractor's
-output, predictions, a metric's result, a measured number, a row or record of numbers; or if it calls, directly or further down, one that is (so
-the command, the runner, the task are on it). Not counted: `__init__` and the like that dataclasses write, properties, lambdas,
-comprehensions; and leaf helpers below the first function of a module of MATHS: what one step does by itself
-(decoding a file, a warp, a read, a fit, the plain writing of a record) is one function, however it is written.
-Two figures: all of them, and those of the judged way alone (without the stage that trains).
+Definition. A function of lmbench (or of the method's plugin) is *on the way* if it is handed, or hands back, what one
+image has become by then (a file, a decoded image, a PixelStore, a batch, FeatureMaps, frozen maps, predictions, a
+metric's result, a row or record of numbers), or if it calls one that is. Not counted: what dataclasses write,
+properties, lambdas, comprehensions; and leaf helpers below the first function of a module of MATHS: what one step
+does by itself (decoding a file, a warp, a fit, the plain writing of a record) is one function, however it is written.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections import Counter, defaultdict
+from collections import defaultdict
 from functools import cached_property
 from pathlib import Path
 
@@ -27,11 +25,13 @@ CARRIERS = {
     "PixelStore", "FeatureMaps", "FrozenMaps", "ImageInputs", "NoInputs", "JoinedInputs", "Predictions", "Confusions",
     "MetricResult", "Measured", "StoredResult", "Dataset", "PngImageFile", "JpegImageFile", "Image",
 }  # fmt: skip
-MATHS = ("lmbench.geometry", "lmbench.features", "lmbench.heads.fitting", "lmbench.heads.softargmax", "lmbench.heads.conditioned",
-         "lmbench.metrics.iod", "lmbench.metrics.aggregates", "lmbench.metrics.matching", "lmbench.training.augment", "lmbench_lead",
-         "lmbench.report", "lmbench.datasets", "lmbench.backbones", "lmbench.data.images", "lmbench.data.preparing", "lmbench.data.prepared",
-         "lmbench.results.reading", "lmbench.results.shown",
-         "lmbench.results.record")  # fmt: skip
+MATHS = (
+    "lmbench.geometry", "lmbench.features", "lmbench.heads.fitting", "lmbench.heads.softargmax", "lmbench.heads.conditioned",
+    "lmbench.metrics.iod", "lmbench.metrics.aggregates", "lmbench.metrics.matching", "lmbench.training.augment",
+    "lmbench_lead", "lmbench.report", "lmbench.datasets", "lmbench.backbones", "lmbench.data.images",
+    "lmbench.originals.preparing", "lmbench.data.prepared", "lmbench.results.reading", "lmbench.results.shown",
+    "lmbench.results.record",
+)  # fmt: skip
 SKIP = ("lmbench.progress", "lmbench.seeds", "lmbench.errors", "lmbench.plugins", "lmbench.precision", "lmbench.store")
 
 
@@ -56,7 +56,7 @@ def main() -> None:
     import lmbench
 
     roots = [str(Path(lmbench.__file__).parent)]
-    stack, seen, edges = [], {}, defaultdict(Counter)
+    stack, seen = [], {}
 
     def module_of(path):
         for root in roots:
@@ -77,17 +77,10 @@ def main() -> None:
         if code not in names:
             module = module_of(code.co_filename)
             name = code.co_qualname
-            bad = (
-                module is None
-                or name.split(".")[-1].startswith("<")
-                or "__" in name.split(".")[-1]
-                or code.co_name == "<module>"
-            )
-            names[code] = (
-                None
-                if bad or module.startswith(SKIP) or is_property(frame)
-                else (module, name.replace(".<locals>", ""))
-            )
+            last = name.split(".")[-1]
+            written = module is None or last.startswith("<") or "__" in last
+            skipped = written or module.startswith(SKIP) or is_property(frame)
+            names[code] = None if skipped else (module, name.replace(".<locals>", ""))
         return names[code]
 
     def mark():
@@ -120,17 +113,11 @@ def main() -> None:
 
     from lmbench.cli.main import cli
 
-    run = ["run", "--method", "lead", "--variant", "layer4", "--dataset", "synthfaces", "--preset", "quick", "--runs", str(place / "runs"),
-           "--tasks", "regression"]  # fmt: skip
-    small = {"train_images": 16, "test_images": 8, "regression.head_settings.steps": 3, "references": "false", "stages.byol.training.epochs": 1,
-             "stages.distillation.training.epochs": 1, "stages.byol.training.images": 32, "stages.distillation.training.images": 32,
-             "stages.byol.training.least_steps": 0, "stages.distillation.training.least_steps": 0, "stages.byol.training.batch_size": 16,
-             "stages.distillation.training.batch_size": 16}  # fmt: skip
+    run = ["run", "--method", "lead", "--dataset", "synthfaces", "--runs", str(place / "runs"), "--tasks", "regression"]
+    few = {"epochs": 1, "images": 32, "least_steps": 0, "batch_size": 16}
+    small = {"train_images": 16, "test_images": 8, "regression.head_settings.steps": 3, "references": "false"}
+    small |= {f"stages.{s}.training.{k}": v for s in ("byol", "distillation") for k, v in few.items()}
     run += [part for k, v in small.items() for part in ("--set", f"{k}={v}")]
-    if "variant" in os.environ:
-        run[4] = os.environ["variant"]
-    else:
-        del run[3:5]
     sys.setprofile(watch)
     try:
         first = CliRunner().invoke(cli, run, standalone_mode=False)
