@@ -330,7 +330,8 @@ class PaperSpec(Spec):
     """The printed numbers of a paper, so that runs can be set beside them. Nothing is read before somebody asks.
 
     ``rows``: the CSV with its numbers, ``package:published.csv`` (columns: ``lmbench.papers.published``). ``notes``: a text
-    about them, ``package:published.md``. ``names``: column -> what is printed -> what that is called here.
+    about them, ``package:published.md``. ``names``: column -> what is printed -> what that is called here
+    (``pretrain_dataset``: as ``dataset`` where it has none of its own).
     ``brought_by``: method as printed -> the distribution whose methods alone it is a number of.
     """
 

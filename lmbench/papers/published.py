@@ -43,8 +43,10 @@ class Cell:
         return self.row[column]
 
     def here(self, column: str) -> str:
-        """What is printed, in the names of this benchmark."""
-        return self.spec.names.get(column, {}).get(self[column], self[column])
+        """What is printed, in the names of this benchmark; a dataset is called alike where it is pretrained on."""
+        names = self.spec.names
+        known = names.get(column, names.get("dataset", {}) if column == "pretrain_dataset" else {})
+        return known.get(self[column], self[column])
 
     @property
     def table(self) -> str:
