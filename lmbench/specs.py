@@ -18,7 +18,7 @@ from lmbench.training.cuts import Cuts
 API_VERSION = 2
 """The version of the plugin interface. A plugin states the one it was written for as ``LMBENCH_API``."""
 
-Settings = Mapping[str, Any]
+Table = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Spec:
     year: int | None = None
     settings: type = NoSettings
     """A frozen dataclass: name, type, range, default, unit and source of each setting. The target receives an object of it."""
-    fixed: Settings = field(default_factory=dict)
+    fixed: Table = field(default_factory=dict)
     """What the target takes besides, and nobody can change: the difference between two components of one target."""
 
     @property
@@ -115,7 +115,7 @@ class ObjectiveSpec(Spec):
     min_batch: int = 1
     closed_form: bool = False
     cuts: Cuts | None = None
-    earlier: Settings = field(default_factory=dict)
+    earlier: Table = field(default_factory=dict)
     """Settings whose defaults are others today, as they were while records stated only what differed (schema 1)."""
 
 
@@ -128,7 +128,7 @@ class HeadSpec(Spec):
     """
 
     inputs: Literal["maps", "landmarks", "nothing", "images"] = "maps"
-    presets: Mapping[str, Settings] = field(default_factory=dict)
+    presets: Mapping[str, Table] = field(default_factory=dict)
     """What differs from its settings' defaults in a preset, by the preset's name."""
 
 
@@ -179,7 +179,7 @@ class DatasetSpec(Spec):
     """Groups of landmarks that are also scored apart (``{"wrist": (1, 2)}``)."""
     classes: tuple[str, ...] = ()
     """The names of the labels 0, 1, ... in the column ``mask``, for a dataset that has a class for every pixel."""
-    recipes: Mapping[str, Settings] = field(default_factory=dict)
+    recipes: Mapping[str, Table] = field(default_factory=dict)
     """What the papers change of a recipe of the head ``softargmax_linear`` on it, by the recipe's name: the epoch at which they
     stop (``{"cl_faces": {"epochs": 120}}``), or another recipe in its place."""
     hidden_annotated: bool = False
@@ -244,7 +244,7 @@ class TaskSpec(Spec):
     """
 
     metrics: tuple[str, ...] = ()
-    presets: Mapping[str, Settings] = field(default_factory=dict)
+    presets: Mapping[str, Table] = field(default_factory=dict)
     """What differs from its settings' defaults in a preset, by the preset's name."""
     needs: tuple[Literal["network", "landmarks", "masks"], ...] = ()
     uses: tuple[str, ...] = ()
@@ -272,8 +272,8 @@ class VariantSpec:
     layers: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
     backbone: str = "{backbone}"
-    backbone_settings: Settings = field(default_factory=dict)
-    overrides: Settings = field(default_factory=dict)
+    backbone_settings: Table = field(default_factory=dict)
+    overrides: Table = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     """Other distributions whose parts its stages name; without them this variant alone is refused."""
 
@@ -300,7 +300,7 @@ class PublishedRows:
     pretrain_on: str = ""
     metrics: tuple[str, ...] = ()
     part: str = ""
-    settings: Settings = field(default_factory=dict)
+    settings: Table = field(default_factory=dict)
     note: str = ""
     differs: str = ""
     reason: str = ""
@@ -318,7 +318,7 @@ class Reading:
     where: Where
     metric: str = ""
     metrics: tuple[str, ...] = ()
-    paper_settings: Settings = field(default_factory=dict)
+    paper_settings: Table = field(default_factory=dict)
     note: str = ""
     differs: str = ""
     reason: str = ""
@@ -361,9 +361,9 @@ class MethodSpec(Spec):
     stages: tuple[Stage, ...] = ()
     default_variant: str = ""
     backbone: str = "resnet18"
-    defaults: Settings = field(default_factory=dict)
-    presets: Mapping[str, Settings] | str = field(default_factory=dict)
-    paper_on: Mapping[str, Settings | str] = field(default_factory=dict)
+    defaults: Table = field(default_factory=dict)
+    presets: Mapping[str, Table] | str = field(default_factory=dict)
+    paper_on: Mapping[str, Table | str] = field(default_factory=dict)
     tasks: tuple[str, ...] = ("regression", "matching")
     supervision: str = "self-supervised"
     choices: Mapping[str, str] = field(default_factory=dict)

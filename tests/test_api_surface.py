@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import inspect
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,10 @@ def _described(name: str, value: Any) -> list[str]:
     for member, found in sorted(vars(value).items()):
         if member.startswith("_"):
             continue
-        if isinstance(found, property):
+        if isinstance(found, property | functools.cached_property):
             lines.append(f"    {member} (property)")
+        elif isinstance(found, classmethod | staticmethod):
+            lines.append(f"    {member}{_signature(found.__func__)} ({type(found).__name__})")
         elif inspect.isfunction(found):
             lines.append(f"    {member}{_signature(found)}")
     return lines

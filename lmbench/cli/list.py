@@ -217,7 +217,9 @@ def everything(spec: Spec) -> dict[str, Any]:
     """All fields of a spec as JSON values; the data version of a dataset goes by ``data_version``."""
     known = {"name", "summary", "paper", "year", *details(spec)} - {"variants", "presets"}
     rest = {
-        f.name: plain(getattr(spec, f.name)) for f in dataclasses.fields(spec) if f.name not in {*known, "settings"}
+        f.name: plain(getattr(spec, f.name))
+        for f in dataclasses.fields(spec)
+        if f.name not in {*known, "settings", "earlier"}
     }
     rest["settings"] = plain(
         setting_types.describe(spec.settings, f"{spec.name}." if isinstance(spec, TaskSpec) else "")

@@ -95,10 +95,10 @@ def train(
         while step < total:
             epoch, position = divmod(step, steps_per_epoch)
             if order[0] != epoch:
-                order = (epoch, torch.randperm(len(pixels), generator=generator_for(seed, key, "order", epoch)))
+                order = (epoch, torch.randperm(len(pixels), generator=generator_for(seed, label, "order", epoch)))
             images = source.batch(order[1][position * batch_size : (position + 1) * batch_size])
             rate = config.optimiser.lr * schedule(config, step / steps_per_epoch)
-            views = objective.views(images, generator_for(seed, key, "views", step))
+            views = objective.views(images, generator_for(seed, label, "views", step))
             with torch.set_grad_enabled(learns):
                 losses = model(views)
             if learns:
