@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -265,3 +266,11 @@ def test_every_kept_record_reads_with_the_numbers_of_its_file() -> None:
     for run, found in records.items():
         document = json.loads((ROOT / "leaderboards" / "records" / f"{run}.json").read_text(encoding="utf-8"))
         assert found.to_json() == document and [row.entry() for row in found.rows] == document["metrics"]
+
+
+def test_the_order_of_imports_is_told_as_it_is_held() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    told = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert "".join(f"    {layer}\n" for layer in contracts[0]["layers"]) in told

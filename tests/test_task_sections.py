@@ -6,6 +6,7 @@ import pytest
 from fake_plugins import PluginMaker
 from small_runs import run_here
 
+from lmbench.cli.main import run_cli
 from lmbench.config import presets
 from lmbench.config.model import RunConfig
 from lmbench.config.resolving import config_of, resolve_run
@@ -133,3 +134,13 @@ def test_draws_of_the_command_line_reach_a_task_that_runs(capsys, tmp_path):
     arguments = ["run", "--method", "random", "--dataset", "synthfaces", "--preset", "smoke", "--runs", str(tmp_path)]
     code, _, err = run_here(capsys, *arguments, "--tasks", "regression", "--annotations", "999999", "--dry-run")
     assert code == 2 and "regression.annotations 999999: synthfaces has 48 training images" in err
+
+
+def test_what_is_set_of_a_task_or_stage_that_does_not_run_is_said_to_change_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fixed = ["run", "--dataset", "synthfaces", "--preset", "smoke", "--dry-run"]
+    assert run_cli([*fixed, "--method", "mean_shape", "--set", "segmentation.draws=3"]) == 0
+    assert "segmentation: no run here has this task" in capsys.readouterr().err
+    assert run_cli([*fixed, "--method", "lead", "--set", "stages.moco.settings.queue=4"]) == 0
+    assert "stages.moco: no run here has this stage" in capsys.readouterr().err

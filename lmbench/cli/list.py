@@ -104,10 +104,16 @@ def recipe_of(spec: MethodSpec, facts: Mapping[str, Any]) -> str:
     """A method for reading: its facts, stages before what is judged of them, and its presets as their files were written."""
     written = {name: text for name in presets.names(spec) if (text := presets.text_of(spec, name).strip())}
     said = {k: v for k, v in facts.items() if k != "variants" and not (k == "presets" and written)}
+    said["stages"] = [{**stage, "training": _in_a_line(stage["training"])} for stage in facts["stages"]]
     said["variants"] = [differing(variant) for variant in spec.variants]
     said["choices"] = said.pop("choices")
     files = [f"\npreset {name}\n{textwrap.indent(text, '  ')}" for name, text in written.items()]
     return "\n".join([as_text(said), *files])
+
+
+def _in_a_line(training: Mapping[str, Any]) -> str:
+    """All that is said of a training, as its recipe says it: ``epochs 200, batch_size 256, ... optimiser.name sgd``."""
+    return ", ".join(f"{name} {value}" for name, value in _flatten(training) if value not in ("None", ""))
 
 
 def tables_of(entry: Entry[Any], plugins: Plugins) -> dict[str, Any]:
@@ -225,7 +231,7 @@ def everything(spec: Spec) -> dict[str, Any]:
         setting_types.describe(spec.settings, f"{spec.name}." if isinstance(spec, TaskSpec) else "")
     )
     if isinstance(spec, MethodSpec):
-        rest["stages"] = [differing(stage) for stage in spec.stages]
+        rest["stages"] = [differing(stage) | {"training": plain(stage.training)} for stage in spec.stages]
         rest["presets"] = {name: plain(presets.of_method(spec, name)) for name in presets.names(spec)}
     if isinstance(spec, DatasetSpec):
         rest["data_version"] = rest.pop("version")

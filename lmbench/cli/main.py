@@ -23,7 +23,7 @@ VERBS = {
     "run": ("lmbench.cli.run:run", "Train, freeze and judge a method on a dataset; leaves one record."),
     "list": (
         "lmbench.cli.list:list_components",
-        "List methods, datasets, backbones, objectives, heads, tasks, metrics.",
+        "List methods, datasets, papers, backbones, objectives, heads, tasks, metrics.",
     ),
     "describe": ("lmbench.cli.list:describe", "All about one component: settings, presets, source, owner."),
     "data": ("lmbench.cli.data:data", "List, prepare, verify and show datasets."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from lmbench.errors import UsageError
 from lmbench.printable import counted
 
 if TYPE_CHECKING:
+    from lmbench.config.model import RunConfig
+    from lmbench.plugins.loading import Plugins
     from lmbench.results.record import Record
 
 
@@ -133,6 +136,8 @@ def run(
         )
         for v in variants
     ]
+    for said in without_effect(overrides, configs, plugins):
+        progress.say(f"warning: {said}")
 
     from lmbench import job as jobs  # imports torch: every mistake above is told before
     from lmbench import runner
@@ -156,6 +161,17 @@ def run(
         for plan in results:
             show_plan(plan)
     return 0
+
+
+def without_effect(overrides: Sequence[Mapping[str, Any]], configs: Sequence[RunConfig], plugins: Plugins) -> list[str]:
+    """What a user sets of tasks and stages that none of the runs has."""
+    tasks = {name for config in configs for name in config.settings}
+    stages = {name for config in configs for name in config.stages}
+    asked = dict.fromkeys(name for given in overrides for name in given if name in plugins.tasks.names())
+    own = dict.fromkeys(name for given in overrides for name in given.get("stages", {}))
+    idle = [f"{name}: no run here has this task" for name in asked if name not in tasks]
+    idle += [f"stages.{name}: no run here has this stage" for name in own if name not in stages]
+    return [f"{said}, and what is set of it changes nothing." for said in idle]
 
 
 def show_record(record: Record, runs: Path, known: bool) -> None:

@@ -40,7 +40,10 @@ class SoftargmaxConditionedSettings:
 
 @dataclass(frozen=True)
 class LeastSquaresSettings:
-    """``origin`` and ``unit`` of coordinates: without a bias both enter the result."""
+    """``origin`` and ``unit`` of coordinates: without a bias both enter the result.
+
+    Defaults: IMM's reference code, scripts/test.py, on pixels of a 128-pixel image with neither bias nor centring.
+    """
 
     bias: bool = False
     origin: Literal["corner", "centre"] = "corner"

@@ -87,6 +87,5 @@ DENSE3D = replace(
     stages=(SMALLNET_3D, finetuned(SMALLNET_3D)),
     variants=variants(SMALLNET_3D, "the 3-d map of SmallNet"),
     presets="lmbench_dve:presets/dense3d",
-    published="lmbench_dve:published.toml",
     choices={**CHOICES, "training": "DVE's reference code for SmallNet in 3 dimensions, of whose runs the numbers are"},
 )

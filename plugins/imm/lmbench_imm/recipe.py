@@ -39,8 +39,7 @@ IMM = MethodSpec(
         for count in LANDMARKS
     ),
     default_variant="k50",
-    # Reference code, scripts/test.py: least squares on pixels of a 128-pixel image, neither bias nor centring.
-    defaults={"regression": {"head": "ols", "head_settings": {"bias": False, "origin": "corner", "unit": "pixel128"}}},
+    defaults={"regression": {"head": "ols"}},  # as it is: reference code, scripts/test.py
     presets="lmbench_imm:presets",
     published="lmbench_imm:published.toml",
     choices={

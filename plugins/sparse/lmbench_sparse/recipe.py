@@ -39,8 +39,9 @@ def landmarks(count: int, summary: str, *stages: Stage, **settings: Any) -> Vari
 
 
 # The paper regresses by a layer without bias on the 2K coordinates, trained with weight decay. Least squares itself breaks
-# where landmarks coincide: one test image then errs by a thousand percent (README, "Regression"). Origin: IMM's code.
-RIDGE = {"head": "ridge", "head_settings": {"alpha": 1.0, "bias": False, "origin": "corner", "unit": "pixel128"}}
+# where landmarks coincide: one test image then errs by a thousand percent (README).
+# Bias, origin and unit are the head's own.
+RIDGE = {"head": "ridge", "head_settings": {"alpha": 1.0}}
 
 SPARSE = MethodSpec(
     name="sparse",
