@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -29,10 +29,33 @@ def completed(plugins: Plugins, config: RunConfig) -> RunConfig:
     network = config.network if stages else parts.network(config.network)
     if not network and config.read.layers not in ((), ("*",)):
         raise UsageError(f"read.layers: {config.method} {config.variant} has no network, and so no maps.")
-    settings = {
-        name: parts.settings(plugins.find("task", name).spec, given, name) for name, given in config.settings.items()
-    }
+    tasks = wanted_tasks(plugins, config.tasks)
+    settings = {name: parts.settings(tasks[name], given, name) for name, given in config.settings.items()}
     return replace(config, stages=stages, network=network, settings=settings)
+
+
+def wanted_tasks(plugins: Plugins, names: Sequence[str]) -> dict[str, TaskSpec]:
+    """The tasks of a run and those that they use, by bare name, under which their sections stand.
+
+    Raises UsageError for an unknown task, and for two of one bare name.
+    """
+    found: dict[str, TaskSpec] = {}
+    asked_by: dict[str, str] = {}
+    for name in names:
+        spec = plugins.find("task", name).spec
+        if spec.name in found:
+            raise UsageError(
+                f"tasks: {asked_by[spec.name]} and {name} have one name, and a run has one task of a name; ask for one of them."
+            )
+        found[spec.name], asked_by[spec.name] = spec, name
+    waiting = list(found.values())
+    for task in waiting:
+        for name in task.uses:
+            if name.rpartition(":")[2] not in found:
+                used = plugins.find("task", name).spec
+                found[used.name] = used
+                waiting.append(used)
+    return found
 
 
 def settled(plugins: Plugins, backbone: str, spec: Spec, given: Any, place: str) -> Any:
@@ -71,8 +94,9 @@ def require_fitting(plugins: Plugins, config: RunConfig) -> None:
         place = "network" if before is None else f"stages.{before.name}"
         _require_fit(plugins, around.backbone, config.network.backbone_settings, f"{place}.backbone_settings", around)
         _require_readable(plugins, config)
-    for task, settings in config.settings.items():
-        _require_fit(plugins, plugins.find("task", task).spec, settings, task, around)
+    tasks = wanted_tasks(plugins, config.tasks)
+    for name, settings in config.settings.items():
+        _require_fit(plugins, tasks[name], settings, name, around)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from lmbench.config import presets
-from lmbench.config.fitting import BACKBONE, completed, find_at, named_in, require_fitting, settled
+from lmbench.config.fitting import BACKBONE, completed, find_at, named_in, require_fitting, settled, wanted_tasks
 from lmbench.config.model import NO_NETWORK, OWN_FIELDS, RunConfig, Stage, merge, plain
 from lmbench.config.object_scale import matched
 from lmbench.config.plain import as_table, briefly, require_plain, shown
@@ -57,7 +57,7 @@ def resolve_run(
     asked = _asked(overrides)
     layers = list(_layers(spec, chosen, preset, dataset))
     names = _names_of_tasks(spec, [layer for _, layer in layers], asked)
-    wanted = _wanted(plugins, names)
+    wanted = wanted_tasks(plugins, names)
     asked = merge(_of_everybody(wanted, everywhere or {}), asked)
     layers[1:1] = [
         (f"preset {preset} of the task {name}", {name: task.presets[preset]})
@@ -138,30 +138,6 @@ def _tasks(plugins: Plugins, wanted: Mapping[str, TaskSpec]) -> dict[str, TaskSp
         with contextlib.suppress(UsageError):
             found[name] = plugins.find("task", name).spec
     return {**found, **wanted}
-
-
-def _wanted(plugins: Plugins, names: Sequence[str]) -> dict[str, TaskSpec]:
-    """The tasks of a run and those that they use, by bare name, under which their sections stand.
-
-    Raises UsageError for an unknown task, and for two of one bare name.
-    """
-    found: dict[str, TaskSpec] = {}
-    asked_by: dict[str, str] = {}
-    for name in names:
-        spec = plugins.find("task", name).spec
-        if spec.name in found:
-            raise UsageError(
-                f"tasks: {asked_by[spec.name]} and {name} have one name, and a run has one task of a name; ask for one of them."
-            )
-        found[spec.name], asked_by[spec.name] = spec, name
-    waiting = list(found.values())
-    for task in waiting:
-        for name in task.uses:
-            if name.rpartition(":")[2] not in found:
-                used = plugins.find("task", name).spec
-                found[used.name] = used
-                waiting.append(used)
-    return found
 
 
 def _names_of_tasks(spec: MethodSpec, layers: Sequence[Tree], asked: Tree) -> tuple[str, ...]:
@@ -270,7 +246,7 @@ def _typed(tree: Tree, spec: MethodSpec, plugins: Plugins, stages: Sequence[str]
     own = {name: tree[name] for name in OWN_FIELDS if name in tree and name != "stages"}
     base = RunConfig(method="-", variant="-", dataset="-", preset="-", backbone="-")
     config = complete(RunConfig, own, "", base, "a run")
-    wanted = _wanted(plugins, config.tasks)
+    wanted = wanted_tasks(plugins, config.tasks)
     tasks = _tasks(plugins, wanted)
     known = (*OWN_FIELDS, *tasks)
     for name in tree:
