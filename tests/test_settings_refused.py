@@ -178,6 +178,18 @@ ACROSS = [  # method, variant, assignments, what is said
     ("supervised", "hypercolumn", ["regression.head_settings.layers=('conv9',)"], "resnet18 has no map 'conv9'"),
     ("supervised", "hypercolumn", ["regression.head_settings.backbone=resnet19"], "unknown backbone 'resnet19'"),
     ("supervised", "hypercolumn", ["regression.head_settings.backbone_settings.dim=3"], "has no setting 'dim'"),
+    ("lead", "hypercolumn", ["stages.moco.backbone_settings.nope=1"], "stages.moco.backbone_settings.nope: backbone"),
+    (
+        "lead",
+        "hypercolumn",
+        ["stages.byol.starts_from_parent=true"],
+        "stages.byol.starts_from_parent: byol starts from",
+    ),
+    ("lead", "hypercolumn", ["stages.byol.backbone=resnet19"], "stages.byol.backbone: unknown backbone 'resnet19'"),
+    ("lead", "hypercolumn", ["regression.head=rigde"], "regression.head: unknown head 'rigde'"),
+    ("mean_shape", "", ["network.backbone_settings=3"], "network.backbone_settings: the variant has no network"),
+    ("mean_shape", "", ["network.backbone_settings.nope=1"], "network.backbone_settings: the variant has no network"),
+    ("mean_shape", "", ["read.layers=['zzz']"], "read.layers: mean_shape"),
     ("random", "hypercolumn", ["tasks=('parts',)", "parts.k=50", "parts.images=1", "parts.size=2"], "parts.k = 50"),
 ]
 

@@ -144,3 +144,109 @@ def test_what_is_set_of_a_task_or_stage_that_does_not_run_is_said_to_change_noth
     assert "segmentation: no run here has this task" in capsys.readouterr().err
     assert run_cli([*fixed, "--method", "lead", "--set", "stages.moco.settings.queue=4"]) == 0
     assert "stages.moco: no run here has this stage" in capsys.readouterr().err
+
+
+TWIN = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class TwinSettings:
+    k: Count = {k}
+
+    def fits(self, around):
+        if self.k == 9:
+            raise ValueError("k = 9: too many")
+
+@hookimpl
+def lmbench_tasks():
+    return [TaskSpec(name="twin", summary="", target="a:b", settings=TwinSettings, presets={presets})]
+"""
+
+
+@pytest.fixture
+def twins(make: PluginMaker) -> Plugins:
+    made = [make(TWIN.format(k=k, presets="{}"), f"d-{o}") for k, o in ((1, "one"), (2, "two"))]
+    return load_plugins([make(TASK), *made])
+
+
+def test_a_faulty_preset_of_a_task_disturbs_the_runs_of_that_task_alone(make):
+    plugins = load_plugins([make(TASK), make(TWIN.format(k=1, presets={"smoke": {"kk": 1}}), "d-one")])
+    assert "twin" not in resolved(plugins, preset="smoke").settings
+    with pytest.raises(PluginError, match=r"preset smoke of the task twin: twin\.kk: task 'twin' has no setting 'kk'"):
+        resolved(plugins, {"tasks": ["twin"]}, preset="smoke")
+
+
+def test_of_two_tasks_of_one_name_the_section_is_of_the_one_that_the_run_names(twins):
+    one, two = (resolved(twins, {"tasks": [f"d-{owner}:twin"]}) for owner in ("one", "two"))
+    assert (one.settings_of("twin").k, two.settings_of("d-two:twin").k) == (1, 2)
+    assert resolved(twins, {"tasks": ["d-two:twin"], "twin": {"k": 3}}).settings_of("twin").k == 3
+    assert config_of(twins, two.dump()) == two
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"tasks": ["d-one:twin", "d-two:twin"]}, r"tasks: d-one:twin and d-two:twin have one name"),
+        ({"tasks": ["regression", "lmbench:regression"]}, r"tasks: regression and lmbench:regression have one name"),
+        ({"twin": {"k": 3}}, r"twin: task 'twin' is brought by 2 distributions: ask for d-one:twin or d-two:twin"),
+        ({"tasks": ["d-one:twin"], "twin": {"k": 9}}, r"twin\.k = 9: too many"),
+        (
+            {"regression": {"head_settings": {"nope": 1}}},
+            r"regression\.head_settings\.nope: head 'softargmax_conditioned' has no",
+        ),
+        ({"regression": {"head_settings": 3}}, r"regression\.head_settings = 3: has settings"),
+    ],
+)
+def test_a_section_of_no_task_of_the_run_is_refused_where_it_cannot_be_meant(twins, given, said):
+    with pytest.raises(UsageError, match=said):
+        resolved(twins, given)
+
+
+def test_a_mistake_in_a_methods_preset_is_the_methods_and_says_where_it_stands(make):
+    source = """
+    @hookimpl
+    def lmbench_methods():
+        variant = VariantSpec(name="v", summary="", layers=("conv5_x",))
+        return [MethodSpec(name="toy", summary="", variants=(variant,), presets={"smoke": {"reed": {"size": 3}}, "quick": {}})]
+    """
+    plugins = load_plugins([make(source)])
+    with pytest.raises(PluginError, match=r"preset smoke of toy: reed is no setting. Did you mean"):
+        resolved(plugins, preset="smoke")
+    with pytest.raises(UsageError, match=r"^raed is no setting"):
+        resolved(plugins, {"raed": {}}, preset="quick")
+
+
+UNCHECKABLE = """
+from dataclasses import dataclass
+
+class Odd: pass
+
+@dataclass(frozen=True)
+class OddSettings:
+    odd: Odd | None = None
+    k: int = 1
+
+    def __post_init__(self):
+        if self.k == 3:
+            raise TypeError("k = 3: is odd")
+
+@hookimpl
+def lmbench_tasks(): return [TaskSpec(name="odd", summary="", target="a:b", settings=OddSettings)]
+"""
+
+
+def test_settings_that_raise_or_cannot_be_checked_are_told_with_their_place(make):
+    plugins = load_plugins([make(TASK), make(UNCHECKABLE, "d-odd")])
+    assert [i.problem for i in plugins.infos if i.problem] == []
+    with pytest.raises(PluginError, match=r"odd\.odd: its type .* is none that values can be checked against"):
+        resolved(plugins, {"odd": {"odd": 3}})
+    with pytest.raises(UsageError, match=r"^odd\.k = 3: is odd"):
+        resolved(plugins, {"odd": {"k": 3}})
+
+
+@pytest.mark.parametrize(("kind", "name"), [("Task", "a/b"), ("Task", "a.b"), ("Metric", "a.b")])
+def test_a_task_or_metric_whose_name_cannot_stand_in_records_is_refused(make, kind, name):
+    own = "target='a:b'" + (", task='regression', unit='px', higher_is_better=False" if kind == "Metric" else "")
+    source = f"@hookimpl\ndef lmbench_{kind.lower()}s(): return [{kind}Spec(name={name!r}, summary='', {own})]"
+    (_, info) = load_plugins([make(source)]).infos
+    assert f"name: letters, digits, '_' and '-' are expected of a {kind.lower()}, found {name!r}" in info.problem

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -27,10 +27,48 @@ def completed(plugins: Plugins, config: RunConfig) -> RunConfig:
     parts = _Parts(plugins, config.backbone)
     stages = {name: parts.stage(name, stage) for name, stage in config.stages.items()}
     network = config.network if stages else parts.network(config.network)
-    settings = {
-        name: parts.settings(plugins.find("task", name).spec, given, name) for name, given in config.settings.items()
-    }
+    if not network and config.read.layers not in ((), ("*",)):
+        raise UsageError(f"read.layers: {config.method} {config.variant} has no network, and so no maps.")
+    tasks = wanted_tasks(plugins, config.tasks)
+    settings = {name: parts.settings(tasks[name], given, name) for name, given in config.settings.items()}
     return replace(config, stages=stages, network=network, settings=settings)
+
+
+def wanted_tasks(plugins: Plugins, names: Sequence[str]) -> dict[str, TaskSpec]:
+    """The tasks of a run and those that they use, by bare name, under which their sections stand.
+
+    Raises UsageError for an unknown task, and for two of one bare name.
+    """
+    found: dict[str, TaskSpec] = {}
+    asked_by: dict[str, str] = {}
+    for name in names:
+        spec = plugins.find("task", name).spec
+        if spec.name in found:
+            raise UsageError(
+                f"tasks: {asked_by[spec.name]} and {name} have one name, and a run has one task of a name; ask for one of them."
+            )
+        found[spec.name], asked_by[spec.name] = spec, name
+    waiting = list(found.values())
+    for task in waiting:
+        for name in task.uses:
+            if name.rpartition(":")[2] not in found:
+                used = plugins.find("task", name).spec
+                found[used.name] = used
+                waiting.append(used)
+    return found
+
+
+def settled(plugins: Plugins, backbone: str, spec: Spec, given: Any, place: str) -> Any:
+    """The settings of one component, those of what they name in them. Raises UsageError as ``completed`` does."""
+    return _Parts(plugins, backbone).settings(spec, given, place)
+
+
+def find_at(plugins: Plugins, kind: str, name: str, place: str) -> Any:
+    """The spec of a component that a setting names. Raises UsageError, with the setting's place, where there is none."""
+    try:
+        return plugins.find(kind, name).spec
+    except UsageError as error:
+        raise UsageError(f"{place}: {error}") from None
 
 
 def require_fitting(plugins: Plugins, config: RunConfig) -> None:
@@ -56,8 +94,9 @@ def require_fitting(plugins: Plugins, config: RunConfig) -> None:
         place = "network" if before is None else f"stages.{before.name}"
         _require_fit(plugins, around.backbone, config.network.backbone_settings, f"{place}.backbone_settings", around)
         _require_readable(plugins, config)
-    for task, settings in config.settings.items():
-        _require_fit(plugins, plugins.find("task", task).spec, settings, task, around)
+    tasks = wanted_tasks(plugins, config.tasks)
+    for name, settings in config.settings.items():
+        _require_fit(plugins, tasks[name], settings, name, around)
 
 
 @dataclass(frozen=True)
@@ -94,25 +133,26 @@ class _Parts:
 
     def stage(self, name: str, stage: Stage) -> Stage:
         backbone = stage.backbone.replace(BACKBONE, self.backbone)
-        objective = self.plugins.find("objective", stage.objective).spec
+        objective = find_at(self.plugins, "objective", stage.objective, f"stages.{name}.objective")
         return replace(
             stage,
             backbone=backbone,
             settings=self.settings(objective, stage.settings, f"stages.{name}.settings"),
-            backbone_settings=self._of(
-                "backbone", backbone, stage.backbone_settings, f"stages.{name}.backbone_settings"
-            ),
+            backbone_settings=self._of("backbone", backbone, stage.backbone_settings, f"stages.{name}", "backbone"),
         )
 
     def network(self, network: Network) -> Network:
         backbone = network.backbone.replace(BACKBONE, self.backbone)
         if backbone == NO_NETWORK:
+            if network.backbone_settings != {}:
+                raise UsageError("network.backbone_settings: the variant has no network, and so no settings of one.")
             return Network(backbone=backbone)
-        given = self._of("backbone", backbone, network.backbone_settings, "network.backbone_settings")
+        given = self._of("backbone", backbone, network.backbone_settings, "network", "backbone")
         return Network(backbone=backbone, backbone_settings=given)
 
-    def _of(self, kind: str, name: str, given: Any, place: str) -> Any:
-        return self.settings(self.plugins.find(kind, name).spec, given, place)
+    def _of(self, kind: str, name: str, given: Any, place: str, setting: str, own: str = "backbone_settings") -> Any:
+        """The settings of the component that ``setting`` names at a place, where ``own`` holds them."""
+        return self.settings(find_at(self.plugins, kind, name, f"{place}.{setting}"), given, f"{place}.{own}")
 
     def settings(self, spec: Spec, given: Any, place: str) -> Any:
         """The settings of a component, those of the components that they name in them."""
@@ -121,8 +161,8 @@ class _Parts:
             name = part.name.replace(BACKBONE, self.backbone)
             changes: dict[str, Any] = {part.setting: name}
             if part.settings:
-                where = f"{place}.{part.settings}"
-                changes[part.settings] = self._of(part.kind, name, getattr(settings, part.settings), where)
+                inside = getattr(settings, part.settings)
+                changes[part.settings] = self._of(part.kind, name, inside, place, part.setting, part.settings)
             settings = replace(settings, **changes)
         return settings
 
@@ -171,7 +211,7 @@ def _require_fit(plugins: Plugins, spec: Spec, settings: Any, place: str, around
     if hasattr(settings, "fits"):
         try:
             settings.fits(around)
-        except UsageError as error:
+        except (UsageError, ValueError, TypeError) as error:
             raise at(place, type(settings), error) from None
     for part in named_in(settings):
         if part.settings:
@@ -259,9 +299,13 @@ def _require_parent(plugins: Plugins, name: str, stage: Stage, before: Stage | N
     """Refuses a stage that needs another one before it, or other maps or another network than that has."""
     if before is None:
         if stage.reads or stage.starts_from_parent or plugins.find("objective", stage.objective).spec.needs_parent:
-            learns = "reads maps of" if stage.reads else "learns from"
+            setting, learns = "objective", "learns from"
+            if stage.starts_from_parent:
+                setting, learns = "starts_from_parent", "starts from"
+            elif stage.reads:
+                setting, learns = "reads", "reads maps of"
             raise UsageError(
-                f"stages.{name}.reads: {stage.objective} {learns} an earlier stage, and there is none before it."
+                f"stages.{name}.{setting}: {stage.objective} {learns} an earlier stage, and there is none before it."
             )
         return
     if stage.starts_from_parent and stage.backbone != before.backbone:

@@ -211,8 +211,8 @@ class RunConfig:
         return f"{self.variant}, untrained" if self.untrained else self.variant
 
     def settings_of(self, task: str) -> Any:
-        """The settings of a task of this run, or of one that they use."""
-        return self.settings[task]
+        """The settings of a task of this run, or of one that they use; the name may be qualified."""
+        return self.settings[task.rpartition(":")[2]]
 
     def dump(self) -> dict[str, Any]:
         """The configuration as JSON, in the grammar of ``--config``; a network that stages train stands with them."""

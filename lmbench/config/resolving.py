@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from lmbench.config import presets
-from lmbench.config.fitting import BACKBONE, completed, named_in, require_fitting
+from lmbench.config.fitting import BACKBONE, completed, find_at, named_in, require_fitting, settled, wanted_tasks
 from lmbench.config.model import NO_NETWORK, OWN_FIELDS, RunConfig, Stage, merge, plain
 from lmbench.config.object_scale import matched
 from lmbench.config.plain import as_table, briefly, require_plain, shown
 from lmbench.config.ranges import HeadName
 from lmbench.config.setting_types import hints, marks
-from lmbench.config.values import complete, of_type, settings_of
-from lmbench.errors import DataError, UsageError, did_you_mean
+from lmbench.config.values import complete, of_type, settings_of, value_of
+from lmbench.errors import DataError, PluginError, UsageError, did_you_mean
 from lmbench.plugins.loading import Plugins
 from lmbench.specs import DatasetSpec, HeadSpec, MethodSpec, TaskSpec, VariantSpec
 
 Tree = Mapping[str, Any]
+Layer = tuple[str, Tree]
+"""What is laid on a recipe, after the words for where it comes from."""
 
 
 def resolve_run(
@@ -52,15 +54,35 @@ def resolve_run(
     _require_installed(plugins, spec, chosen)
     everybodys, plugins = plugins, plugins.of_recipe(method, chosen.name)
     preset = _preset(spec, data, preset)
-    asked = _asked(plugins, everywhere or {}, overrides)
+    asked = _asked(overrides)
+    layers = list(_layers(spec, chosen, preset, dataset))
+    names = _names_of_tasks(spec, [layer for _, layer in layers], asked)
+    wanted = wanted_tasks(plugins, names)
+    asked = merge(_of_everybody(wanted, everywhere or {}), asked)
+    layers[1:1] = [
+        (f"preset {preset} of the task {name}", {name: task.presets[preset]})
+        for name, task in wanted.items()
+        if preset in task.presets
+    ]
     options = {
         "method": method, "variant": chosen.name, "dataset": dataset, "preset": preset, "seed": seed,
         "untrained": untrained, "pretrain_on": (pretrain_on or dataset) if chosen.stages else "",
     }  # fmt: skip
-    tree = _tree(plugins, spec, chosen, preset, dataset, asked)
-    config = _typed(_with_options(tree, options), spec, plugins, chosen.stages)
-    _refuse_ambiguous(everybodys, asked, _heads(_tasks(plugins)))
-    config = completed(plugins, _with_recipes(plugins, config, preset, data, asked))
+    tasks = _tasks(plugins, wanted)
+
+    def built(recipe: Sequence[Layer], asked: Tree) -> RunConfig:
+        tree = _base(spec, chosen)
+        for _, layer in [*recipe, ("", asked)]:
+            tree = _lay(tree, plain(layer), tasks)
+        config = _typed(_with_options(_judged_last(tree, chosen), options), spec, plugins, chosen.stages)
+        _refuse_ambiguous(everybodys, asked, _heads(tasks))
+        return completed(plugins, _with_recipes(plugins, config, preset, data, asked))
+
+    try:
+        config = built(layers, asked)
+    except UsageError:
+        _require_own_layers(layers, lambda recipe: built(recipe, {"tasks": names}))
+        raise
     if untrained:
         config = replace(config, stages={n: left_untrained(plugins, s) for n, s in config.stages.items()})
     config = _with_layers(plugins, config)
@@ -109,36 +131,56 @@ def _preset(spec: MethodSpec, data: DatasetSpec, preset: str | None) -> str:
     return preset
 
 
-def _tasks(plugins: Plugins) -> dict[str, TaskSpec]:
-    """Every task by its name, but for those that several distributions bring and this run means none of."""
+def _tasks(plugins: Plugins, wanted: Mapping[str, TaskSpec]) -> dict[str, TaskSpec]:
+    """Every task by its bare name: the ``wanted`` ones of a run, and of the others those that one distribution brings."""
     found = {}
     for name in plugins.tasks.names():
         with contextlib.suppress(UsageError):
             found[name] = plugins.find("task", name).spec
-    return found
+    return {**found, **wanted}
 
 
-def _asked(plugins: Plugins, everywhere: Tree, overrides: Sequence[Tree]) -> dict[str, Any]:
+def _names_of_tasks(spec: MethodSpec, layers: Sequence[Tree], asked: Tree) -> tuple[str, ...]:
+    """The tasks of a run as they are asked for, by the last layer that names some."""
+    named = next((layer["tasks"] for layer in (asked, *reversed(layers)) if "tasks" in layer), spec.tasks)
+    return tuple(value_of(hints(RunConfig)["tasks"], plain(named), "tasks"))
+
+
+def _of_everybody(wanted: Mapping[str, TaskSpec], everywhere: Tree) -> dict[str, Any]:
+    """The settings of all tasks as sections of those that have one of the name."""
+    own = {name: {k: v for k, v in everywhere.items() if k in hints(t.settings)} for name, t in wanted.items()}
+    return {name: given for name, given in own.items() if given}
+
+
+def _asked(overrides: Sequence[Tree]) -> dict[str, Any]:
     """What the user asks for, as one tree. Raises UsageError for what no configuration can hold."""
-    own = {name: {k: v for k, v in everywhere.items() if k in hints(t.settings)} for name, t in _tasks(plugins).items()}
-    asked: dict[str, Any] = {name: given for name, given in own.items() if given}
+    asked: dict[str, Any] = {}
     for override in overrides:
         require_plain(override, "")
         asked = merge(asked, override)
     return asked
 
 
-def _tree(
-    plugins: Plugins, spec: MethodSpec, variant: VariantSpec, preset: str, dataset: str, asked: Tree
-) -> dict[str, Any]:
-    """The recipe with every layer that is laid on it."""
-    tasks, tree = _tasks(plugins), _base(spec, variant)
-    for layer in _layers(spec, variant, tasks, preset, dataset, asked):
-        tree = _lay(tree, plain(layer), tasks)
+def _judged_last(tree: Tree, variant: VariantSpec) -> Tree:
+    """The tree, which has no network beside the stages. Raises UsageError where it has."""
     if variant.stages and "network" in tree:
         last = variant.stages[-1]
         raise UsageError(f"network: what is judged is what the last stage trains; set stages.{last}.backbone_settings.")
     return tree
+
+
+def _require_own_layers(layers: Sequence[Layer], build: Callable[[Sequence[Layer]], Any]) -> None:
+    """Raises PluginError, with where it comes from, for a layer that spoils a recipe by itself, whatever the user asks for."""
+    try:
+        build(layers)
+    except UsageError:
+        for count in range(len(layers) + 1):
+            try:
+                build(layers[:count])
+            except UsageError as error:
+                if not count:
+                    return  # the recipe itself, whose parts may not be here
+                raise PluginError(f"{layers[count - 1][0]}: {error}") from None
 
 
 def _with_options(tree: Tree, options: Tree) -> dict[str, Any]:
@@ -167,19 +209,17 @@ def _base(spec: MethodSpec, variant: VariantSpec) -> dict[str, Any]:
     } | ({} if variant.stages else {"network": network})
 
 
-def _layers(
-    spec: MethodSpec, variant: VariantSpec, tasks: Mapping[str, TaskSpec], preset: str, dataset: str, asked: Tree
-) -> Iterator[Tree]:
-    """What is laid on the recipe, in order. The method's defaults lie above everybody's preset: one that discovers landmarks
-    has a head of its own."""
-    yield presets.of_everybody(preset)
-    yield {name: task.presets[preset] for name, task in tasks.items() if preset in task.presets}
-    yield spec.defaults
-    yield presets.of_method(spec, preset)
+def _layers(spec: MethodSpec, variant: VariantSpec, preset: str, dataset: str) -> Iterator[Layer]:
+    """What is laid on the recipe, in order, but for the tasks' presets, which follow everybody's, and for what is asked. The
+    method's defaults lie above everybody's preset: one that discovers landmarks has a head of its own."""
+    yield f"preset {preset} of lmbench", presets.of_everybody(preset)
+    yield f"defaults of {spec.name}", spec.defaults
+    yield f"preset {preset} of {spec.name}", presets.of_method(spec, preset)
     if preset == "paper":
-        yield from (presets.on_dataset(spec, v) for k, v in spec.paper_on.items() if fnmatchcase(dataset, k))
-    yield variant.overrides
-    yield asked
+        for pattern, name in spec.paper_on.items():
+            if fnmatchcase(dataset, pattern):
+                yield f"preset paper of {spec.name} on {pattern}", presets.on_dataset(spec, name)
+    yield f"overrides of {spec.name} {variant.name}", variant.overrides
 
 
 def _lay(tree: Tree, layer: Tree, tasks: Mapping[str, TaskSpec]) -> dict[str, Any]:
@@ -203,27 +243,38 @@ def _typed(tree: Tree, spec: MethodSpec, plugins: Plugins, stages: Sequence[str]
     given. What is given for others of the method's stages, and for tasks that neither run nor are used, is looked at and left
     out.
     """
-    tasks = _tasks(plugins)
-    known = (*OWN_FIELDS, *tasks)
-    for name in tree:
-        if name not in known:
-            raise UsageError(f"{shown(name)} is no setting.{did_you_mean(name, known)}")
     own = {name: tree[name] for name in OWN_FIELDS if name in tree and name != "stages"}
     base = RunConfig(method="-", variant="-", dataset="-", preset="-", backbone="-")
     config = complete(RunConfig, own, "", base, "a run")
+    wanted = wanted_tasks(plugins, config.tasks)
+    tasks = _tasks(plugins, wanted)
+    known = (*OWN_FIELDS, *tasks)
+    for name in tree:
+        if name not in known:
+            raise _no_setting(plugins, name, known)
     given = as_table(tree.get("stages", {}), "stages")
     every = {name: _stage(name, stage, spec) for name, stage in given.items()}
     for name, stage in every.items():
         if name not in stages:
-            _require_possible(plugins, name, stage)
-    sections: dict[str, Any] = {
-        name: of_type(task.settings, tree.get(name, {}), name, f"task {name!r}") for name, task in tasks.items()
-    }
-    wanted = [plugins.find("task", name).spec for name in config.tasks]
-    for task in wanted:
-        wanted += [used for name in task.uses if (used := plugins.find("task", name).spec) not in wanted]
-    settings = {task.name: sections[task.name] for task in wanted}
+            _require_possible(plugins, name, stage, config.backbone)
+    settings: dict[str, Any] = {}
+    for name, task in tasks.items():
+        if name in wanted:
+            settings[name] = of_type(task.settings, tree.get(name, {}), name, f"task {name!r}")
+        elif name in tree:
+            settled(plugins, config.backbone, task, tree[name], name)
+    settings = {name: settings[name] for name in wanted}
     return replace(config, stages={name: every[name] for name in stages}, settings=settings)
+
+
+def _no_setting(plugins: Plugins, name: str, known: Sequence[str]) -> UsageError:
+    """The error of a name at the top of a configuration that is none, or that several tasks share."""
+    if name in plugins.tasks.names():
+        try:
+            plugins.find("task", name)
+        except UsageError as error:
+            return UsageError(f"{shown(name)}: {error}")
+    return UsageError(f"{shown(name)} is no setting.{did_you_mean(name, known)}")
 
 
 def _stage(name: str, given: Any, spec: MethodSpec) -> Stage:
@@ -237,11 +288,12 @@ def _stage(name: str, given: Any, spec: MethodSpec) -> Stage:
     return complete(Stage, values, place, Stage(name=name, objective="-"), "a stage")
 
 
-def _require_possible(plugins: Plugins, name: str, stage: Stage) -> None:
+def _require_possible(plugins: Plugins, name: str, stage: Stage, backbone: str) -> None:
     """Raises UsageError for settings of a stage of another variant that cannot be, where its parts are installed."""
+    own = stage.backbone.replace(BACKBONE, backbone)
     for kind, component, given, place in (
         ("objective", stage.objective, stage.settings, f"stages.{name}.settings"),
-        ("backbone", stage.backbone, stage.backbone_settings, f"stages.{name}.backbone_settings"),
+        ("backbone", own, stage.backbone_settings, f"stages.{name}.backbone_settings"),
     ):
         try:
             spec = plugins.find(kind, component).spec
@@ -260,7 +312,7 @@ def _with_recipes(plugins: Plugins, config: RunConfig, preset: str, data: Datase
         for part in named_in(section):
             if part.kind != "head":
                 continue
-            head: HeadSpec = plugins.find("head", part.name).spec
+            head: HeadSpec = find_at(plugins, "head", part.name, f"{task}.{part.setting}")
             given = as_table(getattr(section, part.settings), f"{task}.{part.settings}")
             recipe = getattr(settings_of(head, given, f"{task}.{part.settings}"), "recipe", "")
             of_dataset = dict(data.recipes.get(recipe, {}))
@@ -283,18 +335,19 @@ def _with_layers(plugins: Plugins, config: RunConfig) -> RunConfig:
 
 def _refuse_ambiguous(plugins: Plugins, asked: Tree, heads: Iterator[tuple[str, str, str]]) -> None:
     """Raises UsageError for a part that the user, not the recipe, names and that several distributions bring."""
-    tasks = asked.get("tasks", ())
     named = [
-        ("backbone", asked.get("backbone")),
-        *(("task", t) for t in (tasks if isinstance(tasks, list | tuple) else ())),
+        ("backbone", asked.get("backbone"), "backbone"),
+        ("backbone", _table(asked.get("network")).get("backbone"), "network.backbone"),
+        *(("head", _table(asked.get(task)).get(setting), f"{task}.{setting}") for task, setting, _ in heads),
     ]
-    named.append(("backbone", _table(asked.get("network")).get("backbone")))
-    named += [("head", _table(asked.get(task)).get(setting)) for task, setting, _ in heads]
-    for stage in map(_table, _table(asked.get("stages")).values()):
-        named += [(kind, stage.get(kind)) for kind in ("objective", "backbone")]
-    for kind, name in named:
+    tasks = asked.get("tasks", ())
+    for name in tasks if isinstance(tasks, list | tuple) else ():
+        named.append(("task", name, "tasks"))
+    for name, stage in _table(asked.get("stages")).items():
+        named += [(kind, _table(stage).get(kind), f"stages.{name}.{kind}") for kind in ("objective", "backbone")]
+    for kind, name, place in named:
         if isinstance(name, str) and name not in (NO_NETWORK, BACKBONE):
-            plugins.find(kind, name)
+            find_at(plugins, kind, name, place)
 
 
 def _table(value: Any) -> Tree:

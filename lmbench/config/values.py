@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter
 from lmbench.config.plain import as_table, briefly, require_plain, shown
 from lmbench.config.ranges import Ascending, Once, WeightsFile
 from lmbench.config.setting_types import hints, in_words, marks, nested
-from lmbench.errors import DataError, UsageError, did_you_mean
+from lmbench.errors import DataError, PluginError, UsageError, did_you_mean
 from lmbench.specs import Spec
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ def complete(kind: type[T], given: Mapping[str, Any], place: str, base: T | None
             values[name] = value_of(known[name], value, where)
     try:
         return kind(**values)
-    except (UsageError, ValueError) as error:
+    except (UsageError, ValueError, TypeError) as error:
         raise at(place, kind, error) from None
 
 
@@ -77,6 +77,11 @@ def value_of(hint: Any, value: Any, place: str) -> Any:
     """One value, of the type that a setting has. Raises UsageError: another type, out of range."""
     try:
         found = _adapter(hint).validate_json(json.dumps(value), strict=True)
+    except pydantic.errors.PydanticUserError:
+        raise PluginError(
+            f"{shown(place)}: its type {in_words(hint)} is none that values can be checked against; settings have numbers, "
+            "text, truth values, lists and tables of them."
+        ) from None
     except (pydantic.ValidationError, TypeError, ValueError, RecursionError):
         raise UsageError(f"{shown(place)} = {briefly(value)}: expected {in_words(hint)}.") from None
     for mark in marks(hint):

@@ -17,10 +17,12 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from lmbench.config import setting_types
 from lmbench.config.model import OWN_FIELDS
 from lmbench.printable import printable
-from lmbench.specs import TaskSpec
+from lmbench.specs import MetricSpec, TaskSpec
 
 LONGEST_TEXT = 20_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*(/[A-Za-z0-9_.+-]+)*(/\*|:\*)?")
+RECORDED = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+"""Names that stand in records: of tasks and metrics."""
 TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -35,6 +37,8 @@ def complaint(spec: Any) -> str:
         return (
             "name: letters, digits and _.+- are expected (up to 100), '/' between parts, '/*' or ':*' behind a family"
         )
+    if isinstance(spec, TaskSpec | MetricSpec) and not RECORDED.fullmatch(spec.name):
+        return f"name: letters, digits, '_' and '-' are expected of a {spec.kind}, found {spec.name!r}: records are named by it"
     if isinstance(spec, TaskSpec) and spec.name in OWN_FIELDS:
         return f"name: {spec.name!r} is a setting of every run, where a task's section stands under its name"
     if spec.has_target and not TARGET.fullmatch(spec.target):
