@@ -164,3 +164,28 @@ def test_its_preset_holds_and_it_has_a_leaderboard_of_its_own(place: Path) -> No
     assert built.returncode == 0, built.stderr
     board = (place / "boards" / "synthfaces_counting.csv").read_text()
     assert "mean_shape" in board and ",seen," in board
+
+
+def changed(folder: Path, *changes: tuple[str, str]) -> Path:
+    """The plugin with some of its text replaced, installed in a folder of its own."""
+    plugin, results = PLUGIN, RESULTS
+    for old, new in changes:
+        assert old in plugin + results
+        plugin, results = plugin.replace(old, new), results.replace(old, new)
+    write_module(folder, "own_task", plugin, api="LMBENCH_API = 2\n")
+    (folder / "own_task_results.py").write_text(results)
+    install(folder, "own-task", "[lmbench]\nown_task = own_task\n")
+    return folder
+
+
+def test_pictures_and_floors_that_raise_anything_cost_a_warning_and_no_record(tmp_path: Path) -> None:
+    broken = changed(
+        tmp_path,
+        ("    (result,), (row,) = results, rows", "    raise RuntimeError('no ink')"),
+        ("    yield counted(context, settings, 0 *", "    raise RuntimeError('no floor')\n    yield counted(context, 0 *"),
+    )
+    done = lmbench(broken, *command(broken, "--preset", "smoke", "--set", "references=true", "--json"))
+    assert done.returncode == 0, done.stderr
+    assert "no picture: RuntimeError: no ink" in done.stderr
+    assert "no nobody of the counting beside the result: RuntimeError: no floor" in done.stderr
+    assert json.loads(done.stdout)["metrics"] and json.loads(done.stdout)["references"] == []
