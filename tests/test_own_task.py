@@ -182,10 +182,45 @@ def test_pictures_and_floors_that_raise_anything_cost_a_warning_and_no_record(tm
     broken = changed(
         tmp_path,
         ("    (result,), (row,) = results, rows", "    raise RuntimeError('no ink')"),
-        ("    yield counted(context, settings, 0 *", "    raise RuntimeError('no floor')\n    yield counted(context, 0 *"),
+        (
+            "    yield counted(context, settings, 0 *",
+            "    raise RuntimeError('no floor')\n    yield counted(context, 0 *",
+        ),
     )
     done = lmbench(broken, *command(broken, "--preset", "smoke", "--set", "references=true", "--json"))
     assert done.returncode == 0, done.stderr
     assert "no picture: RuntimeError: no ink" in done.stderr
     assert "no nobody of the counting beside the result: RuntimeError: no floor" in done.stderr
     assert json.loads(done.stdout)["metrics"] and json.loads(done.stdout)["references"] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            '"own_task_results:Counts"',
+            '"x.zz:Q"',
+            "task counting: predictions: x.zz:Q cannot be loaded: No module named",
+        ),
+        ('"own_task_results:Counts"', '"own_task:run"', "task counting: predictions: own_task:run is no StoredResult."),
+        (
+            'predictions="own_task_results:Counts",',
+            "",
+            "task counting gives Counts; expected lmbench.metrics.base:Predictions",
+        ),
+    ],
+)
+def test_a_task_that_says_another_type_of_results_is_refused_before_anything_is_trained(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    broken = changed(tmp_path, (old, new))
+    done = lmbench(broken, *command(broken, "--preset", "smoke"))
+    assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr
+    assert not list((broken / "runs").glob("*/record.json"))
+
+
+def test_a_result_of_another_type_is_not_kept(tmp_path: Path) -> None:
+    broken = changed(tmp_path, ('predictions="own_task_results:Counts",', ""), ('rehearse="own_task:rehearse",', ""))
+    done = lmbench(broken, *command(broken, "--preset", "smoke"))
+    assert done.returncode == 1 and "task counting gives Counts; expected" in done.stderr, done.stderr
+    assert not list((broken / "runs").glob("*/predictions/*"))
