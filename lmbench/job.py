@@ -17,6 +17,7 @@ from lmbench.data.opening import NotMade, OpenDataset, open_dataset
 from lmbench.errors import StaleError, UsageError
 from lmbench.plugins.loading import Plugins
 from lmbench.results import identity
+from lmbench.results.reading import read_record
 from lmbench.results.record import RECORD
 from lmbench.training.held_out import require_held_out
 from lmbench.training.loop import resolve_device, resolve_precision
@@ -185,7 +186,9 @@ def place_of(job: Job, resume: str = "auto") -> Path:
 
 
 def plan(job: Job, resume: str = "auto") -> dict[str, Any]:
-    """What ``run`` would do, without doing it: for each stage ``reuse``, ``continue`` or ``train``. Raises as `place_of`.
+    """What ``run`` would do, without doing it: for each stage ``reuse``, ``continue`` or ``train``.
+
+    Raises as `place_of`, and as `read_record` where the record that ``run`` would show is damaged.
 
     ``beside``: the runs that the same command made before from something else, and why they are others.
     """
@@ -202,6 +205,8 @@ def plan(job: Job, resume: str = "auto") -> dict[str, Any]:
         )  # fmt: skip
     folder = place_of(job, resume)
     finished = (folder / RECORD).exists()
+    if finished:
+        read_record(folder / RECORD)
     beside = [f"{place.name} was made from {why}" for place, why in job.earlier()]
     return {
         "run": folder.name, "finished": finished, "stages": stages, "tasks": list(job.config.tasks), "beside": beside,

@@ -224,3 +224,15 @@ def test_a_result_of_another_type_is_not_kept(tmp_path: Path) -> None:
     done = lmbench(broken, *command(broken, "--preset", "smoke"))
     assert done.returncode == 1 and "task counting gives Counts; expected" in done.stderr, done.stderr
     assert not list((broken / "runs").glob("*/predictions/*"))
+
+
+def test_a_damaged_record_is_told_by_a_dry_run_as_by_the_run(tmp_path: Path) -> None:
+    own = changed(tmp_path)
+    options = command(own, "--preset", "smoke")
+    assert lmbench(own, *options).returncode == 0
+    (path,) = (own / "runs").glob("*/record.json")
+    assert "finished before" in lmbench(own, *options, "--dry-run").stdout
+    path.write_text(path.read_text()[:200])
+    told, planned = lmbench(own, *options), lmbench(own, *options, "--dry-run")
+    assert f"{path} is damaged" in told.stderr and planned.stdout == ""
+    assert (planned.returncode, planned.stderr) == (told.returncode, told.stderr)

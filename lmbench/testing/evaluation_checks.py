@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from lmbench.config.presets import PRESETS
 from lmbench.config.values import settings_of
 from lmbench.plugins.loading import Plugins
-from lmbench.specs import DatasetSpec, HeadSpec, MetricSpec, TaskSpec
+from lmbench.specs import PRESETS, DatasetSpec, HeadSpec, MetricSpec, TaskSpec
 from lmbench.testing.plugin_checks import ANY, ensure
 
 if TYPE_CHECKING:
