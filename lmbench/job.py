@@ -17,6 +17,7 @@ from lmbench.data.opening import NotMade, OpenDataset, open_dataset
 from lmbench.errors import StaleError, UsageError
 from lmbench.plugins.loading import Plugins
 from lmbench.results import identity
+from lmbench.results.reading import read_record
 from lmbench.results.record import RECORD
 from lmbench.training.held_out import require_held_out
 from lmbench.training.loop import resolve_device, resolve_precision
@@ -92,6 +93,7 @@ def prepare(
             raise UsageError(
                 f"{setting} {n}: {config.dataset} has {train_size} training images; ask for 1 to {train_size}, or all."
             )
+    _require_probe(config, len(target.splits["train"]))
     keys: dict[str, str] = {}
     parent: str | None = None
     for name, stage in config.stages.items():
@@ -117,6 +119,18 @@ def _annotated(config: RunConfig) -> Iterator[tuple[str, int]]:
         for name, hint in hints(type(settings)).items():
             if any(isinstance(mark, AnnotatedImages) for mark in marks(hint)):
                 yield from ((f"{task}.{name}", n) for n in getattr(settings, name) if n != "all")
+
+
+def _require_probe(config: RunConfig, train_size: int) -> None:
+    """Raises UsageError where the learning curve is asked for more annotations than the half of its images that fits has."""
+    probe, trained = config.probe, any(stage.training.epochs for stage in config.stages.values())
+    half = min(probe.images, train_size) // 2
+    if probe.every and trained and probe.annotations > half:
+        raise UsageError(
+            f"probe.annotations = {probe.annotations}: half of the {min(probe.images, train_size)} images of the learning "
+            f"curve is annotated; ask for 1 to {half}, for more probe.images ({config.dataset} has {train_size}), or for "
+            "no curve: --probe-every 0."
+        )
 
 
 def _require_batch(name: str, stage: Stage, images: OpenDataset, plugins: Plugins) -> None:
@@ -172,7 +186,9 @@ def place_of(job: Job, resume: str = "auto") -> Path:
 
 
 def plan(job: Job, resume: str = "auto") -> dict[str, Any]:
-    """What ``run`` would do, without doing it: for each stage ``reuse``, ``continue`` or ``train``. Raises as `place_of`.
+    """What ``run`` would do, without doing it: for each stage ``reuse``, ``continue`` or ``train``.
+
+    Raises as `place_of`, and as `read_record` where the record that ``run`` would show is damaged.
 
     ``beside``: the runs that the same command made before from something else, and why they are others.
     """
@@ -189,6 +205,8 @@ def plan(job: Job, resume: str = "auto") -> dict[str, Any]:
         )  # fmt: skip
     folder = place_of(job, resume)
     finished = (folder / RECORD).exists()
+    if finished:
+        read_record(folder / RECORD)
     beside = [f"{place.name} was made from {why}" for place, why in job.earlier()]
     return {
         "run": folder.name, "finished": finished, "stages": stages, "tasks": list(job.config.tasks), "beside": beside,

@@ -42,13 +42,16 @@ def references(job: Job, context: TaskContext, total: float) -> list[Reference]:
         return []
     specs = [job.plugins.find("task", task).spec for task in config.tasks]
     beside = replace(context, extractor=None)
-    rows = [
-        row
-        for spec in specs
-        for name, floor in spec.floors.items()
-        for result in spec.load(floor)(beside, context.settings_of(spec.name))
-        for row in _rows(name, result, job.plugins)
-    ]
+    rows: list[Reference] = []
+    for spec in specs:
+        for name, floor in spec.floors.items():
+            try:
+                found = spec.load(floor)(beside, context.settings_of(spec.name))
+                rows += [row for result in found for row in _rows(name, result, job.plugins)]
+            except Exception as error:  # a task's own code: the run's numbers are made, and not lost for it
+                progress.say(
+                    f"warning: no {name} of the {spec.name} beside the result: {type(error).__name__}: {error}"
+                )
     few = min(len(job.target.splits["train"]), config.train_images or FEW_IMAGES) <= FEW_IMAGES
     for spec in specs:
         control = control_of(config, job.plugins, spec.name)

@@ -24,7 +24,7 @@ from lmbench.results.reading import read_record
 from lmbench.results.record import HEADS, PREDICTIONS, RECORD, Data, Record, Row, TrainedStage, write_record
 from lmbench.store.files import clear_drafts, explained, locked, write_json
 from lmbench.store.manifests import confirm, digest_of_file, relying
-from lmbench.tasks.base import TaskContext, evaluate
+from lmbench.tasks.base import TaskContext, evaluate, require_type, type_of_results
 from lmbench.training.stages import Artifact
 
 
@@ -85,11 +85,15 @@ def _measured(job: Job, folder: Path, relied_on: set[Path]) -> Record:
 
 
 def check_judgeable(context: TaskContext) -> None:
-    """Raises DataError, before anything is trained, where the test split has an image that a metric cannot judge."""
+    """Raises DataError, before anything is trained, where the test split has an image that a metric cannot judge, and
+    PluginError where a task names no type of results, or another than it gives.
+    """
     for task in context.config.tasks:
         spec = context.plugins.find("task", task).spec
+        type_of_results(spec)
         if spec.rehearse:
             for perfect in spec.load(spec.rehearse)(context, context.settings_of(spec.name)):
+                require_type(perfect, spec)
                 list(results(perfect, context.plugins))
 
 

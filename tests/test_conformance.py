@@ -233,6 +233,27 @@ def settings(spec: Any, fault: str) -> Any:
         (replace(TASK, metrics=()), "metrics_exist", "names no metric"),
         (replace(TASK, metrics=("matching_error",)), "metrics_exist", "belongs to the task 'matching'"),
         (replace(TASK, metrics=("iodd",)), "metrics_exist", "unknown metric 'iodd'"),
+        (replace(TASK, predictions="nowhere:Q"), "lazy_targets_are_importable", "nowhere:Q cannot be loaded"),
+        (replace(TASK, predictions="faulty_parts:judge"), "lazy_targets_are_importable", "is no StoredResult"),
+        (replace(TASK, rehearse="nowhere:perfect"), "lazy_targets_are_importable", "No module named 'nowhere'"),
+        (replace(TASK, pictures="faulty_parts:draw"), "lazy_targets_are_importable", "has no attribute 'draw'"),
+        (
+            replace(TASK, floors={"mean": "faulty_parts:METRIC_FAULTS"}),
+            "lazy_targets_are_importable",
+            "floors.mean: faulty_parts:METRIC_FAULTS is not callable",
+        ),
+        (replace(TASK, uses=("matchin",)), "uses_exist", "Did you mean 'matching'"),
+        (replace(TASK, presets={"fast": {}}), "presets_fit_the_settings", "preset fast is none of"),
+        (
+            replace(TASK, settings=faulty_parts.FaultSettings, presets={"smoke": {"fault": 3}}),
+            "presets_fit_the_settings",
+            "presets.smoke.fault = 3",
+        ),
+        (
+            replace(TASK, predictions="faulty_parts:Forgetful"),
+            "results_can_be_stored",
+            "the column visible is read back as another",
+        ),
         (replace(METHOD, variants=()), "names_are_unique_and_known", "at least one variant"),
         (
             replace(METHOD, default_variant="x"),

@@ -128,6 +128,23 @@ def test_check_exits_with_3_where_a_file_was_edited(tmp_path):
     assert run_cli(["leaderboard", "check", *places]) == 3
 
 
+def test_published_rows_whose_paper_is_not_installed_are_named_before_a_build_drops_them(tmp_path, capsys):
+    out = tmp_path / "out"
+    places = ["--runs", str(tmp_path / "runs"), "--out", str(out)]
+    assert run_cli(["leaderboard", "build", *places]) == 0
+    path = out / "mafl_regression.csv"
+    count = path.read_text().count('"sparse2017, ')
+    path.write_text(path.read_text().replace('"sparse2017, ', '"gone2017, '))
+    capsys.readouterr()
+    assert run_cli(["leaderboard", "check", *places]) == 3
+    said = capsys.readouterr().err
+    assert f"{path} holds {count} rows of gone2017, which no plugin here brings: install it, or they go." in said
+    assert "install what is missing, then run `lmbench leaderboard build`" in said and "; run `" not in said
+    assert run_cli(["leaderboard", "build", *places]) == 4
+    assert f"{count} rows of gone2017, which no plugin here brings: they went" in capsys.readouterr().err
+    assert run_cli(["leaderboard", "build", *places]) == 0
+
+
 def test_a_measured_row_links_a_record_that_is_there(tmp_path):
     runs, out = keep(tmp_path / "runs", record("a", "mine", 1.0)), tmp_path / "out"
     CliRunner().invoke(leaderboard, ["build", "--runs", str(runs), "--out", str(out)])

@@ -164,3 +164,75 @@ def test_its_preset_holds_and_it_has_a_leaderboard_of_its_own(place: Path) -> No
     assert built.returncode == 0, built.stderr
     board = (place / "boards" / "synthfaces_counting.csv").read_text()
     assert "mean_shape" in board and ",seen," in board
+
+
+def changed(folder: Path, *changes: tuple[str, str]) -> Path:
+    """The plugin with some of its text replaced, installed in a folder of its own."""
+    plugin, results = PLUGIN, RESULTS
+    for old, new in changes:
+        assert old in plugin + results
+        plugin, results = plugin.replace(old, new), results.replace(old, new)
+    write_module(folder, "own_task", plugin, api="LMBENCH_API = 2\n")
+    (folder / "own_task_results.py").write_text(results)
+    install(folder, "own-task", "[lmbench]\nown_task = own_task\n")
+    return folder
+
+
+def test_pictures_and_floors_that_raise_anything_cost_a_warning_and_no_record(tmp_path: Path) -> None:
+    broken = changed(
+        tmp_path,
+        ("    (result,), (row,) = results, rows", "    raise RuntimeError('no ink')"),
+        (
+            "    yield counted(context, settings, 0 *",
+            "    raise RuntimeError('no floor')\n    yield counted(context, 0 *",
+        ),
+    )
+    done = lmbench(broken, *command(broken, "--preset", "smoke", "--set", "references=true", "--json"))
+    assert done.returncode == 0, done.stderr
+    assert "no picture: RuntimeError: no ink" in done.stderr
+    assert "no nobody of the counting beside the result: RuntimeError: no floor" in done.stderr
+    assert json.loads(done.stdout)["metrics"] and json.loads(done.stdout)["references"] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            '"own_task_results:Counts"',
+            '"x.zz:Q"',
+            "task counting: predictions: x.zz:Q cannot be loaded: No module named",
+        ),
+        ('"own_task_results:Counts"', '"own_task:run"', "task counting: predictions: own_task:run is no StoredResult."),
+        (
+            'predictions="own_task_results:Counts",',
+            "",
+            "task counting gives Counts; expected lmbench.metrics.base:Predictions",
+        ),
+    ],
+)
+def test_a_task_that_says_another_type_of_results_is_refused_before_anything_is_trained(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    broken = changed(tmp_path, (old, new))
+    done = lmbench(broken, *command(broken, "--preset", "smoke"))
+    assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr
+    assert not list((broken / "runs").glob("*/record.json"))
+
+
+def test_a_result_of_another_type_is_not_kept(tmp_path: Path) -> None:
+    broken = changed(tmp_path, ('predictions="own_task_results:Counts",', ""), ('rehearse="own_task:rehearse",', ""))
+    done = lmbench(broken, *command(broken, "--preset", "smoke"))
+    assert done.returncode == 1 and "task counting gives Counts; expected" in done.stderr, done.stderr
+    assert not list((broken / "runs").glob("*/predictions/*"))
+
+
+def test_a_damaged_record_is_told_by_a_dry_run_as_by_the_run(tmp_path: Path) -> None:
+    own = changed(tmp_path)
+    options = command(own, "--preset", "smoke")
+    assert lmbench(own, *options).returncode == 0
+    (path,) = (own / "runs").glob("*/record.json")
+    assert "finished before" in lmbench(own, *options, "--dry-run").stdout
+    path.write_text(path.read_text()[:200])
+    told, planned = lmbench(own, *options), lmbench(own, *options, "--dry-run")
+    assert f"{path} is damaged" in told.stderr and planned.stdout == ""
+    assert (planned.returncode, planned.stderr) == (told.returncode, told.stderr)

@@ -10,7 +10,9 @@ import pytest
 from made_records import record
 
 from lmbench.cli.main import run_cli
-from lmbench.errors import DataError, StaleError
+from lmbench.config.resolving import resolve_run
+from lmbench.errors import DataError, StaleError, UsageError
+from lmbench.plugins.loading import get_plugins
 from lmbench.results import shown
 from lmbench.results.documents import kept_records
 from lmbench.results.reading import read_record
@@ -89,3 +91,16 @@ def test_a_device_that_is_not_there_exits_with_5_and_one_that_is_none_with_2(tmp
     if not torch.cuda.is_available():
         assert run_cli([*wanted, "--device", "cuda"]) == 5
         assert "--device cuda" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("supervised", "a has no frozen network: its head supervised_network is a network of its own"),
+        ("mean_shape", "a has no network: its head looks at no image."),
+    ],
+)
+def test_a_run_without_a_frozen_network_says_what_its_head_looks_at(method: str, said: str) -> None:
+    config = resolve_run(get_plugins(), method, "synthfaces").dump()
+    with pytest.raises(UsageError, match=said):
+        Run(Path(), Record.of(record("a", method, 1.5, schema=2, config=config))).extractor("cpu")

@@ -22,10 +22,17 @@ def leaderboard() -> None:
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboards"), show_default=True)
 def build(runs: Path, out: Path) -> int:
-    """Write one CSV per dataset and task: measured rows (with their records) beside published ones."""
+    """Write one CSV per dataset and task: measured rows (with their records) beside published ones.
+
+    Published rows of a paper that no installed plugin brings go, and are named.
+    """
+    from lmbench.papers.boards import unbrought_rows
+    from lmbench.plugins.loading import get_plugins
     from lmbench.results import leaderboard as boards
 
     built = _built(runs, out)
+    gone = unbrought_rows(get_plugins(), out)
+    built.left_out += [f"{said}: they went; install it and build again" for said in gone]
     for path in boards.write(built, out):
         rows = built.files[path.name].count("\n") - 1
         measured = built.files[path.name].count(",measured,")
@@ -40,14 +47,20 @@ def check(runs: Path, out: Path) -> int:
     """Compare the CSVs, and the tables in the documents beside them, with what the records and the published numbers give;
     exit 3 where they differ.
     """
+    from lmbench.papers.boards import unbrought_rows
+    from lmbench.plugins.loading import get_plugins
     from lmbench.results import documents
     from lmbench.results import leaderboard as boards
 
     built = _built(runs, out)
-    stale = [(complaint, "build") for complaint in boards.stale_files(built, out)]
-    stale += [(complaint, "markdown") for complaint in documents.stale_documents(out)]
-    for complaint, command in stale:
-        click.echo(f"stale: {complaint}; run `lmbench leaderboard {command}`.", err=True)
+    unbrought = unbrought_rows(get_plugins(), out)
+    for said in unbrought:
+        click.echo(f"{said}: install it, or they go.", err=True)
+    first = "install what is missing, then " if unbrought else ""
+    stale = [(complaint, f"{first}run `lmbench leaderboard build`") for complaint in boards.stale_files(built, out)]
+    stale += [(complaint, "run `lmbench leaderboard markdown`") for complaint in documents.stale_documents(out)]
+    for complaint, advice in stale:
+        click.echo(f"stale: {complaint}; {advice}.", err=True)
     if stale:
         return STALE
     click.echo(f"{len(built.files)} files are up to date")

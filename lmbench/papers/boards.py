@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from lmbench.papers.published import Cell, read_papers
@@ -13,6 +16,23 @@ def published_rows(plugins: Plugins) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of every paper that is here, and why those of others cannot be read."""
     read, damaged = read_papers(plugins)
     return [_row(c) for cells in read.values() for c in cells if _on_boards(c)], list(damaged.values())
+
+
+def unbrought_rows(plugins: Plugins, out: Path) -> list[str]:
+    """For each board in a folder, which of its published rows no installed plugin brings: a build would drop them."""
+    read, damaged = read_papers(plugins)
+    said = []
+    for path in sorted(out.glob("*.csv")):
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                sources = [row.get("source") or "" for row in csv.DictReader(file) if row.get("kind") == "published"]
+        except (OSError, ValueError, csv.Error):
+            continue  # no board: whoever compares it with a build says so
+        papers = Counter(source.partition(", ")[0] for source in sources)
+        for paper in sorted(set(papers) - set(read) - set(damaged)):
+            rows = f"{papers[paper]} row{'s' if papers[paper] > 1 else ''}"
+            said.append(f"{path} holds {rows} of {paper}, which no plugin here brings")
+    return said
 
 
 def _on_boards(cell: Cell) -> bool:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from lmbench import progress
-from lmbench.errors import LmbenchError
 from lmbench.report.plots import draw_curve
 from lmbench.results.record import Row
 from lmbench.tasks.base import TaskContext
@@ -29,8 +28,8 @@ def draw_run(context: TaskContext, stages: Sequence[dict[str, Any]], rows: Seque
 
 @contextmanager
 def _dispensable() -> Iterator[None]:
-    """A picture that fails is no reason to lose a measurement."""
+    """A picture that fails is no reason to lose a measurement, whatever a task's own code raises."""
     try:
         yield
-    except (OSError, ValueError, LmbenchError) as error:
-        progress.say(f"warning: no picture: {error}")
+    except Exception as error:
+        progress.say(f"warning: no picture: {type(error).__name__}: {error}")

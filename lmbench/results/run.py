@@ -106,6 +106,10 @@ class Run:
 
         config = self.config
         if not config.network:
+            named = [part.name for s in config.settings.values() for part in named_in(s) if part.kind == "head"]
+            if any(self.plugins.find("head", name).spec.inputs == "images" for name in named):
+                why = f"its head {', '.join(named)} is a network of its own, fitted to whole images"
+                raise UsageError(f"{self.name} has no frozen network: {why}.")
             raise UsageError(f"{self.name} has no network: its head looks at no image.")
         place = resolve_device(device) if isinstance(device, str) else device
         network = self._trained() if self.record.stages else self._untrained()

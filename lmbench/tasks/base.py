@@ -14,7 +14,7 @@ from lmbench import progress
 from lmbench.config.model import RunConfig
 from lmbench.data.opening import OpenDataset
 from lmbench.data.pixels import PixelStore
-from lmbench.errors import DataError, UsageError
+from lmbench.errors import DataError, PluginError, UsageError
 from lmbench.features import Extractor
 from lmbench.heads.base import FittedHeads
 from lmbench.heads.frozen import FrozenMaps, freeze_maps
@@ -23,6 +23,7 @@ from lmbench.plugins.loading import Plugins
 from lmbench.results import identity
 from lmbench.results.measuring import read_stored
 from lmbench.results.record import HEADS, PREDICTIONS
+from lmbench.specs import TaskSpec
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,11 @@ class TaskContext:
         return freeze_maps(self.network, pixels, place, self.device, self.config.encode_batch, label)
 
     def keep(self, result: StoredResult) -> None:
-        """Stores a result in the run's folder, for its metrics and for whoever computes them again."""
+        """Stores a result in the run's folder, for its metrics and for whoever computes them again.
+
+        Raises PluginError where it is of another type than its task says.
+        """
+        require_type(result, self.plugins.find("task", result.task).spec)
         result.write(self.folder / PREDICTIONS)
         self.results[result.name] = result
 
@@ -109,6 +114,26 @@ class TaskContext:
     def results_of(self, task: str) -> list[StoredResult]:
         """What one task has kept, in its order."""
         return [result for result in self.results.values() if result.task == task]
+
+
+def type_of_results(spec: TaskSpec) -> type[StoredResult]:
+    """What a task keeps. Raises PluginError where its spec names no such type."""
+    try:
+        kind = spec.load(spec.predictions)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise PluginError(f"task {spec.name}: predictions: {spec.predictions} cannot be loaded: {error}.") from None
+    if not (isinstance(kind, type) and issubclass(kind, StoredResult)):
+        raise PluginError(f"task {spec.name}: predictions: {spec.predictions} is no StoredResult.")
+    return kind
+
+
+def require_type(result: StoredResult, spec: TaskSpec) -> None:
+    """Raises PluginError where a result is not of the type that its task's spec names: nobody could read it again."""
+    if not isinstance(result, type_of_results(spec)):
+        raise PluginError(
+            f"task {spec.name} gives {type(result).__name__}; expected {spec.predictions}, which its spec names: set "
+            "`predictions` of TaskSpec."
+        )
 
 
 def evaluate(context: TaskContext) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
+from lmbench.config.values import settings_of
 from lmbench.plugins.loading import Plugins
-from lmbench.specs import DatasetSpec, HeadSpec, MetricSpec, TaskSpec
+from lmbench.specs import PRESETS, DatasetSpec, HeadSpec, MetricSpec, TaskSpec
 from lmbench.testing.plugin_checks import ANY, ensure
 
 if TYPE_CHECKING:
@@ -181,6 +182,58 @@ def metrics_exist(spec: TaskSpec, plugins: Plugins) -> None:
         ensure(metric.task == (spec.measured_as or spec.name), f"metric {name!r} belongs to the task {metric.task!r}")
 
 
+def lazy_targets_are_importable(spec: TaskSpec, plugins: Plugins) -> None:
+    """Its type of results is a StoredResult; what rehearses, draws and gives floors can be called."""
+    from lmbench.tasks.base import type_of_results
+
+    del plugins
+    type_of_results(spec)
+    floors = {f"floors.{name}": floor for name, floor in spec.floors.items()}
+    for field, target in {"rehearse": spec.rehearse, "pictures": spec.pictures, **floors}.items():
+        ensure(not target or callable(spec.load(target)), f"{field}: {target} is not callable")
+
+
+def uses_exist(spec: TaskSpec, plugins: Plugins) -> None:
+    """The tasks whose settings it takes are registered."""
+    for name in spec.uses:
+        plugins.find("task", name)
+
+
+def presets_fit_the_settings(spec: TaskSpec, plugins: Plugins) -> None:
+    """Each preset is one that runs have, and every value in it is of its setting's type."""
+    del plugins
+    for preset, given in spec.presets.items():
+        ensure(preset in PRESETS, f"preset {preset} is none of {', '.join(sorted(PRESETS))}")
+        settings_of(spec, given, f"presets.{preset}")
+
+
+def results_can_be_stored(spec: TaskSpec, plugins: Plugins) -> None:
+    """An example of its results, written and read back, gives the same table."""
+    import tempfile
+    from pathlib import Path
+
+    import numpy as np
+
+    from lmbench.tasks.base import type_of_results
+
+    del plugins
+    if spec.leaves == "pictures":
+        return
+    kind = type_of_results(spec)
+    example = kind.example(spec.name, 1.0, asdict(spec.settings()))
+    with tempfile.TemporaryDirectory() as folder:
+        example.write(Path(folder))
+        again = kind.read(Path(folder), example.name)
+    ensure(again is not None, "what was written is not found")
+    assert again is not None
+    (columns, shape), (read, read_shape) = example.table(), again.table()
+    ensure(tuple(shape) == tuple(read_shape), f"a table of shape {tuple(shape)} is read back as {tuple(read_shape)}")
+    for name in [*columns, *(n for n in read if n not in columns)]:
+        ensure(name in columns and name in read, f"the column {name} stands in one of what was written and read alone")
+        same = np.array_equal(columns[name], read[name], equal_nan=np.asarray(columns[name]).dtype.kind == "f")
+        ensure(same, f"the column {name} is read back as another")
+
+
 HEAD: tuple[Callable[[Any, Plugins], None], ...] = (
     *ANY,
     predicts_every_subset,
@@ -202,7 +255,14 @@ METRIC: tuple[Callable[[Any, Plugins], None], ...] = (
     prefers_better_predictions,
     leaves_predictions_alone,
 )
-TASK: tuple[Callable[[Any, Plugins], None], ...] = (*ANY, metrics_exist)
+TASK: tuple[Callable[[Any, Plugins], None], ...] = (
+    *ANY,
+    metrics_exist,
+    lazy_targets_are_importable,
+    uses_exist,
+    presets_fit_the_settings,
+    results_can_be_stored,
+)
 
 
 def _fit_and_predict(spec: HeadSpec, invisible_at: float = 0.0) -> Tensor:

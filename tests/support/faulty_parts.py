@@ -131,6 +131,14 @@ class MeanHead:
         return {"means": self.means.tolist() if self.fault == "state" else self.means}
 
 
+class Forgetful(Predictions):
+    """Results that are not read back as they were written."""
+
+    @classmethod
+    def of_table(cls, columns: Any, shape: tuple[int, ...], note: dict[str, Any]) -> Any:
+        return super().of_table({**columns, "visible": ~columns["visible"]}, shape, note)
+
+
 def pixel_error(predictions: Predictions, fault: str = "") -> MetricResult:
     """Mean distance in pixels."""
     values = np.linalg.norm(predictions.predicted - predictions.target, axis=-1)
