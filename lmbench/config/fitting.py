@@ -27,8 +27,6 @@ def completed(plugins: Plugins, config: RunConfig) -> RunConfig:
     parts = _Parts(plugins, config.backbone)
     stages = {name: parts.stage(name, stage) for name, stage in config.stages.items()}
     network = config.network if stages else parts.network(config.network)
-    if not network and config.read.layers not in ((), ("*",)):
-        raise UsageError(f"read.layers: {config.method} {config.variant} has no network, and so no maps.")
     tasks = wanted_tasks(plugins, config.tasks)
     settings = {name: parts.settings(tasks[name], given, name) for name, given in config.settings.items()}
     return replace(config, stages=stages, network=network, settings=settings)
@@ -94,6 +92,10 @@ def require_fitting(plugins: Plugins, config: RunConfig) -> None:
         place = "network" if before is None else f"stages.{before.name}"
         _require_fit(plugins, around.backbone, config.network.backbone_settings, f"{place}.backbone_settings", around)
         _require_readable(plugins, config)
+    elif config.read.layers not in ((), ("*",)):
+        raise UsageError(
+            f"read.layers: {config.method} {config.variant} has no network, and so no maps: leave it empty."
+        )
     tasks = wanted_tasks(plugins, config.tasks)
     for name, settings in config.settings.items():
         _require_fit(plugins, tasks[name], settings, name, around)

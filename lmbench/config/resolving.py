@@ -70,18 +70,18 @@ def resolve_run(
     }  # fmt: skip
     tasks = _tasks(plugins, wanted)
 
-    def built(recipe: Sequence[Layer], asked: Tree) -> RunConfig:
+    def built(recipe: Sequence[Layer], above: Tree, said: Tree) -> RunConfig:
         tree = _base(spec, chosen)
-        for _, layer in [*recipe, ("", asked)]:
+        for _, layer in [*recipe, ("", above)]:
             tree = _lay(tree, plain(layer), tasks)
         config = _typed(_with_options(_judged_last(tree, chosen), options), spec, plugins, chosen.stages)
-        _refuse_ambiguous(everybodys, asked, _heads(tasks))
+        _refuse_ambiguous(everybodys, said, _heads(tasks))
         return completed(plugins, _with_recipes(plugins, config, preset, data, asked))
 
     try:
-        config = built(layers, asked)
+        config = built(layers, asked, asked)
     except UsageError:
-        _require_own_layers(layers, lambda recipe: built(recipe, {"tasks": names}))
+        _require_own_layers(layers, lambda recipe: built(recipe, {"tasks": names}, {}))
         raise
     if untrained:
         config = replace(config, stages={n: left_untrained(plugins, s) for n, s in config.stages.items()})
