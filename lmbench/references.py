@@ -13,7 +13,7 @@ from lmbench import progress
 from lmbench.config.fitting import named_in
 from lmbench.config.model import RunConfig, digest_of, plain
 from lmbench.config.resolving import left_untrained
-from lmbench.errors import LmbenchError
+from lmbench.errors import ChangedError, LmbenchError
 from lmbench.freezing import freeze, train_stages
 from lmbench.job import Job, prepare
 from lmbench.metrics.stored import StoredResult
@@ -48,6 +48,8 @@ def references(job: Job, context: TaskContext, total: float) -> list[Reference]:
             try:
                 found = spec.load(floor)(beside, context.settings_of(spec.name))
                 rows += [row for result in found for row in _rows(name, result, job.plugins)]
+            except ChangedError:
+                raise  # nothing of the run is kept then
             except Exception as error:  # a task's own code: the run's numbers are made, and not lost for it
                 progress.say(
                     f"warning: no {name} of the {spec.name} beside the result: {type(error).__name__}: {error}"
