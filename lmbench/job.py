@@ -93,7 +93,6 @@ def prepare(
             raise UsageError(
                 f"{setting} {n}: {config.dataset} has {train_size} training images; ask for 1 to {train_size}, or all."
             )
-    _require_probe(config, len(target.splits["train"]))
     keys: dict[str, str] = {}
     parent: str | None = None
     for name, stage in config.stages.items():
@@ -119,18 +118,6 @@ def _annotated(config: RunConfig) -> Iterator[tuple[str, int]]:
         for name, hint in hints(type(settings)).items():
             if any(isinstance(mark, AnnotatedImages) for mark in marks(hint)):
                 yield from ((f"{task}.{name}", n) for n in getattr(settings, name) if n != "all")
-
-
-def _require_probe(config: RunConfig, train_size: int) -> None:
-    """Raises UsageError where the learning curve is asked for more annotations than the half of its images that fits has."""
-    probe, trained = config.probe, any(stage.training.epochs for stage in config.stages.values())
-    half = min(probe.images, train_size) // 2
-    if probe.every and trained and probe.annotations > half:
-        raise UsageError(
-            f"probe.annotations = {probe.annotations}: half of the {min(probe.images, train_size)} images of the learning "
-            f"curve is annotated; ask for 1 to {half}, for more probe.images ({config.dataset} has {train_size}), or for "
-            "no curve: --probe-every 0."
-        )
 
 
 def _require_batch(name: str, stage: Stage, images: OpenDataset, plugins: Plugins) -> None:

@@ -20,10 +20,6 @@ USAGE = [
     ),
     (["--annotations", "17"], "regression.annotations 17: synthfaces has 16 training images; ask for 1 to 16, or all."),
     (
-        ["--probe-every", "1", "--set", "probe.annotations=100000", "--dry-run"],
-        "probe.annotations = 100000: half of the 24 images of the learning curve is annotated; ask for 1 to 12,",
-    ),
-    (
         ["--annotations", "0"],
         "regression.annotations = [0]: expected a list, each a whole number, 1 to 10000000 or all, one or more, none twice.",
     ),
