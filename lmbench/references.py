@@ -84,9 +84,9 @@ def control_of(config: RunConfig, plugins: Plugins, task: str) -> RunConfig | No
     spec = plugins.find("task", task).spec
     if not spec.control or stages == config.stages:
         return None
-    settings = {name: config.settings_of(name) for name in (task, *spec.uses)}
-    if hasattr(settings[task], "of_control"):
-        settings[task] = settings[task].of_control()
+    settings = {name: config.settings_of(name) for name in (spec.name, *spec.uses)}
+    if hasattr(settings[spec.name], "of_control"):
+        settings[spec.name] = settings[spec.name].of_control()
     return replace(
         config,
         untrained=True,

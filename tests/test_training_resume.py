@@ -261,7 +261,7 @@ def saved_evil() -> bytes:
     return written.getvalue()
 
 
-def test_another_seed_or_key_gives_other_numbers(tmp_path, uninterrupted):
-    for number, other in enumerate(({"seed": 1}, {"key": "j" * 64})):
-        found, _ = trained(tmp_path / f"{number}.pt", **other)
-        assert not torch.equal(found["backbone.conv.weight"], uninterrupted[0]["backbone.conv.weight"])
+@pytest.mark.parametrize(("other", "equal"), [({"seed": 1}, False), ({"key": "j" * 64}, True)])
+def test_chance_depends_on_the_seed_and_not_on_what_a_stage_is_addressed_by(tmp_path, uninterrupted, other, equal):
+    found, _ = trained(tmp_path / "state.pt", **other)
+    assert torch.equal(found["backbone.conv.weight"], uninterrupted[0]["backbone.conv.weight"]) is equal

@@ -59,10 +59,12 @@ def resolve_run(
     names = _names_of_tasks(spec, [layer for _, layer in layers], asked)
     wanted = wanted_tasks(plugins, names)
     asked = merge(_of_everybody(wanted, everywhere or {}), asked)
+    # Sections of other tasks are looked at too, where somebody gives one: as they would be if these ran.
+    given = {name for layer in (*(layer for _, layer in layers), asked) for name in layer} | set(wanted)
     layers[1:1] = [
         (f"preset {preset} of the task {name}", {name: task.presets[preset]})
-        for name, task in wanted.items()
-        if preset in task.presets
+        for name, task in _tasks(plugins, wanted).items()
+        if name in given and preset in task.presets
     ]
     options = {
         "method": method, "variant": chosen.name, "dataset": dataset, "preset": preset, "seed": seed,

@@ -85,10 +85,10 @@ class StageProbe:
                 freeze_maps(extractor, p, self.scratch / n, self.device).read(GRID, "none")
                 for n, p in (("fit", fit), ("judge", judge))
             ]
-            n = self.settings.annotations
+            n = min(self.settings.annotations, len(fit))  # of a small folder all there are, and the figure is called so
             name = self.dataset.spec.metrics[0]
             metric = self.plugins.find("metric", name).spec.load()
-            subsets = draw_subsets(len(fit), [min(n, len(fit))], self.settings.draws, self.seed)
+            subsets = draw_subsets(len(fit), [n], self.settings.draws, self.seed)
             figures[f"probe_n{n}_{name}"] = self._regression(frozen, fit, judge, subsets, metric)
             if ALONE in extractor.layers:
                 single = [f.only(ALONE) for f in frozen]
