@@ -105,6 +105,23 @@ class FeatureMaps:
         assert isinstance(response, Tensor)
         return response if bias is None else response + bias[:, None, None]
 
+    def pool(self, weights: Tensor) -> Tensor:
+        """(B, K, dim): sums over the output grid of all descriptors times ``weights`` (B, K, H, W), without building them.
+
+        The transpose of `project`: ``(project(f) * w).sum((2, 3))`` is ``(pool(w) * f).sum(-1)``.
+        """
+        blocks = []
+        norms = self._squared_norms() if self.normalise != "none" else []
+        if self.normalise == "global":
+            weights = weights / sum(norms).clamp(min=EPS**2).sqrt()[:, None]  # type: ignore[union-attr]
+        for i, m in enumerate(self.maps):
+            own = weights / norms[i].clamp(min=EPS**2).sqrt()[:, None] if self.normalise == "layer" else weights
+            if m.shape[-2:] != self.size:
+                rows, columns = self._matrices(m)
+                own = rows.T @ (own @ columns)
+            blocks.append(own.flatten(2) @ m.flatten(2).transpose(1, 2))
+        return torch.cat(blocks, dim=2)
+
     def filtered(self, filters: Tensor) -> tuple[Tensor, ...]:
         """The maps after K 1x1 filters (K, dim), each (K, B, h, w) at its own resolution: one product a map."""
         blocks = filters.split(self.channels, dim=1)

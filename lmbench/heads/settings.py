@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from lmbench.config.ranges import Cells, Count, Ge, Le, Natural, NotNegative, Positive, Rate
+from lmbench.config.ranges import Cells, Count, Ge, Le, Natural, NotNegative, Once, Positive, Rate
 
 Points = Annotated[int, Ge(1), Le(1_000)]  # virtual points a landmark
 
@@ -36,6 +36,20 @@ class SoftargmaxConditionedSettings:
     few_shot_batch: Count = 10
     few_shot_lr: Rate = 0.003
     few_shot_cells: Cells = 24
+
+
+@dataclass(frozen=True)
+class ConvergedSettings:
+    """``strengths``: of the ridge that holds refined filters at their templates, tried from the strongest on, ``steps`` steps each,
+    while cross-validation gains; none: templates alone. ``cells``: the largest side of the maps and of the grid that are read.
+    """
+
+    folds: Annotated[int, Ge(2), Le(20)] = 5
+    strengths: Annotated[tuple[Positive, ...], Once()] = (
+        0.03, 0.018, 0.011, 0.0065, 0.004, 0.0024, 0.0014, 0.0008, 0.0005, 0.0003, 0.0002, 0.0001,
+    )  # fmt: skip
+    steps: Count = 1
+    cells: Cells = 24
 
 
 @dataclass(frozen=True)
