@@ -75,6 +75,18 @@ def test_each_image_may_have_its_own_filters(mode, data, filters):
 
 @pytest.mark.parametrize("mode", MODES)
 @many
+@given(data=st.data(), filters=st.integers(1, 4))
+def test_pooling_is_the_transpose_of_projecting(mode, data, filters):
+    maps, generator = data.draw(feature_maps(mode))
+    weights = torch.randn(len(maps), filters, *maps.size, generator=generator, dtype=torch.float64)
+    full, sure = brute_force(maps, mode)
+    weights = weights * sure[:, None]
+    expected = torch.einsum("bkhw,bchw->bkc", weights, full)
+    torch.testing.assert_close(maps.pool(weights), expected, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@many
 @given(data=st.data())
 def test_the_materialised_tensor_is_the_written_out_one(mode, data):
     maps, _ = data.draw(feature_maps(mode))

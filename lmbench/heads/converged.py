@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from scipy.special import stdtrit
 from torch import Tensor
 
 from lmbench import progress
@@ -24,6 +25,8 @@ EACH = SIDE**2
 REACH = 0.07  # standard deviation of the Gaussian under which a template is averaged
 LENGTH = 2.5  # of a whitened template
 NARROWEST = 0.04  # standard deviation, half a cell of the usual grid: no prior is narrower
+CERTAIN = 0.95  # of a paired t-test, one-sided: what the filters must be to be preferred to the mean shape
+REFINED_FROM = 4  # annotated images a fold: fewer leave the filters at their templates
 PATIENCE = 2  # strengths without gain after which no weaker one is tried
 
 
@@ -158,9 +161,9 @@ class _One:
         best = self._best(priors, bar)
         floor = self._errors(lambda f, held: self.shapes[f].expand(1, len(held), -1, -1))[:, 0]
         gain = floor - best.errors
-        doubt = float(gain.std()) / math.sqrt(self.annotated) * (1 + 2 / self.annotated)
+        doubt = float(gain.std()) / math.sqrt(self.annotated) * float(stdtrit(self.annotated - 1, CERTAIN))
         if not float(gain.mean()) > doubt:
-            return self._mean_shape("no filters are better by a standard error")
+            return self._mean_shape("no filters are better beyond doubt")
         outs = [readouts(best.at[f][:, fit], self.target[fit], self.seen[fit]) for f, (fit, _) in enumerate(self.folds)]
         alpha, towards = CANDIDATES[best.readout]
         state = {
@@ -207,8 +210,9 @@ class _One:
         v, at = torch.zeros_like(means), start.at
         damping = torch.full((len(self.folds), self.landmarks, 1), math.inf, device=v.device)
         growth, idle = torch.full_like(damping, 2.0), 0
+        enough = self.annotated >= REFINED_FROM * len(self.folds)
         for strength in self.settings.strengths:
-            if idle < PATIENCE:
+            if enough and idle < PATIENCE:
                 for _ in range(self.settings.steps):
                     v, at = self._stepped(start.filters, v, at, priors, strength, damping, growth)
                 new = self._judged(start.filters + v @ self.white.basis.T, at, f"strength {strength:g}")

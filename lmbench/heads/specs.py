@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lmbench.heads.settings import (
+    ConvergedSettings,
     LeastSquaresSettings,
     RidgeSettings,
     SoftargmaxConditionedSettings,
@@ -11,6 +12,15 @@ from lmbench.heads.settings import (
 from lmbench.specs import HeadSpec
 
 HEADS = [
+    HeadSpec(
+        name="converged",
+        summary="whitened features, nine template filters a landmark with a prior of place, refined and read out by cross-validation",
+        target="lmbench.heads.converged:Converged",
+        paper="lmbench; see docs/head.md",
+        year=2026,
+        settings=ConvergedSettings,
+        presets={"smoke": {"strengths": [0.01]}},
+    ),
     HeadSpec(
         name="softargmax_linear",
         summary="50 virtual points per landmark by a 1x1 filter and a soft-argmax, then a linear map; as DVE and Cheng fit it",

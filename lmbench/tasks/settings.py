@@ -36,7 +36,7 @@ class RegressionSettings:
     is also fitted as so many copies of itself under a TPS ``warp`` (the few-shot augmentation of DVE and Cheng).
     """
 
-    head: Annotated[Name, HeadName("head_settings")] = "softargmax_conditioned"
+    head: Annotated[Name, HeadName("head_settings")] = "converged"
     head_settings: ComponentSettings = field(default_factory=dict)
     annotations: Annotations = ("all",)
     draws: Draws = 5

@@ -16,6 +16,7 @@ def made(name: str, **settings: Any) -> Head:
     return spec.make(settings_of(spec, settings))
 
 
+converged_head = partial(made, "converged")
 conditioned_head, linear_head = partial(made, "softargmax_conditioned"), partial(made, "softargmax_linear")
 ols_head, ridge_head = partial(made, "ols"), partial(made, "ridge")
 mean_shape_head = partial(made, "mean_shape")
