@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +60,13 @@ def build(settings: TimmSettings, model: str) -> TimmMaps:
         )
     options: dict[str, Any] = {"features_only": True, "pretrained": settings.pretrained or settings.weights is not None}
     if settings.weights is not None:
-        options["pretrained_cfg_overlay"] = {"state_dict": _state(model, {"weights": Path(settings.weights), **settings.files_meant()}["weights"])}
+        file = settings.files_meant().get("weights", Path(settings.weights))
+        options["pretrained_cfg_overlay"] = {"state_dict": _state(model, file)}
     try:
-        network = timm.create_model(model, **options)
+        with _quiet(
+            "timm.models._builder"
+        ):  # it warns of the classifier, which maps have no use for; the rest `_state` checks
+            network = timm.create_model(model, **options)
     except (RuntimeError, AttributeError, NotImplementedError) as error:
         if "feature" in str(error):
             raise UsageError(f"timm/{model} gives no feature maps: {error}.") from None
@@ -103,6 +109,17 @@ def _state(model: str, path: Path) -> dict[str, Tensor]:
     classifiers = (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
     load_state(whole, state, str(path), f"timm's {model}", unused=tuple(f"{name}." for name in classifiers))
     return dict(whole.state_dict())
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """A logger of that name that says nothing meanwhile."""
+    logger = logging.getLogger(name)
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _unreachable(model: str, error: Exception) -> str:
