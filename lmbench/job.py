@@ -74,7 +74,8 @@ def prepare(
     opened: dict[str, OpenDataset] | None = None,
     make: bool = True,
 ) -> Job:
-    """Opens the data and addresses every stage. Raises UsageError or DataError before anything is computed.
+    """Opens the data and addresses every stage. Raises UsageError or DataError before anything is computed, and before data
+    is opened for what is not installed.
 
     ``opened``: datasets by name that were opened before; those opened now are added, so that several runs share them.
     Without ``make`` nothing is rendered or written: raises NotMade where a dataset would have to be.
@@ -82,6 +83,7 @@ def prepare(
     place = resolve_device(device)
     plugins = plugins.of_recipe(config.method, config.variant)
     opened = {} if opened is None else opened
+    files = files_named(config.network.backbone_settings)
     for name in filter(None, (config.dataset, config.pretrain_on)):
         if name not in opened:
             opened[name] = open_dataset(name, data_root, plugins, config.partial, make)
@@ -107,7 +109,7 @@ def prepare(
     leaked = require_held_out(config, target, source)
     found = identity.identity_of(
         config, plugins, target.fingerprint, source.fingerprint if source else None, keys,
-        files_named(config.network.backbone_settings), precision, place.type,
+        files, precision, place.type,
     )  # fmt: skip
     return Job(config, plugins, target, source, runs.absolute(), place, keys, precision, found, leaked)
 

@@ -12,7 +12,7 @@ from typing import Any
 from lmbench import progress
 from lmbench.config.fitting import named_in
 from lmbench.config.model import RunConfig, digest_of, plain
-from lmbench.config.resolving import left_untrained
+from lmbench.config.resolving import untrained_of
 from lmbench.errors import ChangedError, LmbenchError
 from lmbench.freezing import freeze, train_stages
 from lmbench.job import Job, prepare
@@ -77,21 +77,19 @@ def references(job: Job, context: TaskContext, total: float) -> list[Reference]:
 def control_of(config: RunConfig, plugins: Plugins, task: str) -> RunConfig | None:
     """The same recipe untrained, judged by one task alone as its settings say of a control.
 
-    None for a task that has none, and where nothing is trained. Stages that are solved in closed form are solved all the
-    same, as by ``--untrained``.
+    None for a task that has none, and where neither the method nor others trained anything. Stages that are solved in closed
+    form are solved all the same, as by ``--untrained``.
     """
-    stages = {name: left_untrained(plugins, stage) for name, stage in config.stages.items()}
-    spec = plugins.find("task", task).spec
-    if not spec.control or stages == config.stages:
+    left, spec = untrained_of(plugins, config), plugins.find("task", task).spec
+    if not spec.control or left == config:
         return None
     settings = {name: config.settings_of(name) for name in (spec.name, *spec.uses)}
     if hasattr(settings[spec.name], "of_control"):
         settings[spec.name] = settings[spec.name].of_control()
     return replace(
-        config,
+        left,
         untrained=True,
         references=False,
-        stages=stages,
         tasks=(task,),
         settings=settings,
         probe=replace(config.probe, every=0),

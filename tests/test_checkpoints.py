@@ -17,7 +17,10 @@ import torchvision
 from lmbench.backbones.checkpoints import read_state
 from lmbench.backbones.resnet import build
 from lmbench.backbones.settings import ResNetSettings
+from lmbench.config.resolving import resolve_run
 from lmbench.errors import DataError
+from lmbench.plugins.loading import get_plugins
+from lmbench.references import control_of
 
 State = dict[str, torch.Tensor]
 
@@ -172,3 +175,24 @@ def test_a_file_without_hints_loses_the_wrappings_around_everything_alone(tmp_pa
     assert set(read_state(tmp_path / "a.pth")) == {"a", "b"}
     torch.save({"model": {"encoder.a": torch.zeros(1), "head.b": torch.ones(1)}}, tmp_path / "a.pth")
     assert set(read_state(tmp_path / "a.pth")) == {"encoder.a", "head.b"}
+
+
+def test_an_untrained_control_has_no_weights_of_others(tmp_path: Path, state: State) -> None:
+    torch.save(state, tmp_path / "r18.pth")
+    given = {"network": {"backbone_settings": {"weights": str(tmp_path / "r18.pth")}}}
+    plugins = get_plugins()
+    for overrides in ([], [given]):
+        trained, control = (
+            resolve_run(plugins, "imagenet", "synthfaces", untrained=untrained, overrides=overrides)
+            for untrained in (False, True)
+        )
+        assert trained.network.backbone_settings.weights
+        assert control.network.backbone_settings == ResNetSettings() and control.read == trained.read
+        beside = control_of(trained, plugins, "matching")
+        assert beside is not None and beside.network == control.network and beside.untrained
+
+
+def test_what_nobody_trained_has_no_control_beside_it() -> None:
+    plugins = get_plugins()
+    for method in ("random", "pixels"):
+        assert control_of(resolve_run(plugins, method, "synthfaces"), plugins, "matching") is None

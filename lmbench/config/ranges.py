@@ -61,6 +61,11 @@ class WeightsFile:
     words: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class OthersWeights:
+    """Marks a setting that says whether a network has the weights that its authors trained."""
+
+
 Count = Annotated[int, Ge(1), Le(10_000_000)]
 Natural = Annotated[int, Ge(0), Le(10_000_000)]
 Channels = Annotated[int, Ge(1), Le(65_536)]
@@ -84,6 +89,7 @@ Draws = Annotated[int, Ge(1), Le(10_000)]  # random choices of each number of an
 Annotations = Annotated[tuple[Count | Literal["all"], ...], MinLen(1), Once(), AnnotatedImages()]
 Weights = Annotated[str, MinLen(1), WeightsFile()] | None
 ImageNetWeights = Annotated[str, MinLen(1), WeightsFile(("imagenet",))] | None
+Pretrained = Annotated[bool, OthersWeights()]
 
 __all__ = [
     "AnnotatedImages",
@@ -115,7 +121,9 @@ __all__ = [
     "Natural",
     "NotNegative",
     "Once",
+    "OthersWeights",
     "Positive",
+    "Pretrained",
     "Probability",
     "Rate",
     "Side",

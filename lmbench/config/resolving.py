@@ -10,11 +10,11 @@ from typing import Any
 
 from lmbench.config import presets
 from lmbench.config.fitting import BACKBONE, completed, find_at, named_in, require_fitting, settled, wanted_tasks
-from lmbench.config.model import NO_NETWORK, OWN_FIELDS, RunConfig, Stage, merge, plain
+from lmbench.config.model import NO_NETWORK, OWN_FIELDS, Network, RunConfig, Stage, merge, plain
 from lmbench.config.object_scale import matched
 from lmbench.config.plain import as_table, briefly, require_plain, shown
 from lmbench.config.ranges import HeadName
-from lmbench.config.setting_types import hints, marks
+from lmbench.config.setting_types import hints, marks, without_weights
 from lmbench.config.values import complete, of_type, settings_of, value_of
 from lmbench.errors import DataError, PluginError, UsageError, did_you_mean
 from lmbench.plugins.loading import Plugins
@@ -41,8 +41,8 @@ def resolve_run(
     """The configuration of one run; later ``overrides`` win. Raises UsageError with the closest names.
 
     The preset is ``quick`` on embedded data and ``small`` elsewhere unless it is named. ``untrained``: the control of a
-    method, every stage of which is left as it was initialised (closed-form ones are solved all the same). ``everywhere``:
-    settings of all tasks that have one of the name (``draws``); ``overrides`` win over them.
+    method (see `untrained_of`). ``everywhere``: settings of all tasks that have one of the name (``draws``); ``overrides``
+    win over them.
     """
     spec: MethodSpec = plugins.find("method", method).spec
     data: DatasetSpec = plugins.find("dataset", dataset).spec
@@ -86,7 +86,7 @@ def resolve_run(
         _require_own_layers(layers, lambda recipe: built(recipe, {"tasks": names}, {}))
         raise
     if untrained:
-        config = replace(config, stages={n: left_untrained(plugins, s) for n, s in config.stages.items()})
+        config = untrained_of(plugins, config)
     config = _with_layers(plugins, config)
     require_fitting(plugins, config)
     return matched(config, plugins, asked)
@@ -109,9 +109,17 @@ def choose_variant(spec: MethodSpec, name: str) -> VariantSpec:
     return found
 
 
-def left_untrained(plugins: Plugins, stage: Stage) -> Stage:
-    """A stage as it was initialised; one that is solved in closed form stays as it is."""
-    return stage if plugins.find("objective", stage.objective).spec.closed_form else stage.untrained
+def untrained_of(plugins: Plugins, config: RunConfig) -> RunConfig:
+    """A complete configuration with every stage left as it was initialised, but for those that are solved in closed form;
+    without stages, with a network that has no weights of others."""
+    stages = {
+        name: s if plugins.find("objective", s.objective).spec.closed_form else s.untrained
+        for name, s in config.stages.items()
+    }
+    if stages or not config.network:
+        return replace(config, stages=stages)
+    settings = without_weights(config.network.backbone_settings)
+    return replace(config, network=Network(backbone=config.network.backbone, backbone_settings=settings))
 
 
 def _require_installed(plugins: Plugins, spec: MethodSpec, variant: VariantSpec) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from lmbench.config.ranges import (
@@ -23,6 +23,7 @@ from lmbench.config.ranges import (
     MinLen,
     MultipleOf,
     Once,
+    OthersWeights,
     Table,
     WeightsFile,
 )
@@ -74,6 +75,13 @@ def _marks(hint: Any) -> Iterator[Any]:
     for inside in get_args(hint) if get_origin(hint) is not Literal else ():
         if get_origin(inside) or isinstance(inside, type):
             yield from _marks(inside)
+
+
+def without_weights(settings: Any) -> Any:
+    """The settings of a network with those that bring weights of others at their defaults, which bring none."""
+    of_weights = (WeightsFile, OthersWeights)
+    named = [n for n, hint in hints(type(settings)).items() if any(isinstance(m, of_weights) for m in marks(hint))]
+    return replace(settings, **{name: getattr(type(settings)(), name) for name in named})
 
 
 def describe(settings: type, prefix: str = "") -> dict[str, dict[str, Any]]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from importlib.resources import files
 from typing import Any
 
-from lmbench.config.ranges import WeightsFile
-from lmbench.config.setting_types import hints, marks
+from lmbench.config.setting_types import without_weights
 from lmbench.plugins.loading import Plugins
 from lmbench.plugins.registry import Entry, is_family
 from lmbench.specs import PRESETS, BackboneSpec, MethodSpec
@@ -65,7 +63,7 @@ def networks_have_the_maps_they_state(spec: MethodSpec, plugins: Plugins) -> Non
         seen.append(network)
         backbone: BackboneSpec = plugins.find("backbone", network.backbone).spec
         if not is_family(backbone.name):
-            require_promised(backbone, _without_weights(network.backbone_settings))
+            require_promised(backbone, without_weights(network.backbone_settings))
 
 
 METHOD: tuple[Callable[[Any, Plugins], None], ...] = (
@@ -77,12 +75,6 @@ METHOD: tuple[Callable[[Any, Plugins], None], ...] = (
 
 def _entry(spec: MethodSpec, plugins: Plugins) -> Entry[MethodSpec]:
     return next(e for e in plugins.methods if e.spec is spec)
-
-
-def _without_weights(settings: Any) -> Any:
-    """The settings of a network with no file or download of weights, which change none of its maps."""
-    named = [n for n, hint in hints(type(settings)).items() if any(isinstance(m, WeightsFile) for m in marks(hint))]
-    return replace(settings, **{name: getattr(type(settings)(), name) for name in named})
 
 
 def _presets(spec: MethodSpec) -> Iterator[str]:

@@ -94,8 +94,12 @@ def stage_key(
 
 
 def files_named(settings: Any) -> dict[str, str]:
-    """The SHA-256 of every file that settings name: weights under the same path may be others tomorrow."""
+    """The SHA-256 of every file that settings name, or mean by a word (``files_meant()``): there may be others tomorrow.
+
+    Raises DataError where settings say that what a word stands for is not installed.
+    """
     paths = {name: Path(value).expanduser() for name, value in _texts(plain(settings), "")}
+    paths |= settings.files_meant() if hasattr(settings, "files_meant") else {}
     return {name: manifests.digest_of_file(path) for name, path in paths.items() if _is_file(path)}
 
 

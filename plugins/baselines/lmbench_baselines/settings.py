@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from lmbench.api import (
@@ -17,21 +18,29 @@ from lmbench.api import (
     MapOf,
     MinLen,
     NotNegative,
+    Pretrained,
     Rate,
     SideOrZero,
     Surroundings,
     UsageError,
-    Weights,
+    WeightsFile,
 )
+from lmbench_baselines.installed import PACKAGE, packaged_weights, require_timm
 
 
 @dataclass(frozen=True)
 class TimmSettings:
-    """``pretrained``: timm's own weights. ``weights``: a file instead of its download. ``maps``: as many as it has at least."""
+    """``pretrained``: timm's own weights. ``weights``: a file instead of its download, or the package whose file is meant.
+    ``maps``: as many as it has at least."""
 
-    pretrained: bool = False
-    weights: Weights = None
+    pretrained: Pretrained = False
+    weights: Annotated[str, MinLen(1), WeightsFile((PACKAGE,))] | None = None
     maps: Annotated[int, Ge(1), Le(64)] = 4
+
+    def files_meant(self) -> Mapping[str, Path]:
+        """The file of the package that ``weights`` names. Raises DataError where that, or timm itself, is not installed."""
+        require_timm()
+        return {"weights": packaged_weights()} if self.weights == PACKAGE else {}
 
 
 @dataclass(frozen=True)

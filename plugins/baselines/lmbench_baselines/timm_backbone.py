@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from lmbench.api import DataError, MapSpec, UsageError, load_state, read_state
+from lmbench_baselines import efficientnet
+from lmbench_baselines.installed import without_timm
 from lmbench_baselines.settings import TimmSettings
 
 PLAIN_TRANSFORMERS = ("vision_transformer", "vision_transformer_hybrid", "deit", "eva")  # modules of timm
 
 
 class TimmMaps(nn.Module):
-    """The last maps of a timm model, by depth: ``map-1`` is the deepest. Images in [0, 1]; the model's own mean and std."""
+    """The last maps of a timm model, by depth: ``map-1`` is the deepest. Images in [0, 1]; the model's own mean and std,
+    of EfficientNet-lite the exact ones."""
 
     mean: Tensor
     std: Tensor
@@ -43,8 +48,8 @@ def build(settings: TimmSettings, model: str) -> TimmMaps:
     """
     try:
         import timm
-    except ImportError:
-        raise DataError("the backbone timm/* needs timm: install it with `uv pip install timm`.") from None
+    except ImportError as error:
+        raise DataError(without_timm(str(error))) from None
     if not timm.is_model(model.split(".")[0]):
         near = timm.list_models(f"*{model.split('.')[0][:6]}*")[:4]
         raise UsageError(f"timm has no model {model!r}." + (f" It has {', '.join(near)}." if near else ""))
@@ -55,9 +60,13 @@ def build(settings: TimmSettings, model: str) -> TimmMaps:
         )
     options: dict[str, Any] = {"features_only": True, "pretrained": settings.pretrained or settings.weights is not None}
     if settings.weights is not None:
-        options["pretrained_cfg_overlay"] = {"state_dict": _state(model, Path(settings.weights))}
+        file = settings.files_meant().get("weights", Path(settings.weights))
+        options["pretrained_cfg_overlay"] = {"state_dict": _state(model, file)}
     try:
-        network = timm.create_model(model, **options)
+        with _quiet(
+            "timm.models._builder"
+        ):  # it warns of the classifier, which maps have no use for; the rest `_state` checks
+            network = timm.create_model(model, **options)
     except (RuntimeError, AttributeError, NotImplementedError) as error:
         if "feature" in str(error):
             raise UsageError(f"timm/{model} gives no feature maps: {error}.") from None
@@ -72,6 +81,8 @@ def build(settings: TimmSettings, model: str) -> TimmMaps:
     config = network.pretrained_cfg if hasattr(network, "pretrained_cfg") else {}
     mean = tuple(config.get("mean", (0.485, 0.456, 0.406)))
     std = tuple(config.get("std", (0.229, 0.224, 0.225)))
+    if efficientnet.LITE.match(model):
+        mean, std = efficientnet.LITE_MEAN, efficientnet.LITE_STD
     return TimmMaps(network, mean, std)
 
 
@@ -85,6 +96,8 @@ def _state(model: str, path: Path) -> dict[str, Tensor]:
     whole = timm.create_model(model, pretrained=False)
     names = list(whole.state_dict())
     state = read_state(path, names[:1])
+    if efficientnet.FIRST in state:
+        state = efficientnet.by_timms_names(state, names)
     convert = getattr(sys.modules[type(whole).__module__], "checkpoint_filter_fn", None)
     try:
         with contextlib.redirect_stdout(sys.stderr):  # timm's converters print, and stdout is for results
@@ -96,6 +109,17 @@ def _state(model: str, path: Path) -> dict[str, Tensor]:
     classifiers = (classifiers,) if isinstance(classifiers, str) else tuple(classifiers)
     load_state(whole, state, str(path), f"timm's {model}", unused=tuple(f"{name}." for name in classifiers))
     return dict(whole.state_dict())
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """A logger of that name that says nothing meanwhile."""
+    logger = logging.getLogger(name)
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _unreachable(model: str, error: Exception) -> str:

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lmbench.api import MethodSpec, Optimiser, Stage, Training, VariantSpec
 
 PAPER = "Jakab et al. 2018 (IMM)"
 LANDMARKS = (10, 30, 50)  # the paper's three sizes on faces
+
+
+def variant(count: int) -> VariantSpec:
+    """The output of ``count`` landmarks."""
+    return VariantSpec(
+        name=f"k{count}",
+        summary=f"{count} landmarks",
+        layers=("features",),
+        stages=("imm",),
+        overrides={
+            "stages": {"imm": {"backbone_settings": {"landmarks": count}}},
+            "regression": {"head": "ols"},  # as it is: reference code, scripts/test.py
+        },
+    )
+
+
+# Trained by the stage of k50, which is trained once for both. The paper has no such output.
+K50_FEATURES = replace(
+    variant(50),
+    name="k50_features",
+    summary="the map beneath the heatmaps of k50, as dense features (not in the paper)",
+    overrides={"stages": variant(50).overrides["stages"]},
+)
 
 IMM = MethodSpec(
     name="imm",
@@ -28,18 +53,8 @@ IMM = MethodSpec(
             ),
         ),
     ),
-    variants=tuple(
-        VariantSpec(
-            name=f"k{count}",
-            summary=f"{count} landmarks",
-            layers=("features",),
-            stages=("imm",),
-            overrides={"stages": {"imm": {"backbone_settings": {"landmarks": count}}}},
-        )
-        for count in LANDMARKS
-    ),
+    variants=(*map(variant, LANDMARKS), K50_FEATURES),
     default_variant="k50",
-    defaults={"regression": {"head": "ols"}},  # as it is: reference code, scripts/test.py
     presets="lmbench_imm:presets",
     published="lmbench_imm:published.toml",
     choices={
@@ -56,6 +71,7 @@ IMM = MethodSpec(
         "training images of the head": "all; the reference code leaves out the last tenth",
         "epochs of preset paper": "100: the reference code stops by hand",
         "learning rate": "x0.99834 an epoch: on CelebA the reference code's x0.95 every 100,000 batches",
+        "k50_features": "the detector's features, read by the core's head; the paper has no such output",
         "presets smoke, quick and small": "loss on pixels (`reconstruction=pixel`): no weights can be assumed",
         "presets quick and small": "48-pixel views and detector, 8 channels, 3 levels, Gaussians of 0.2, learning rate 2e-3, "
         "mirrored pixels instead of black ones beyond the border",

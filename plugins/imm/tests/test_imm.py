@@ -356,3 +356,17 @@ def test_views_landmarks_and_sides_that_do_not_fit_the_maps_are_named(size, netw
 def test_what_cannot_be_is_told_with_its_place_before_anything_is_computed(change, error, message):
     with pytest.raises(error, match=message):
         resolve_run(get_plugins(), "imm", "synthfaces", preset="paper", overrides=[{"stages": {"imm": change}}])
+
+
+@pytest.mark.parametrize("preset", ["smoke", "quick", "small", "paper"])
+def test_the_dense_map_is_judged_by_the_cores_head_after_the_very_training_of_k50(preset):
+    plugins = get_plugins()
+    own, dense, other = (
+        resolve_run(plugins, method, "synthfaces", variant=variant, preset=preset)
+        for method, variant in (("imm", "k50"), ("imm", "k50_features"), ("random", "dense64"))
+    )
+    assert dense.stages == own.stages and dense.read.layers == ("features",)
+    assert dense.settings_of("regression") == other.settings_of("regression")
+    assert own.settings_of("regression").head == "ols" and dense.tasks == ("regression", "matching")
+    control = resolve_run(plugins, "imm", "synthfaces", variant="k50_features", preset=preset, untrained=True)
+    assert {stage.training.epochs for stage in control.stages.values()} == {0}

@@ -298,3 +298,17 @@ def test_more_landmarks_than_cells_and_blocks_wider_than_maps_are_refused(landma
     crowded = objective(torch.zeros(1, landmarks, 3, 3), pool=pool, crop=0)
     with pytest.raises(UsageError, match="score maps of 3x3 cells"):
         crowded.loss(crowded.views(images(), generator()))
+
+
+@pytest.mark.parametrize("preset", ["smoke", "quick", "small", "paper"])
+def test_the_dense_map_is_judged_by_the_cores_head_after_the_very_training_of_k50(preset):
+    plugins = get_plugins()
+    own, dense, other = (
+        resolve_run(plugins, method, "synthfaces", variant=variant, preset=preset)
+        for method, variant in (("sparse", "k50"), ("sparse", "k50_conv5"), ("random", "dense64"))
+    )
+    assert dense.stages == own.stages and dense.read.layers == ("conv5",)
+    assert dense.settings_of("regression") == other.settings_of("regression")
+    assert own.settings_of("regression").head == "ridge" and dense.tasks == ("regression", "matching")
+    control = resolve_run(plugins, "sparse", "synthfaces", variant="k50_conv5", preset=preset, untrained=True)
+    assert {stage.training.epochs for stage in control.stages.values()} == {0}

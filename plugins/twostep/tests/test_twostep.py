@@ -378,3 +378,17 @@ def test_impossible_input_is_refused_with_what_to_do(name):
     with pytest.raises(UsageError) as caught:
         REFUSED[name]()
     assert any(word in str(caught.value) for word in ("expected", "found", "needs", "give", "weaken", "fewer", "has"))
+
+
+@pytest.mark.parametrize("preset", ["smoke", "quick", "small", "paper"])
+def test_the_dense_map_is_judged_by_the_cores_head_after_the_very_training_of_k30(preset):
+    plugins = get_plugins()
+    own, dense, other = (
+        resolve_run(plugins, method, "synthfaces", variant=variant, preset=preset)
+        for method, variant in (("end_to_end", "k30"), ("end_to_end", "k30_dense4"), ("random", "dense64"))
+    )
+    assert dense.stages == own.stages and dense.read.layers == ("dense4",)
+    assert dense.settings_of("regression") == other.settings_of("regression")
+    assert own.settings_of("regression").head == "ridge" and dense.tasks == ("regression", "matching")
+    control = resolve_run(plugins, "end_to_end", "synthfaces", variant="k30_dense4", preset=preset, untrained=True)
+    assert {stage.training.epochs for stage in control.stages.values()} == {0}
