@@ -131,10 +131,11 @@ def output_block(record: Record) -> str:
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown."""
     lines = [list(columns), ["---"] * len(columns), *rows]
-    return "".join(f"| {' | '.join(_inside(cell) for cell in line)} |\n" for line in lines)
+    return "".join(f"| {' | '.join(inside(cell) for cell in line)} |\n" for line in lines)
 
 
-def _inside(cell: str) -> str:
+def inside(cell: str) -> str:
+    """A text inside a table or a heading of Markdown: in one line, and printable."""
     return printable(cell).replace("|", "\\|").replace("\n", " ")
 
 
