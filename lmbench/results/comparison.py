@@ -11,8 +11,9 @@ import numpy as np
 from lmbench.errors import DataError, StaleError
 from lmbench.metrics.stored import StoredResult
 from lmbench.plugins.loading import CORE, Plugins
-from lmbench.results.measuring import Measured, interval_of, measured
+from lmbench.results.measuring import Measured, few_shot, measured
 from lmbench.results.record import Key, Record
+from lmbench.results.resampling import difference
 from lmbench.results.run import Run
 
 FREE = ("layers", "dimension")
@@ -83,17 +84,15 @@ def _key(number: Measured, predictions: StoredResult) -> Key:
 
 
 def _compared(key: Key, a: Measured, b: Measured, predictions: StoredResult) -> Comparison:
-    differences = a.samples - b.samples
-    gains = differences if a.metric.higher_is_better else -differences
-    gains = gains[~np.isnan(gains)]
-    bounds = interval_of(a, differences, predictions)
+    found = difference({0: a.contributions}, {0: b.contributions}, few_shot(predictions.n_annotations))
+    bounds = None if found.low is None or found.high is None or a.images < 2 else (found.low, found.high)
     values = float(a.result.aggregate.mean()), float(b.result.aggregate.mean())
     return Comparison(
         *key,
         *values,
         difference=values[0] - values[1],
         ci95=bounds,
-        better_share=float(((gains > 0) + 0.5 * (gains == 0)).mean()) if bounds else None,
+        better_share=None if found.p is None or bounds is None else 1 - found.p / 2,
         unit=a.metric.unit,
         higher_is_better=a.metric.higher_is_better,
         images=a.images,
