@@ -5,14 +5,23 @@ The same rows make the tables of documents, those on the terminal and the pages 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lmbench.errors import DataError, UsageError
-from lmbench.printable import counted
-from lmbench.results.outputs import CLASSES, CONTROL, FLOOR, Output, Place, head_of, labels, protocol_of
+from lmbench.printable import counted, inside, markdown
+from lmbench.results.outputs import (
+    CLASSES,
+    CONTROL,
+    FLOOR,
+    Output,
+    Place,
+    grouped,
+    head_of,
+    labels,
+    numbers,
+    protocol_of,
+)
 from lmbench.results.ranking import Interval, Ranked, Section, smallest_difference
-from lmbench.results.tables import Selection, inside, markdown
 
 COLUMNS = ("place", "method, output", "", "95 %", "seeds", "control", "less its control")
 
@@ -61,37 +70,22 @@ def boards(sections: Iterable[Section]) -> list[Board]:
     return sorted(made, key=lambda board: _in_order(board.place))
 
 
-def chosen(found: Sequence[Board], selection: Selection) -> list[Board]:
-    """The boards of a selection: of the whole, and of the parts that it names; of a task without a whole all parts.
-
-    Raises UsageError for one that names methods, which a board has all, DataError where there is no such board.
-    """
-    if selection.methods:
-        raise UsageError(f"a board has all methods, not {', '.join(selection.methods)} alone; a table shows some.")
-    kept = []
-    for task in selection.tasks:
-        own = [b for b in found if b.place.column[:2] == (selection.dataset, task) and b.place.preset == selection.preset]
-        own = with_parts(own, selection.parts)
-        kept += [b for b in own if not selection.annotations or b.place.column[4] in ("", *selection.annotations)]
-    if not kept:
-        raise DataError(
-            f"no record has numbers of {selection.dataset} ({', '.join(selection.tasks)}, {selection.preset})."
-        )
-    return kept
-
-
 def with_parts(found: Sequence[Board], parts: Sequence[str] = ()) -> list[Board]:
-    """The boards of a task's whole and of some parts; all where no board is of a whole."""
-    whole = any(board.whole for board in found)
-    return [board for board in found if board.whole or board.place.column[3] in parts or not whole]
+    """The boards of a task's whole and of some parts; all of a task whose results have no whole."""
+    whole = {board.place.column[:2] for board in found if board.whole}
+    return [b for b in found if b.whole or b.place.column[3] in parts or b.place.column[:2] not in whole]
 
 
 def as_markdown(found: Sequence[Board]) -> str:
     """The boards one below the other."""
-    return "\n".join(
-        f"**{inside(board.title)}**\n\n{inside(what_it_tells(board))}\n\n{markdown(columns(board), lines(board, bold=True))}"
-        for board in found
-    )
+    made = []
+    for board in found:
+        first, *more = map(inside, what_it_tells(board))
+        listed = "".join(f"* {said}\n" for said in more)
+        made.append(
+            f"**{inside(board.title)}**\n\n{first}\n\n{listed}\n{markdown(columns(board), lines(board, bold=True))}"
+        )
+    return "\n".join(made)
 
 
 def columns(board: Board) -> list[str]:
@@ -122,77 +116,84 @@ def section_name(section: Section, board: Board) -> str:
     return ", ".join(filter(None, [CLASSES[section.kind], head if len(protocols) > 1 or head else "", differs]))
 
 
-def what_it_tells(board: Board) -> str:
-    """What a board can and cannot tell, in one paragraph: the first thing that is read of it."""
-    rows, names = board.rows, _names(board)
-    compared = [row for row in rows if row.output.kind not in (CONTROL, FLOOR)]
-    said = [_basis(board), _seeds(rows), _resolution(board), _against_controls(compared, names)]
-    return " ".join(filter(None, [*said, _against_floors(compared, names)]))
+def what_it_tells(board: Board) -> list[str]:
+    """What a board can and cannot tell: what is read of it first, and a line for each kind of verdict."""
+    names = _names(board, short=True)
+    compared = [row for row in board.rows if row.output.kind not in (CONTROL, FLOOR)]
+    first = " ".join([_basis(board), _seeds(board), _resolution(board)])
+    return [first, *_against_controls(compared, names), *_against_floors(compared, names)]
 
 
 def _basis(board: Board) -> str:
     place = board.place
-    versions = sorted({version for row in board.rows for version in row.output.versions})
+    versions = sorted({version for row in board.rows for version in row.output.versions}, key=numbers)
     said = [
         counted(place.images, "test image") if place.images else "",
-        f"{counted(place.draws, 'draw')} of the annotated images" if place.draws else "",
+        f"{counted(place.draws, 'draw')} of annotated images" if place.draws else "",
         f"data {place.data}" if place.data else "",
         f"lmbench {', '.join(versions)}",
     ]
-    heads = {section.place.protocol for section in board.sections}
-    apart = f" {len(heads)} protocols (heads with their settings), no number of one comparable with another's." if len(heads) > 1 else ""
-    return f"{', '.join(filter(None, said))}.{apart}"
+    return f"{', '.join(filter(None, said))}."
 
 
-def _seeds(rows: Sequence[Ranked]) -> str:
-    counts = sorted({len(row.output.seeds) for row in rows}, reverse=True)
-    said = [f"{sum(len(row.output.seeds) == count for row in rows)} over {count} seeds" for count in counts if count > 1]
+def _seeds(board: Board) -> str:
+    """How many seeds stand behind the rows; floors learn nothing that a seed could change."""
+    rows = [row for row in board.rows if row.output.kind != FLOOR]
+    if not rows:
+        return "Floors alone."
+    counts = sorted({len(row.output.seeds) for row in rows} - {1}, reverse=True)
+    said = [f"{sum(len(row.output.seeds) == count for row in rows)} over {count} seeds" for count in counts]
     single = sum(len(row.output.seeds) == 1 for row in rows)
     if single:
-        said.append(f"{'all' if single == len(rows) else single} with one seed, whose intervals know nothing of another training")
-    return f"{counted(len(rows), 'row')}: {', '.join(said)}."
+        said.append(f"{single} with one seed, whose interval and place know nothing of another training")
+    return f"{counted(len(rows), 'row')} besides floors: {', '.join(said)}."
 
 
 def _resolution(board: Board) -> str:
     """From what difference on rows are told apart, and how many pairs were."""
-    pairs, apart = (sum(getattr(section, name) for section in board.sections) for name in ("pairs", "apart"))
+    protocols = {section.place.protocol for section in board.sections}
+    apart = f" The {len(protocols)} heads and settings of heads are never ranked as one." if len(protocols) > 1 else ""
+    pairs, told = (sum(getattr(section, name) for section in board.sections) for name in ("pairs", "apart"))
     if not pairs:
-        return "No two rows are ranked as one."
-    smallest = smallest_difference(board.sections)
-    unit = board.rows[0].output.row.unit
-    told = f"Told apart: {apart} of {pairs} pairs, each within its section"
+        return f"No two rows are ranked as one.{apart}"
     lacking = sum(not row.scored for row in board.rows)
+    said = f"{told} of {pairs} pairs within a section are told apart"
     if lacking == len(board.rows):
-        return f"{told}; no scores image by image are kept, so these are pairs whose intervals have nothing in common."
-    own = f" {lacking} without kept scores are ranked by their own intervals." if lacking else ""
-    typical = f"; the paired interval is typically ± {smallest:.2f} {unit}" if smallest is not None else ""
-    return f"{told}, at most one in twenty of them expected to be wrong{typical}.{own}"
+        said += ": those whose intervals have nothing in common, for no scores image by image are kept"
+        return f"{said}.{apart}"
+    smallest = smallest_difference(board.sections)
+    if smallest is not None:
+        said += f", typically from a difference of {smallest:.2f} {board.rows[0].output.row.unit} on"
+    own = f" {lacking} (°) without kept scores: ranked by intervals that have nothing in common." if lacking else ""
+    return f"{said}; at most one in twenty of them is expected to be wrong.{own}{apart}"
 
 
-def _against_controls(rows: Sequence[Ranked], names: dict[Output, str]) -> str:
-    paired = [row for row in rows if row.control is not None]
-    verdicts = {row: row.verdict(row.gain_interval) for row in paired}
-    said = [
-        ("better than their control", [row for row in paired if verdicts[row] == "better"]),
-        ("worse", [row for row in paired if verdicts[row] == "worse"]),
-        ("not told from it", [row for row in paired if verdicts[row] == "open"]),
-        ("beside a control without an interval", [row for row in rows if row.control is None and row.beside is not None]),
-        ("without a control", [row for row in rows if row.beside is None]),
-    ]
-    text = "; ".join(f"{what}: {', '.join(names[row.output] for row in own)}" for what, own in said if own)
-    return f"{text[0].upper()}{text[1:]}." if text else ""
+def _against_controls(rows: Sequence[Ranked], names: Mapping[Output, str]) -> list[str]:
+    said: dict[str, list[str]] = {}
+    for row in rows:
+        if row.control is not None:
+            verdict = {"better": "Better than their control", "worse": "Worse than their control"}
+            what = verdict.get(row.verdict(row.gain_interval), "Not told from their control")
+        else:
+            what = "Without a control" if row.beside is None else "Beside a control that has no interval"
+        said.setdefault(what, []).append(names[row.output])
+    return [f"{what}: {_listed(said[what])}." for what in sorted(said)]
 
 
-def _against_floors(rows: Sequence[Ranked], names: dict[Output, str]) -> str:
+def _against_floors(rows: Sequence[Ranked], names: Mapping[Output, str]) -> list[str]:
     floors = sorted({floor for row in rows for floor in row.floors}, key=lambda floor: floor.order)
     said = []
     for floor in floors:
         behind = [names[row.output] for row in rows if row.verdict(row.floors.get(floor)) != "better"]
-        said.append(f"Not told to be better than {names[floor]}: {', '.join(behind) or 'none'}.")
-    return " ".join(said)
+        said.append(f"Not told to be better than the floor {names[floor]}: {_listed(behind) or 'none'}.")
+    return said
 
 
-def _cells(row: Ranked, names: dict[Output, str], strong: Callable[[str], str]) -> list[str]:
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
+def _cells(row: Ranked, names: Mapping[Output, str], strong: Callable[[str], str]) -> list[str]:
     output = row.output
     spread = f" ± {output.spread:.2f}" if output.spread is not None else ""
     gain = "" if row.gain is None else f"{row.gain:+.2f}"
@@ -214,11 +215,26 @@ def _range(interval: Interval | None, sign: str = "") -> str:
     return "" if interval is None else f"{interval[0]:{sign}.2f} .. {interval[1]:{sign}.2f}"
 
 
-def _names(board: Board) -> dict[Output, str]:
-    return labels([row.output for row in board.rows])
+def _names(board: Board, short: bool = False) -> dict[Output, str]:
+    """What rows are called; names are told apart within one protocol, outside of which no two are compared."""
+    named: dict[Output, str] = {}
+    for own in grouped((row.output for row in board.rows), lambda output: output.place.protocol).values():
+        named |= labels(own, short)
+    return named
 
 
 def _in_order(place: Place) -> tuple[object, ...]:
     dataset, task, metric, part, n = place.column
     number = (2, 0) if n == "all" else (0, 0) if n == "" else (1, int(n))
-    return dataset, task, part != "", place.preset, metric, number, part, place.data, str(place.draws), str(place.images)
+    return (
+        dataset,
+        task,
+        part != "",
+        place.preset,
+        metric,
+        number,
+        part,
+        place.data,
+        str(place.draws),
+        str(place.images),
+    )

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from lmbench.printable import printable
-from lmbench.results.boards import Board
+from lmbench.results.boards import Board, section_name
 from lmbench.results.outputs import CLASSES, CONTROL, FLOOR, LEARNED, PRETRAINED, SUPERVISED, labels
 from lmbench.results.ranking import Ranked
 
@@ -28,12 +28,16 @@ def forest(found: Sequence[Board]) -> str:
     for number, kind in enumerate(kind for kind in CLASSES if kind in shown):
         body += [_dot(12 + number * 150, 12, COLOURS[kind]), _text(20 + number * 150, 16, kind)]
     for board in found:
-        drawn = list(_panel(board, y))
-        body += drawn
-        y += (len(board.rows) + 4) * LINE
+        body += _panel(board, y)
+        y += _lines(board) * LINE
     size = f'width="{NAMES + WIDTH + 40}" height="{y}"'
-    style = 'font-family="sans-serif" font-size="12"'
-    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>', '<rect width="100%" height="100%" fill="white"/>', *body, "</svg>", ""])  # fmt: skip
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">'
+    return "\n".join([head, '<rect width="100%" height="100%" fill="white"/>', *body, "</svg>", ""])
+
+
+def _lines(board: Board) -> int:
+    """How many lines a board takes: its title, a name a section, its rows, the axis and a gap."""
+    return len(board.rows) + len(board.sections) + 4
 
 
 def _panel(board: Board, top: int) -> Iterator[str]:
@@ -46,13 +50,15 @@ def _panel(board: Board, top: int) -> Iterator[str]:
         return NAMES + WIDTH * (min(max(value, low), high) - low) / (high - low)
 
     yield _text(12, top + LINE, board.title, weight="bold")
-    bottom = top + (len(board.rows) + 2) * LINE
+    bottom = top + (_lines(board) - 2) * LINE
     for tick in ticks:
         yield f'<line x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{top + LINE + 6}" y2="{bottom}" stroke="#dddddd"/>'
         yield _text(x(tick), bottom + 14, f"{tick:g}", anchor="middle")
     y = top + LINE
     for section in board.sections:
         colour = COLOURS[section.kind]
+        y += LINE
+        yield _text(12, y + 4, section_name(section, board), colour="#666666")
         for row in section.rows:
             y += LINE
             name = names[row.output].replace("`", "")
@@ -88,6 +94,6 @@ def _dot(x: float, y: float, colour: str, hollow: bool = False) -> str:
     return f'<circle cx="{x:.1f}" cy="{y}" r="4" fill="{fill}" stroke="{colour}" stroke-width="1.5"/>'
 
 
-def _text(x: float, y: float, text: str, anchor: str = "start", weight: str = "normal") -> str:
+def _text(x: float, y: float, text: str, anchor: str = "start", weight: str = "normal", colour: str = "black") -> str:
     shown = html.escape(printable(text).replace("\n", " "))
-    return f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}" font-weight="{weight}">{shown}</text>'
+    return f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}" font-weight="{weight}" fill="{colour}">{shown}</text>'

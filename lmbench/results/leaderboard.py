@@ -14,14 +14,15 @@ from typing import Any
 
 from lmbench.config.model import digest_of
 from lmbench.errors import LmbenchError, StaleError
-from lmbench.printable import csv_text
+from lmbench.plugins.loading import Plugins
+from lmbench.printable import csv_text, inside
 from lmbench.results.boards import Board, as_markdown, boards, with_parts
 from lmbench.results.forest import forest
 from lmbench.results.outputs import CLASSES, fold
 from lmbench.results.ranking import Ranked, ScoresOf, Section, nothing_kept, sections
 from lmbench.results.reading import read_record
 from lmbench.results.record import Record, Row, file_part, find_records, keep_copy
-from lmbench.results.tables import inside
+from lmbench.results.scores import keep_scores
 from lmbench.store.files import write_atomically
 
 COLUMNS = (
@@ -96,7 +97,9 @@ def _pages(name: str, found: Sequence[Board]) -> dict[str, str]:
     """The page of a CSV, and its picture."""
     shown = with_parts(found)
     dataset, task, *_ = found[0].place.column
-    words = f"Made by `lmbench leaderboard build` from the records beside it; all columns and parts stand in `{name}.csv`."
+    words = (
+        f"Made by `lmbench leaderboard build` from the records beside it; all columns and parts stand in `{name}.csv`."
+    )
     text = f"# {inside(dataset)}: {inside(task)}\n\n{words}\n\n![Values with their intervals]({name}.svg)\n\n{as_markdown(shown)}"
     return {f"{name}.md": text, f"{name}.svg": forest(shown)}
 
@@ -121,6 +124,19 @@ def write(built: Built, out: Path) -> list[Path]:
     for record in built.records.values():
         keep_copy(record, out / "records")
     return [out / name for name in built.files]
+
+
+def keep_all_scores(runs: Path, out: Path, plugins: Plugins) -> list[str]:
+    """Keeps the scores of the runs below ``runs`` whose predictions are at hand; returns why those of others cannot be."""
+    lost = []
+    for path in find_records(runs):
+        try:
+            record = read_record(path)
+            if record.status == "ok" and record.preset != "smoke":
+                keep_scores(out, path.parent, record, plugins)
+        except LmbenchError as error:
+            lost.append(f"scores of {path.parent.name}: {error}")
+    return lost
 
 
 def stale_files(built: Built, out: Path) -> list[str]:
@@ -194,12 +210,18 @@ def _line(section: Section, ranked: Ranked) -> Line:
 def remarks(ranked: Ranked) -> list[str]:
     """What a reader must know of a row before he believes it, in words."""
     output = ranked.output
-    leaks = [found["images"] for record, _ in output.measured.values() if (found := record.data.test_images_pretrained_on)]
+    leaks = [
+        found["images"] for record, _ in output.measured.values() if (found := record.data.test_images_pretrained_on)
+    ]
     return [
         *([f"pretrained on {max(leaks)} of its test images"] if leaks else []),
         *(["one seed"] if len(output.seeds) == 1 else []),
         *([] if ranked.scored else ["ranked by its own interval, for its scores are not kept"]),
-        *(["its control by the record's own reference"] if ranked.beside is not None and ranked.control is None else []),
+        *(
+            ["its control by the record's own reference"]
+            if ranked.beside is not None and ranked.control is None
+            else []
+        ),
         *output.replaced,
     ]
 

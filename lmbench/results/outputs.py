@@ -138,9 +138,9 @@ def fold(records: Iterable[Record]) -> list[Output]:
     found: dict[tuple[Place, str, str, str], list[tuple[Record, Row]]] = {}
     for record in records:
         for row in record.rows:
-            found.setdefault(
-                (place_of(record, row), record.method, record.variant, record.pretrain_on), []
-            ).append((record, row))
+            found.setdefault((place_of(record, row), record.method, record.variant, record.pretrain_on), []).append(
+                (record, row)
+            )
     outputs = [output for key, runs in found.items() for output in _outputs(key[0], runs)]
     return sorted(outputs, key=lambda output: (repr(output.place), *output.order))
 
@@ -160,7 +160,11 @@ def _outputs(place: Place, runs: Sequence[tuple[Record, Row]]) -> Iterator[Outpu
     for recipe, own in sorted(recipes.items()):
         own.sort(key=lambda found: (numbers(found[0].version), found[0].finished, found[0].run))
         by_seed = {record.seed: (record, row) for record, row in own}  # the last counts
-        again = [f"the newest of {counted(len(own) - len(by_seed) + 1, 'run')} of a seed"] if len(own) > len(by_seed) else []
+        again = (
+            [f"the newest of {counted(len(own) - len(by_seed) + 1, 'run')} of a seed"]
+            if len(own) > len(by_seed)
+            else []
+        )
         yield Output(place, {seed: by_seed[seed] for seed in sorted(by_seed)}, recipe, (*again, *replaced))
 
 
@@ -253,8 +257,8 @@ def beside_of(output: Output) -> float | None:
     return fmean(found) if len(found) == len(output.seeds) else None
 
 
-def labels(outputs: Sequence[Output]) -> dict[Output, str]:
-    """What each row is called: ``method, variant``, and what else tells it from another row of that name."""
+def labels(outputs: Sequence[Output], short: bool = False) -> dict[Output, str]:
+    """What each row is called: method and variant, and what else tells it from another row of that name."""
     named = {}
     for output in outputs:
         name = (output.record.method, output.record.variant)
@@ -262,7 +266,7 @@ def labels(outputs: Sequence[Output]) -> dict[Output, str]:
         apart = [output.record.pretrain_on] if len({o.record.pretrain_on for o in alike}) > 1 else []
         if len({(o.record.pretrain_on, o.recipe) for o in alike}) > len({o.record.pretrain_on for o in alike}):
             apart += differing(output, alike)
-        named[output] = ", ".join([f"`{name[0]}`", name[1], *apart])
+        named[output] = ", ".join([f"`{'/'.join(name)}`", *apart] if short else [f"`{name[0]}`", name[1], *apart])
     return named
 
 

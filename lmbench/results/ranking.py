@@ -121,7 +121,11 @@ class _Judge:
             self.ranked(row, 1 + better.count(row), len(rows) - worse.count(row), here)
             for row in sorted(rows, key=lambda row: row.order)
         ]
-        widths = [(found.high - found.low) / 2 for found in paired.values() if found.low is not None and found.high is not None]
+        widths = [
+            (found.high - found.low) / 2
+            for found in paired.values()
+            if found.low is not None and found.high is not None
+        ]
         return Section(place, kind, tuple(ranked), len(pairs), len(apart), tuple(widths))
 
     def ranked(self, row: Output, first: int, last: int, here: Sequence[Output]) -> Ranked:

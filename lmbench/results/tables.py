@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lmbench.errors import DataError, UsageError
-from lmbench.printable import printable
+from lmbench.printable import markdown
 from lmbench.results import shown
 from lmbench.results.record import Number, Record, TrainedStage
 
@@ -126,17 +126,6 @@ def curve_table(record: Record, stage: str) -> str:
 def output_block(record: Record) -> str:
     """What ``lmbench run`` prints of a record, as a block of text."""
     return "\n".join(f"    {line}".rstrip() for line in shown.as_text(record).splitlines()) + "\n"
-
-
-def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [list(columns), ["---"] * len(columns), *rows]
-    return "".join(f"| {' | '.join(inside(cell) for cell in line)} |\n" for line in lines)
-
-
-def inside(cell: str) -> str:
-    """A text inside a table or a heading of Markdown: in one line, and printable."""
-    return printable(cell).replace("|", "\\|").replace("\n", " ")
 
 
 def _column(number: Number) -> Column:
