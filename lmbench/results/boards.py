@@ -97,10 +97,11 @@ def lines(board: Board, bold: bool = False) -> list[list[str]]:
     """The cells of a board's table; each section below a line of its name. ``bold``: in Markdown."""
     names = _names(board)
     strong: Callable[[str], str] = (lambda text: f"**{text}**") if bold else (lambda text: text)
+    marked = any(row.scored for row in board.rows)
     made = []
     for section in board.sections:
         made.append(["", strong(section_name(section, board)), *[""] * (len(COLUMNS) - 2)])
-        made += [_cells(row, names, strong) for row in section.rows]
+        made += [_cells(row, names, strong, marked) for row in section.rows]
     return made if bold else [[cell.replace("`", "") for cell in line] for line in made]
 
 
@@ -193,16 +194,19 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
-def _cells(row: Ranked, names: Mapping[Output, str], strong: Callable[[str], str]) -> list[str]:
+def _cells(row: Ranked, names: Mapping[Output, str], strong: Callable[[str], str], marked: bool) -> list[str]:
+    """``marked``: a row without kept scores gets a sign, for others have them."""
     output = row.output
     spread = f" ± {output.spread:.2f}" if output.spread is not None else ""
     gain = "" if row.gain is None else f"{row.gain:+.2f}"
     if row.verdict(row.gain_interval) == "better":
         gain = strong(gain)
     beside = "" if row.beside is None else f"{row.beside:.2f}"
+    if row.control is not None and row.control.record.method != output.record.method:
+        beside += f", {names[row.control]}"
     return [
         row.place,
-        names[output] + ("" if row.scored else " °"),
+        names[output] + (" °" if marked and not row.scored else ""),
         f"{output.value:.2f}{spread}",
         _range(row.interval),
         "one seed" if len(output.seeds) == 1 else str(len(output.seeds)),

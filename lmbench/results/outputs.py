@@ -160,12 +160,14 @@ def _outputs(place: Place, runs: Sequence[tuple[Record, Row]]) -> Iterator[Outpu
     for recipe, own in sorted(recipes.items()):
         own.sort(key=lambda found: (numbers(found[0].version), found[0].finished, found[0].run))
         by_seed = {record.seed: (record, row) for record, row in own}  # the last counts
-        again = (
-            [f"the newest of {counted(len(own) - len(by_seed) + 1, 'run')} of a seed"]
-            if len(own) > len(by_seed)
-            else []
-        )
-        yield Output(place, {seed: by_seed[seed] for seed in sorted(by_seed)}, recipe, (*again, *replaced))
+        twice = sorted({record.seed for record, _ in own if by_seed[record.seed][0].run != record.run})
+        again = [f"the newest of several runs of {_seeds(twice)}"] if twice else []
+        by_seed = {seed: by_seed[seed] for seed in sorted(by_seed)}
+        yield Output(place, by_seed, recipe, (*again, *replaced))
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
 
 
 def place_of(record: Record, row: Row) -> Place:

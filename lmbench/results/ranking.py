@@ -4,14 +4,15 @@ Rows are ranked within a section: one place (column, preset, data, protocol) and
 a section are tested (`lmbench.results.scores.difference_of`: the same images for both, seeds and draws too where both have
 them), and a pair is *told apart* where its p is below the bound of Benjamini and Hochberg (1995) over the section's pairs: of the
 pairs told apart at most one in twenty is expected to be wrong, however many were tried. (Holm's bound on any error at all asks
-for ten times the difference where three seeds were measured, and tells next to nothing apart.) The place of a row then goes from
-1 + the rows told to be better to the number of rows less those told to be worse: ``1-3`` is somewhere from first to third.
+of three seeds, whose Student's factor grows fast, for differences that few boards have.) A row's place is every place that it
+takes in the orders which agree with all pairs told apart: ``1-3`` is somewhere from first to third.
 A row whose kept scores are not there is told apart from another only where the two rows' own intervals have nothing in common.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -96,6 +97,20 @@ def told_apart(chances: Sequence[float], share: float = FALSE_SHARE) -> list[boo
     return [bool(passing) and p <= passing[-1] for p in chances]
 
 
+def places(ordered: Sequence[Output], told: Iterable[tuple[Output, Output]]) -> dict[Output, tuple[int, int]]:
+    """The first and the last place that each row takes in any order that agrees with the pairs ``told`` (better, worse).
+
+    ``ordered``: the best first, so that no pair runs against it.
+    """
+    ahead: dict[Output, set[Output]] = {row: set() for row in ordered}
+    for better, worse in told:
+        ahead[worse].add(better)
+    for row in ordered:  # what is better than a better row is better too
+        ahead[row] |= {further for better in ahead[row] for further in ahead[better]}
+    behind = Counter(better for rows in ahead.values() for better in rows)
+    return {row: (1 + len(ahead[row]), len(ordered) - behind[row]) for row in ordered}
+
+
 class _Judge:
     """Intervals of rows and of their differences, the scores of each run read once."""
 
@@ -115,12 +130,9 @@ class _Judge:
         chances = [1.0 if found.p is None else found.p for found in paired.values()]
         apart = {pair for pair, told in zip(paired, told_apart(chances), strict=True) if told}
         apart |= {pair for pair in pairs if pair not in paired and self.nothing_in_common(*pair)}
-        ahead = [(a, b) if a.better(b) else (b, a) for a, b in apart]
-        better, worse = [b for _, b in ahead], [a for a, _ in ahead]
-        ranked = [
-            self.ranked(row, 1 + better.count(row), len(rows) - worse.count(row), here)
-            for row in sorted(rows, key=lambda row: row.order)
-        ]
+        ordered = sorted(rows, key=lambda row: row.order)
+        spans = places(ordered, [(a, b) if a.better(b) else (b, a) for a, b in apart])
+        ranked = [self.ranked(row, *spans[row], here) for row in ordered]
         widths = [
             (found.high - found.low) / 2
             for found in paired.values()

@@ -42,7 +42,7 @@ def predicted(noise, n="all", images=IMAGES, draws=1, seed=0, **changes):
     return replace(made, **changes)
 
 
-def run_of(folder: Path, *stored: Predictions, **data) -> Path:
+def run_of(folder: Path, *stored: Predictions, method="", seed=0, **data) -> Path:
     """A run's folder with these predictions and the record they give."""
     for p in stored:
         p.write(folder / "predictions")
@@ -50,7 +50,7 @@ def run_of(folder: Path, *stored: Predictions, **data) -> Path:
         "fingerprint": "f" * 64, "used": {"train": None, "test": None}, "preprocessing": {"resize": 64, "crop": 0, "size": 64},
     }  # fmt: skip
     record = Record(
-        run=folder.name, method="", variant="", dataset="mafl", pretrain_on="", preset="", seed=0, backbone="", supervision="",
+        run=folder.name, method=method, variant="", dataset="mafl", pretrain_on="", preset="", seed=seed, backbone="", supervision="",
         feature_dim=None, rows=tuple(row for p in stored for row in measure(p, get_plugins())), stages=(), components=(),
         data=Data(**{**held, **data}), code={}, environment={}, config={}, config_sha256="",
         predictions=tuple(f"predictions/{p.name}.parquet" for p in stored),
