@@ -331,14 +331,8 @@ def test_the_picture_shows_every_row_and_hollow_controls() -> None:
 def test_kept_scores_give_the_same_boards_without_the_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for noise in (0.1, 0.8):
         for seed in (0, 1):
-            name = f"m{noise}"
-            run_of(
-                tmp_path / "runs" / f"{name}_s{seed}",
-                predicted(noise),
-                predicted(noise, n=5, draws=3),
-                method=name,
-                seed=seed,
-            )
+            name, stored = f"m{noise}", (predicted(noise), predicted(noise, n=5, draws=3))
+            run_of(tmp_path / "runs" / f"{name}_s{seed}", *stored, method=name, seed=seed)
     out = tmp_path / "boards"
     assert run_cli(["leaderboard", "build", "--runs", str(tmp_path / "runs"), "--out", str(out)]) == 0
     files = {path.name: path.read_bytes() for path in out.glob("mafl_regression.*")}

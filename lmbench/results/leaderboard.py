@@ -63,7 +63,7 @@ def build(runs: Path, out: Path, published: Sequence[Line] = (), scores: ScoresO
         except LmbenchError as error:
             built.left_out.append(str(error))
             continue
-        if record.status != "ok" or record.preset == "smoke":  # a smoke run proves that code runs, nothing else
+        if not _counts(record):
             continue
         known = records.setdefault(record.run.casefold(), record)
         if known.run != record.run:
@@ -86,6 +86,11 @@ def build(runs: Path, out: Path, published: Sequence[Line] = (), scores: ScoresO
         if board in found:
             built.pages |= _pages(name, boards(found[board]))
     return built
+
+
+def _counts(record: Record) -> bool:
+    """Whether its numbers are results: a smoke run proves that code runs, nothing else."""
+    return record.status == "ok" and record.preset != "smoke"
 
 
 def ranked_records(records: Iterable[Record], scores: ScoresOf = nothing_kept) -> list[Section]:
@@ -132,10 +137,13 @@ def keep_all_scores(runs: Path, out: Path, plugins: Plugins) -> list[str]:
     for path in find_records(runs):
         try:
             record = read_record(path)
-            if record.status == "ok" and record.preset != "smoke":
+        except LmbenchError:
+            continue  # a build leaves it out and says so
+        if _counts(record):
+            try:
                 keep_scores(out, path.parent, record, plugins)
-        except LmbenchError as error:
-            lost.append(f"scores of {path.parent.name}: {error}")
+            except LmbenchError as error:
+                lost.append(f"scores of {record.run}: {error}")
     return lost
 
 

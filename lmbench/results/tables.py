@@ -86,21 +86,16 @@ def results_table(records: Iterable[Record], selection: Selection) -> str:
             f"no record has numbers of {selection.dataset} ({', '.join(selection.tasks)}, {selection.preset})."
         )
     lines: dict[TableLine, dict[Column, tuple[Seeds, Seeds]]] = {}
-    for record in chosen:
-        plain = record.variant.removesuffix(UNTRAINED)
-        line = TableLine(record.method, plain, record.pretrain_on, record.version, (record.data.fingerprint or "")[:8])
-        cells = lines.setdefault(line, {column: ({}, {}) for column in columns})
-        control = plain != record.variant
-        for number in record.rows:
-            if _column(number) in cells:
-                cells[_column(number)][control][record.seed] = number
-    for record in chosen:  # what stands beside a run counts where its control has no run of its own
-        line = TableLine(
-            record.method, record.variant, record.pretrain_on, record.version, (record.data.fingerprint or "")[:8]
-        )
+    for record in chosen:  # what stands beside a run first: a control's own run counts rather
+        cells = lines.setdefault(_line_of(record), {column: ({}, {}) for column in columns})
         for beside in record.references:
-            if beside.reference == "untrained" and _column(beside) in lines.get(line, ()):
-                lines[line][_column(beside)][1].setdefault(record.seed, beside)
+            if beside.reference == "untrained" and _column(beside) in cells:
+                cells[_column(beside)][1][record.seed] = beside
+    for record in chosen:
+        control = record.variant.endswith(UNTRAINED)
+        for number in record.rows:
+            if _column(number) in (cells := lines[_line_of(record)]):
+                cells[_column(number)][control][record.seed] = number
     lines = {line: cells for line, cells in lines.items() if any(trained for trained, _ in cells.values())}
     if not lines:
         raise DataError(f"no record of {selection.dataset} ({selection.preset}) is of a trained output.")
@@ -110,6 +105,12 @@ def results_table(records: Iterable[Record], selection: Selection) -> str:
     heads = [_heading(column, chosen) for column in columns]
     body = [[told[line], *(_cell(*lines[line][column]) for column in columns)] for line in ordered]
     return markdown(["method, output", *heads], body) + _below(chosen, ordered, body)
+
+
+def _line_of(record: Record) -> TableLine:
+    """The line of a record, that of the trained output for its control too."""
+    data = (record.data.fingerprint or "")[:8]
+    return TableLine(record.method, record.variant.removesuffix(UNTRAINED), record.pretrain_on, record.version, data)
 
 
 def curve_table(record: Record, stage: str) -> str:

@@ -50,9 +50,9 @@ def run_of(folder: Path, *stored: Predictions, method="", seed=0, **data) -> Pat
         "fingerprint": "f" * 64, "used": {"train": None, "test": None}, "preprocessing": {"resize": 64, "crop": 0, "size": 64},
     }  # fmt: skip
     record = Record(
-        run=folder.name, method=method, variant="", dataset="mafl", pretrain_on="", preset="", seed=seed, backbone="", supervision="",
-        feature_dim=None, rows=tuple(row for p in stored for row in measure(p, get_plugins())), stages=(), components=(),
-        data=Data(**{**held, **data}), code={}, environment={}, config={}, config_sha256="",
+        run=folder.name, method=method, variant="", dataset="mafl", pretrain_on="", preset="", seed=seed, backbone="",
+        supervision="", feature_dim=None, rows=tuple(row for p in stored for row in measure(p, get_plugins())), stages=(),
+        components=(), data=Data(**{**held, **data}), code={}, environment={}, config={}, config_sha256="",
         predictions=tuple(f"predictions/{p.name}.parquet" for p in stored),
     )  # fmt: skip
     write_record(folder, record)
