@@ -251,7 +251,7 @@ def test_the_same_network_untrained_under_another_name_is_a_control_too() -> Non
     rows = ranked(made)
     control = rows["imagenet/v"].control
     assert control and control.record.method == "random" and rows["imagenet/top"].control is None
-    assert ", `random`, v |" in as_markdown(boards(ranked_records(made.records, made.of)))
+    assert ", random, v |" in as_markdown(boards(ranked_records(made.records, made.of)))
 
 
 def test_what_stands_in_the_record_is_a_control_without_an_interval() -> None:
@@ -290,8 +290,8 @@ def test_a_board_says_first_what_it_can_tell() -> None:
     assert "of 4 pairs within a section are told apart" in first and "The 2 heads and settings" in first
     assert more == [
         "Better than their control: `good/v`.",
-        "Without a control: `lost/v`.",
         "Worse than their control: `bad/v`.",
+        "Without a control: `lost/v`.",
         "Not told to be better than the floor `mean_shape/v`: `lost/v`, `bad/v`.",
     ]
 

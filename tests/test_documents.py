@@ -227,6 +227,18 @@ def test_a_curve_has_a_line_an_epoch() -> None:
         curve_table(Record.of(made), "t")
 
 
+def test_a_run_is_named_by_what_it_is_of_too() -> None:
+    stages = [{"key": "ab12", "name": "s", "curve": [{"epoch": 0.0, "total": 4.0}]}]
+    newest = {**record("b", "mine", 2.5, stages=stages), "finished": "2026"}
+    records = of(record("a", "mine", 1.5), newest, {**record("c", "mine", 3.5, seed=1), "finished": "2027"})
+    text = filled("<!-- curve: mafl small mine/v s -->\n<!-- end -->\n", records, "page.md")
+    assert "| 0 | 4.00 |" in text
+    text = filled("<!-- output: mafl small mine/v -->\n<!-- end -->\n", records, "page.md")
+    assert "2.50" in text and "seed 0" in text
+    with pytest.raises(LmbenchError, match="there is no record of mafl small other/v"):
+        filled("<!-- output: mafl small other/v -->\n<!-- end -->\n", records, "page.md")
+
+
 @pytest.mark.parametrize(
     ("block", "message"),
     [

@@ -13,6 +13,7 @@ from lmbench.results.outputs import (
     CLASSES,
     CONTROL,
     FLOOR,
+    SUPERVISED,
     Output,
     Place,
     grouped,
@@ -169,16 +170,23 @@ def _resolution(board: Board) -> str:
     return f"{said}; at most one in twenty of them is expected to be wrong.{own}{apart}"
 
 
+VERDICTS = {
+    "better": "Better than their control",
+    "open": "Not told from their control",
+    "worse": "Worse than their control",
+}
+NO_INTERVAL, NO_CONTROL = "Beside a control that has no interval", "Without a control"
+
+
 def _against_controls(rows: Sequence[Ranked], names: Mapping[Output, str]) -> list[str]:
-    said: dict[str, list[str]] = {}
+    """Which rows beat their own control; what the labels of the target train has none."""
+    said: dict[str, list[str]] = {what: [] for what in (*VERDICTS.values(), NO_INTERVAL, NO_CONTROL)}
     for row in rows:
         if row.control is not None:
-            verdict = {"better": "Better than their control", "worse": "Worse than their control"}
-            what = verdict.get(row.verdict(row.gain_interval), "Not told from their control")
-        else:
-            what = "Without a control" if row.beside is None else "Beside a control that has no interval"
-        said.setdefault(what, []).append(names[row.output])
-    return [f"{what}: {_listed(said[what])}." for what in sorted(said)]
+            said[VERDICTS[row.verdict(row.gain_interval)]].append(names[row.output])
+        elif row.beside is not None or row.output.kind != SUPERVISED:
+            said[NO_CONTROL if row.beside is None else NO_INTERVAL].append(names[row.output])
+    return [f"{what}: {_listed(found)}." for what, found in said.items() if found]
 
 
 def _against_floors(rows: Sequence[Ranked], names: Mapping[Output, str]) -> list[str]:
@@ -202,8 +210,8 @@ def _cells(row: Ranked, names: Mapping[Output, str], strong: Callable[[str], str
     if row.verdict(row.gain_interval) == "better":
         gain = strong(gain)
     beside = "" if row.beside is None else f"{row.beside:.2f}"
-    if row.control is not None and row.control.record.method != output.record.method:
-        beside += f", {names[row.control]}"
+    if row.control is not None and not row.control.untrained_of(output):
+        beside += f", {names[row.control].replace('`', '')}"
     return [
         row.place,
         names[output] + (" °" if marked and not row.scored else ""),

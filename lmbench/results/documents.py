@@ -1,8 +1,8 @@
 """Documents with tables in them that are made from records: filled in, and compared with what the records give.
 
 A table stands between ``<!-- board: ... -->`` or ``<!-- table: ... -->`` (see `lmbench.results.tables.Selection`),
-``<!-- curve: RUN STAGE -->`` or ``<!-- output: RUN -->``, and ``<!-- end -->``. No other number that was measured stands in a
-document.
+``<!-- curve: RUN STAGE -->`` or ``<!-- output: RUN -->``, and ``<!-- end -->``; DATASET PRESET METHOD/VARIANT in the place of RUN
+is its newest run of the lowest seed. No other number that was measured stands in a document.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from lmbench.errors import DataError, LmbenchError, UsageError
 from lmbench.results.boards import Board, as_markdown, boards, with_parts
 from lmbench.results.leaderboard import ranked_records
+from lmbench.results.outputs import numbers
 from lmbench.results.ranking import ScoresOf, nothing_kept
 from lmbench.results.reading import read_record
 from lmbench.results.record import Record
@@ -130,16 +131,20 @@ def _made(kind: str, what: str, records: Mapping[str, Record], scores: ScoresOf)
         case "table":
             return results_table(records.values(), Selection.parse(what))
         case "curve":
-            run, _, stage = what.partition(" ")
+            run, _, stage = what.rpartition(" ")
             return curve_table(_record(run, records), stage)
         case "output":
             return output_block(_record(what, records))
     raise UsageError(f"unknown kind of table {kind}; there are board, table, curve and output.")
 
 
-def _record(run: str, records: Mapping[str, Record]) -> Record:
-    if run not in records:
+def _record(what: str, records: Mapping[str, Record]) -> Record:
+    """The record of a run, or of ``DATASET PRESET METHOD/VARIANT``: its newest run of the lowest seed."""
+    if what in records:
+        return records[what]
+    named = [r for r in records.values() if what.split() == [r.dataset, r.preset, f"{r.method}/{r.variant}"]]
+    if not named:
         raise UsageError(
-            f"there is no record of {run}; `lmbench leaderboard build` keeps them beside the leaderboards."
+            f"there is no record of {what}; `lmbench leaderboard build` keeps them beside the leaderboards."
         )
-    return records[run]
+    return max(named, key=lambda r: (-r.seed, numbers(r.version), r.finished, r.run))

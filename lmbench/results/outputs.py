@@ -110,6 +110,11 @@ class Output:
         sign = -1 if self.row.higher_is_better else 1
         return sign * self.value, self.record.method, self.record.variant, self.record.pretrain_on, self.recipe
 
+    def untrained_of(self, other: Output) -> bool:
+        """Whether it is that output's own recipe, untrained."""
+        names = (self.record.method, self.record.variant)
+        return names == (other.record.method, f"{other.record.variant}, {UNTRAINED}")
+
     def better(self, other: Output) -> bool:
         """Whether the mean is better."""
         return self.value > other.value if self.row.higher_is_better else self.value < other.value
@@ -218,20 +223,15 @@ def control_of(output: Output, others: Sequence[Output]) -> Output | None:
     """
     if output.kind == CONTROL:
         return None
-    own = f"{output.record.variant}, {UNTRAINED}"
 
     def fit(other: Output) -> tuple[Any, ...]:
-        record = other.record
-        mine = (record.method, record.variant) == (output.record.method, own)
-        return mine, record.pretrain_on == output.record.pretrain_on, len({*other.seeds} & {*output.seeds})
+        same_images = other.record.pretrain_on == output.record.pretrain_on
+        return other.untrained_of(output), same_images, len({*other.seeds} & {*output.seeds}), other.recipe
 
     network = network_of(output.record)
-    found = [
-        other
-        for other in others
-        if other.kind == CONTROL and (fit(other)[0] or (network and network_of(other.record) == network))
-    ]
-    return max(found, key=lambda other: (*fit(other), other.recipe), default=None)
+    controls = [other for other in others if other.kind == CONTROL]
+    fitting = [o for o in controls if o.untrained_of(output) or (network and network_of(o.record) == network)]
+    return max(fitting, key=fit, default=None)
 
 
 def network_of(record: Record) -> Any:
