@@ -13,7 +13,7 @@ from lmbench.errors import DataError, StaleError
 from lmbench.plugins.loading import Plugins
 from lmbench.results.record import PREDICTIONS, Key, Record, Row
 from lmbench.results.run import Run
-from lmbench.results.scores import Scores, difference_of, kept_scores, scores_of
+from lmbench.results.scores import Scores, difference_of, kept_scores, scores_of, unpaired
 from lmbench.results.sides import Side
 
 FREE = ("layers", "dimension")
@@ -118,7 +118,8 @@ def _compared(
             continue
         rows = _rows(key, a, ours), _rows(key, b, theirs)
         _same_protocol(key, *rows, across_heads)
-        _same_images(key, ours, theirs)
+        if differs := unpaired(ours, theirs):
+            raise StaleError(f"{_called(key)}: the {differs} of the two runs differ, so they cannot be paired.")
         made = difference_of(ours, theirs)
         value_a, value_b = (sum(row.value for row in side.values()) / len(side) for side in rows)
         row = next(iter(rows[0].values()))
@@ -210,19 +211,6 @@ def _alike(key: Key, first: Row, second: Row, across_heads: bool, but_for: Seque
                 f"{_called(key)}: the setting {name} differs ({_short(ours.get(name))} and {_short(theirs.get(name))}). "
                 "Measure one of them anew with the settings of the other, or compare the other task alone (--tasks)."
             )
-
-
-def _same_images(key: Key, a: Mapping[int, Scores], b: Mapping[int, Scores]) -> None:
-    """Raises StaleError where images cannot be paired; runs of one seed have the same truth too (another seed warps anew)."""
-    first = next(iter(a.values()))
-    pairs: list[tuple[Scores, Scores, tuple[str, ...]]]
-    pairs = [(first, other, ("image ids",)) for other in [*a.values(), *b.values()]]
-    pairs += [(a[seed], b[seed], tuple(a[seed].truth)) for seed in a.keys() & b.keys()]
-    for ours, theirs, names in pairs:
-        differ = [name for name in names if ours.truth.get(name) != theirs.truth.get(name)]
-        if differ or ours.values.shape[1] != theirs.values.shape[1]:
-            what = differ[0] if differ else "number of images"
-            raise StaleError(f"{_called(key)}: the {what} of the two runs differ, so they cannot be paired.")
 
 
 def _called(key: Key) -> str:
