@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import xml.etree.ElementTree
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -332,7 +333,7 @@ def test_kept_scores_give_the_same_boards_without_the_runs(tmp_path: Path, capsy
     for noise in (0.1, 0.8):
         for seed in (0, 1):
             name, stored = f"m{noise}", (predicted(noise), predicted(noise, n=5, draws=3))
-            run_of(tmp_path / "runs" / f"{name}_s{seed}", *stored, method=name, seed=seed)
+            run_of(tmp_path / "runs" / f"{name}_s{seed}", *stored, about={"method": name, "seed": seed})
     out = tmp_path / "boards"
     assert run_cli(["leaderboard", "build", "--runs", str(tmp_path / "runs"), "--out", str(out)]) == 0
     files = {path.name: path.read_bytes() for path in out.glob("mafl_regression.*")}
@@ -362,3 +363,15 @@ def test_show_says_what_there_is_not(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert sections([]) == [] and list(built.pages) == ["mafl_regression.md", "mafl_regression.svg"]
     assert run_cli(["leaderboard", "show", "--out", str(tmp_path / "out"), "--preset", "paper"]) == 5
     assert "no record has numbers of paper" in capsys.readouterr().err
+
+
+def test_scores_of_other_images_are_not_paired() -> None:
+    made = Made()
+    made.add("a", 10.0)
+    for run in made.add("b", 20.0):
+        made.scores[run.run] = {KEY: replace(made.scores[run.run][KEY], truth={"image ids": "others"})}
+    (section,) = ranked_records(made.records, made.of)
+    assert (section.pairs, section.apart, section.widths) == (1, 1, ())  # by intervals that have nothing in common
+    first, *_ = made.records
+    made.scores[first.run] = {KEY: replace(made.scores[first.run][KEY], truth={"image ids": "others"})}
+    assert [row.scored for row in ranked(made).values()] == [False, True]

@@ -33,7 +33,7 @@ def test_a_number_of_one_image_or_one_draw_has_no_interval(changes, has_one: boo
 def test_runs_of_one_draw_are_compared_without_an_interval(capsys, tmp_path: Path) -> None:
     a, b = (run_of(tmp_path / name, predicted(noise, n=2)) for name, noise in (("a", 1.0), ("b", 1.5)))
     found = json.loads(compared(capsys, a, b, "--json")[1])
-    assert {(c["ci95"], c["better_share"]) for c in found} == {(None, None)}
+    assert {(c["ci95"], c["p"]) for c in found} == {(None, None)}
     code, out, _ = compared(capsys, a, b)
     assert code == 0 and " - " in out and "None" not in out
 

@@ -21,7 +21,7 @@ from statistics import fmean, median
 from lmbench.results.outputs import CLASSES, FLOOR, Output, Place, beside_of, control_of, grouped
 from lmbench.results.record import Key, Record
 from lmbench.results.resampling import Estimate
-from lmbench.results.scores import Scores, difference_of, estimate_of
+from lmbench.results.scores import Scores, difference_of, estimate_of, unpaired
 
 FALSE_SHARE = 0.05  # of the pairs told apart, how many may be expected to be wrong
 
@@ -120,7 +120,7 @@ class _Judge:
         for output in outputs:
             found = {seed: kept[record.run].get(row.key) for seed, (record, row) in output.measured.items()}
             whole = {seed: scores for seed, scores in found.items() if scores is not None}
-            self.scores[output] = whole if len(whole) == len(found) and _alike(whole.values()) else None
+            self.scores[output] = whole if len(whole) == len(found) and not unpaired(whole, whole) else None
         self.intervals = {output: self.interval(output) for output in outputs}
         self.floors = grouped((o for o in outputs if o.kind == FLOOR), lambda output: output.place.judged)
 
@@ -160,7 +160,7 @@ class _Judge:
     def paired(self, a: Output, b: Output) -> Estimate | None:
         """a - b image by image; None where scores are not kept, or not of the same images and labels."""
         ours, theirs = self.scores[a], self.scores[b]
-        if ours is None or theirs is None or not _alike([*ours.values(), *theirs.values()]):
+        if ours is None or theirs is None or unpaired(ours, theirs):
             return None
         return difference_of(ours, theirs)
 
@@ -189,12 +189,6 @@ def smallest_difference(found: Sequence[Section]) -> float | None:
     """What two rows typically have to differ by to be told apart: the median half-width of the paired intervals."""
     widths = [width for section in found for width in section.widths]
     return median(widths) if widths else None
-
-
-def _alike(scores: Iterable[Scores]) -> bool:
-    """Whether scores are of the same images with the same labels."""
-    found = list(scores)
-    return all(s.values.shape[1] == found[0].values.shape[1] and s.truth == found[0].truth for s in found)
 
 
 def _interval(found: Estimate) -> Interval | None:

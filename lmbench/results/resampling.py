@@ -22,7 +22,7 @@ SMALLEST = -300.0  # log10 of the smallest probability that is told from zero
 FloatArray = npt.NDArray[np.float64]
 Seeds = Mapping[int, np.ndarray]
 """By seed, what a number is the mean of: (D, N) for D draws and N images, which are the same for all seeds."""
-Part = tuple[float, int]
+Part = tuple[float, float]
 """A variance of the number that was estimated, and with how many degrees of freedom."""
 
 
@@ -107,16 +107,24 @@ def _estimate(value: float, images: FloatArray, sides: Sequence[_Side], spread: 
     if count < 2 or any(side.unknown for side in sides):
         return found
     of_images = images.var(ddof=1) / count - sum(side.shared for side in sides)
-    parts = [(max(0.0, float(of_images)), count - 1), *(side.chance for side in sides if side.chance is not None)]
+    parts = [(max(0.0, float(of_images)), count - 1.0), _together([side.chance for side in sides if side.chance])]
     half = _half_width(parts, 1 - LEVEL)
     return replace(found, low=value - half, high=value + half, p=_chance_of(value, parts))
+
+
+def _together(parts: Sequence[Part]) -> Part:
+    """The sum of variances of one kind, which may be of either side alone. Source: Welch 1947."""
+    total = sum(variance for variance, _ in parts)
+    if not total:
+        return 0.0, 1.0
+    return total, total**2 / sum(variance**2 / freedom for variance, freedom in parts)
 
 
 def _half_width(parts: Sequence[Part], beyond: float) -> float:
     """Half an interval outside which the truth is with probability ``beyond``: each deviation with its own Student's factor.
 
-    Never too narrow by more than a little, whichever part is the larger; one factor for the sum (Satterthwaite) is, with two
-    or three seeds.
+    Whichever is the larger, the interval is not too narrow; with two or three seeds one factor for the sum of seeds and images
+    (Satterthwaite's) is.
     """
     from scipy.special import stdtrit  # takes a while to load, and many a table is made without it
 

@@ -23,6 +23,7 @@ from lmbench.results.record import PREDICTIONS, SEAL, Key, Record, seal_of
 from lmbench.results.resampling import Estimate, difference, estimate
 from lmbench.store.files import write_atomically
 
+IMAGES = "image ids"  # of what is alike in two results, see `StoredResult.truth`
 FOLDER, SUFFIX = "scores", ".scores"
 MAGIC = b"lmbench scores 1\n"
 LARGEST = 256 << 20  # bytes; those of 20,000 images and 100 numbers have 4 million
@@ -61,6 +62,21 @@ def difference_of(a: Mapping[int, Scores], b: Mapping[int, Scores]) -> Estimate:
     sides = [*a.values(), *b.values()]
     first, second = ({seed: s.values for seed, s in side.items()} for side in (a, b))
     return _of_images(difference(first, second, any(s.few_shot for s in sides)), min(s.images for s in sides))
+
+
+def unpaired(a: Mapping[int, Scores], b: Mapping[int, Scores]) -> str:
+    """What keeps two outputs, over their seeds, from being paired image by image; nothing where they can be.
+
+    All are of the same images. Runs of one seed have the rest of the truth in common too; another seed warps images anew.
+    """
+    first = next(iter(a.values()))
+    pairs = [(first, other, [IMAGES]) for other in [*a.values(), *b.values()]]
+    pairs += [(a[seed], b[seed], [*a[seed].truth]) for seed in sorted(a.keys() & b.keys())]
+    for ours, theirs, names in pairs:
+        differ = [name for name in names if ours.truth.get(name) != theirs.truth.get(name)]
+        if differ or ours.values.shape[1] != theirs.values.shape[1]:
+            return [*differ, IMAGES][0]
+    return ""
 
 
 def scores_of(folder: Path, record: Record, plugins: Plugins) -> dict[Key, Scores]:

@@ -46,7 +46,9 @@ class Made:
             self.records.append(Record.of(document))
             key = self.records[-1].rows[0].key
             if kept:
-                self.scores[run] = {key: Scores(key, values, IMAGES, {"target": "t"})}
+                self.scores[run] = {
+                    key: Scores(key, values, IMAGES, {"image ids": "i", "target": f"warped by seed {seed}"})
+                }
             made.append(self.records[-1])
         return made
 
