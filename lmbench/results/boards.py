@@ -15,7 +15,7 @@ from lmbench.results.outputs import (
     FLOOR,
     SUPERVISED,
     Output,
-    Place,
+    Scope,
     grouped,
     head_of,
     labels,
@@ -31,7 +31,7 @@ COLUMNS = ("place", "method, output", "", "95 %", "seeds", "control", "less its 
 class Board:
     """The sections of one column, preset and data: what stands in one table."""
 
-    place: Place
+    scope: Scope
     sections: tuple[Section, ...]
 
     @property
@@ -41,7 +41,7 @@ class Board:
     @property
     def whole(self) -> bool:
         """Whether it is of a task's whole, not of a part of it."""
-        return not self.place.column[3]
+        return not self.scope.column[3]
 
     @property
     def measure(self) -> str:
@@ -52,29 +52,29 @@ class Board:
     @property
     def title(self) -> str:
         """The column in words; the data is told in the first line."""
-        dataset, _, _, part, n = self.place.column
-        drawn = f" ({counted(self.place.draws, 'draw')})" if self.place.draws else ""
-        said = [f"{dataset}, preset {self.place.preset}: {self.measure}", part, f"n = {n}{drawn}" if n else ""]
+        dataset, _, _, part, n = self.scope.column
+        drawn = f" ({counted(self.scope.draws, 'draw')})" if self.scope.draws else ""
+        said = [f"{dataset}, preset {self.scope.preset}: {self.measure}", part, f"n = {n}{drawn}" if n else ""]
         return ", ".join(filter(None, said))
 
 
 def boards(sections: Iterable[Section]) -> list[Board]:
     """The boards of sections: the fewest annotations first, and parts behind the whole."""
-    found: dict[Place, list[Section]] = {}
+    found: dict[Scope, list[Section]] = {}
     for section in sections:
-        found.setdefault(section.place.judged, []).append(section)
+        found.setdefault(section.scope.judged, []).append(section)
     order = list(CLASSES)
     made = [
-        Board(place, tuple(sorted(own, key=lambda s: (order.index(s.kind), -len(s.rows), s.place.protocol))))
-        for place, own in found.items()
+        Board(scope, tuple(sorted(own, key=lambda s: (order.index(s.kind), -len(s.rows), s.scope.protocol))))
+        for scope, own in found.items()
     ]
-    return sorted(made, key=lambda board: _in_order(board.place))
+    return sorted(made, key=lambda board: _in_order(board.scope))
 
 
 def with_parts(found: Sequence[Board], parts: Sequence[str] = ()) -> list[Board]:
     """The boards of a task's whole and of some parts; all of a task whose results have no whole."""
-    whole = {board.place.column[:2] for board in found if board.whole}
-    return [b for b in found if b.whole or b.place.column[3] in parts or b.place.column[:2] not in whole]
+    whole = {board.scope.column[:2] for board in found if board.whole}
+    return [b for b in found if b.whole or b.scope.column[3] in parts or b.scope.column[:2] not in whole]
 
 
 def as_markdown(found: Sequence[Board]) -> str:
@@ -109,11 +109,11 @@ def lines(board: Board, bold: bool = False) -> list[list[str]]:
 def section_name(section: Section, board: Board) -> str:
     """The class of a section, and its head where that is not all rows' own; of several protocols of a head what differs."""
     own = section.rows[0].output.row
-    protocols = {other.place.protocol: other.rows[0].output.row for other in board.sections}
+    protocols = {other.scope.protocol: other.rows[0].output.row for other in board.sections}
     alike = [protocol_of(row) for row in protocols.values() if head_of(row) == head_of(own)]
     mine = protocol_of(own)
     names = sorted(name for name in {*mine}.union(*alike) if any(other.get(name) != mine.get(name) for other in alike))
-    differs = f"protocol {section.place.protocol}, others differ in {', '.join(names[:4])}" if names else ""
+    differs = f"protocol {section.scope.protocol}, others differ in {', '.join(names[:4])}" if names else ""
     head = f"head {head_of(own).rpartition(':')[2]}" if head_of(own) else ""
     return ", ".join(filter(None, [CLASSES[section.kind], head if len(protocols) > 1 or head else "", differs]))
 
@@ -127,12 +127,12 @@ def what_it_tells(board: Board) -> list[str]:
 
 
 def _basis(board: Board) -> str:
-    place = board.place
+    scope = board.scope
     versions = sorted({version for row in board.rows for version in row.output.versions}, key=numbers)
     said = [
-        counted(place.images, "test image") if place.images else "",
-        f"{counted(place.draws, 'draw')} of annotated images" if place.draws else "",
-        f"data {place.data}" if place.data else "",
+        counted(scope.images, "test image") if scope.images else "",
+        f"{counted(scope.draws, 'draw')} of annotated images" if scope.draws else "",
+        f"data {scope.data}" if scope.data else "",
         f"lmbench {', '.join(versions)}",
     ]
     return f"{', '.join(filter(None, said))}."
@@ -153,7 +153,7 @@ def _seeds(board: Board) -> str:
 
 def _resolution(board: Board) -> str:
     """From what difference on rows are told apart, and how many pairs were."""
-    protocols = {section.place.protocol for section in board.sections}
+    protocols = {section.scope.protocol for section in board.sections}
     apart = f" The {len(protocols)} heads and settings of heads are never ranked as one." if len(protocols) > 1 else ""
     pairs, told = (sum(getattr(section, name) for section in board.sections) for name in ("pairs", "apart"))
     if not pairs:
@@ -230,23 +230,23 @@ def _range(interval: Interval | None, sign: str = "") -> str:
 def _names(board: Board, short: bool = False) -> dict[Output, str]:
     """What rows are called; names are told apart within one protocol, outside of which no two are compared."""
     named: dict[Output, str] = {}
-    for own in grouped((row.output for row in board.rows), lambda output: output.place.protocol).values():
+    for own in grouped((row.output for row in board.rows), lambda output: output.scope.protocol).values():
         named |= labels(own, short)
     return named
 
 
-def _in_order(place: Place) -> tuple[object, ...]:
-    dataset, task, metric, part, n = place.column
+def _in_order(scope: Scope) -> tuple[object, ...]:
+    dataset, task, metric, part, n = scope.column
     number = (2, 0) if n == "all" else (0, 0) if n == "" else (1, int(n))
     return (
         dataset,
         task,
         part != "",
-        place.preset,
+        scope.preset,
         metric,
         number,
         part,
-        place.data,
-        str(place.draws),
-        str(place.images),
+        scope.data,
+        str(scope.draws),
+        str(scope.images),
     )

@@ -96,9 +96,9 @@ def boards_of(
     own = [r for r in records if r.status == "ok" and dataset in ("", r.dataset) and preset in ("", r.preset)]
     found = boards(ranked_records(own, scores))
     kept = []
-    for task in tasks or sorted({board.place.column[1] for board in found}):
-        shown = with_parts([board for board in found if board.place.column[1] == task], parts)
-        kept += [board for board in shown if not annotations or board.place.column[4] in ("", *annotations)]
+    for task in tasks or sorted({board.scope.column[1] for board in found}):
+        shown = with_parts([board for board in found if board.scope.column[1] == task], parts)
+        kept += [board for board in shown if not annotations or board.scope.column[4] in ("", *annotations)]
     if not kept:
         wanted = [dataset, ", ".join(tasks), preset, f"n = {', '.join(annotations)}" if annotations else ""]
         raise DataError(f"no record has numbers of {'; '.join(filter(None, wanted)) or 'anything'}.")

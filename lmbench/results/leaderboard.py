@@ -76,7 +76,7 @@ def build(runs: Path, out: Path, published: Sequence[Line] = (), scores: ScoresO
     built.records = {record.run: record for record in records.values()}
     found: dict[tuple[str, str], list[Section]] = {}
     for section in ranked_records(built.records.values(), scores):
-        found.setdefault(section.place.column[:2], []).append(section)
+        found.setdefault(section.scope.column[:2], []).append(section)
     printed: dict[tuple[str, str], list[Line]] = {}
     for line in published:
         printed.setdefault((line["dataset"], line["task"]), []).append(line)
@@ -101,7 +101,7 @@ def ranked_records(records: Iterable[Record], scores: ScoresOf = nothing_kept) -
 def _pages(name: str, found: Sequence[Board]) -> dict[str, str]:
     """The page of a CSV, and its picture."""
     shown = with_parts(found)
-    dataset, task, *_ = found[0].place.column
+    dataset, task, *_ = found[0].scope.column
     words = (
         f"Made by `lmbench leaderboard build` from the records beside it; all columns and parts stand in `{name}.csv`."
     )
@@ -167,8 +167,8 @@ def measured_lines(found: Iterable[Section]) -> list[Line]:
 
 def _line(section: Section, ranked: Ranked) -> Line:
     output = ranked.output
-    record, row, place = output.record, output.row, section.place
-    dataset, task, metric, part, n = place.column
+    record, row, scope = output.record, output.row, section.scope
+    dataset, task, metric, part, n = scope.column
     control = ranked.control
     ours = sorted(record.run for record, _ in output.measured.values())
     low, high = interval_cells(ranked.interval)
@@ -181,7 +181,7 @@ def _line(section: Section, ranked: Ranked) -> Line:
         "n_annotations": n,
         "kind": "measured",
         "class": section.kind,
-        "protocol": place.protocol,
+        "protocol": scope.protocol,
         "rank": ranked.first,
         "rank_last": ranked.last,
         "method": record.method,
@@ -210,7 +210,7 @@ def _line(section: Section, ranked: Ranked) -> Line:
         "higher_is_better": _flag(row.higher_is_better),
         "source": " ".join(f"records/{run}.json" for run in ours),
         "version": " ".join(output.versions),
-        "data": place.data,
+        "data": scope.data,
         "note": "; ".join([*remarks(ranked), *filter(None, [_note(row)])]),
     }
 

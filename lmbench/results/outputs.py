@@ -42,7 +42,7 @@ Column = tuple[str, str, str, str, str]
 
 
 @dataclass(frozen=True)
-class Place:
+class Scope:
     """What rows have in common that may be ranked as one: the column, and all that decides what a number of it means."""
 
     column: Column
@@ -53,16 +53,16 @@ class Place:
     images: int | None
 
     @property
-    def judged(self) -> Place:
+    def judged(self) -> Scope:
         """The same but for the protocol: rows of it are of the same images and draws."""
-        return Place(self.column, self.preset, self.data, "", self.draws, self.images)
+        return Scope(self.column, self.preset, self.data, "", self.draws, self.images)
 
 
 @dataclass(frozen=True, eq=False)
 class Output:
     """One row: what an output measured, seed by seed. ``replaced``: what was folded into it, in words."""
 
-    place: Place
+    scope: Scope
     measured: Mapping[int, tuple[Record, Row]]
     recipe: str
     replaced: tuple[str, ...] = ()
@@ -139,18 +139,18 @@ def _untrained_of_earlier(record: Record) -> bool:
 
 
 def fold(records: Iterable[Record]) -> list[Output]:
-    """Every row there is of the records, by place and the best first."""
-    found: dict[tuple[Place, str, str, str], list[tuple[Record, Row]]] = {}
+    """Every row there is of the records, by scope and the best first."""
+    found: dict[tuple[Scope, str, str, str], list[tuple[Record, Row]]] = {}
     for record in records:
         for row in record.rows:
-            found.setdefault((place_of(record, row), record.method, record.variant, record.pretrain_on), []).append(
+            found.setdefault((scope_of(record, row), record.method, record.variant, record.pretrain_on), []).append(
                 (record, row)
             )
     outputs = [output for key, runs in found.items() for output in _outputs(key[0], runs)]
-    return sorted(outputs, key=lambda output: (repr(output.place), *output.order))
+    return sorted(outputs, key=lambda output: (repr(output.scope), *output.order))
 
 
-def _outputs(place: Place, runs: Sequence[tuple[Record, Row]]) -> Iterator[Output]:
+def _outputs(scope: Scope, runs: Sequence[tuple[Record, Row]]) -> Iterator[Output]:
     """An output for each recipe of the newest minor version; the newest run of each seed counts."""
     newest = max(numbers(record.version)[:2] for record, _ in runs)
     earlier = [record for record, _ in runs if numbers(record.version)[:2] != newest]
@@ -168,19 +168,19 @@ def _outputs(place: Place, runs: Sequence[tuple[Record, Row]]) -> Iterator[Outpu
         twice = sorted({record.seed for record, _ in own if by_seed[record.seed][0].run != record.run})
         again = [f"the newest of several runs of {_seeds(twice)}"] if twice else []
         by_seed = {seed: by_seed[seed] for seed in sorted(by_seed)}
-        yield Output(place, by_seed, recipe, (*again, *replaced))
+        yield Output(scope, by_seed, recipe, (*again, *replaced))
 
 
 def _seeds(seeds: Sequence[int]) -> str:
     return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
 
 
-def place_of(record: Record, row: Row) -> Place:
+def scope_of(record: Record, row: Row) -> Scope:
     """Where a number may be ranked."""
     n = "" if row.n_annotations is None else str(row.n_annotations)
     column = record.dataset, row.task, row.metric, row.subset or "", n
     data = (record.data.fingerprint or "")[:DIGITS]
-    return Place(column, record.preset, data, digest_of(protocol_of(row))[:DIGITS], row.draws, row.images)
+    return Scope(column, record.preset, data, digest_of(protocol_of(row))[:DIGITS], row.draws, row.images)
 
 
 def protocol_of(row: Row) -> dict[str, Any]:
@@ -219,7 +219,7 @@ def _weighty(stage: Any) -> Any:
 def control_of(output: Output, others: Sequence[Output]) -> Output | None:
     """The row that an output is to be read beside: its own recipe untrained, else the same network untrained by another name.
 
-    ``others``: the rows of its place. A control has none.
+    ``others``: the rows of its scope. A control has none.
     """
     if output.kind == CONTROL:
         return None

@@ -1,6 +1,6 @@
 """Places on a board: rows share those that the paired test cannot tell apart, and stand beside their own controls.
 
-Rows are ranked within a section: one place (column, preset, data, protocol) and one class of what they learned from. All pairs of
+Rows are ranked within a section: one scope (column, preset, data, protocol) and one class of what they learned from. All pairs of
 a section are tested (`lmbench.results.scores.difference_of`: the same images for both, seeds and draws too where both have
 them), and a pair is *told apart* where its p is below the bound of Benjamini and Hochberg (1995) over the section's pairs: of the
 pairs told apart at most one in twenty is expected to be wrong, however many were tried. (Holm's bound on any error at all asks
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from statistics import fmean, median
 
-from lmbench.results.outputs import CLASSES, FLOOR, Output, Place, beside_of, control_of, grouped
+from lmbench.results.outputs import CLASSES, FLOOR, Output, Scope, beside_of, control_of, grouped
 from lmbench.results.record import Key, Record
 from lmbench.results.resampling import Estimate
 from lmbench.results.scores import Scores, difference_of, estimate_of, unpaired
@@ -71,7 +71,7 @@ class Ranked:
 class Section:
     """Rows that are ranked as one. ``pairs`` were tried, ``apart`` of them told apart; ``widths``: half the paired intervals."""
 
-    place: Place
+    scope: Scope
     kind: str
     rows: tuple[Ranked, ...]
     pairs: int
@@ -80,12 +80,12 @@ class Section:
 
 
 def sections(outputs: Sequence[Output], scores: ScoresOf = nothing_kept) -> list[Section]:
-    """The rows in their sections: by place, and within one in the order of the classes."""
+    """The rows in their sections: by scope, and within one in the order of the classes."""
     judge = _Judge(outputs, scores)
     found = []
-    for place, here in grouped(outputs, lambda output: output.place).items():
+    for scope, here in grouped(outputs, lambda output: output.scope).items():
         by_class = grouped(here, lambda output: output.kind)
-        found += [judge.section(place, kind, by_class[kind], here) for kind in CLASSES if kind in by_class]
+        found += [judge.section(scope, kind, by_class[kind], here) for kind in CLASSES if kind in by_class]
     return found
 
 
@@ -122,9 +122,9 @@ class _Judge:
             whole = {seed: scores for seed, scores in found.items() if scores is not None}
             self.scores[output] = whole if len(whole) == len(found) and not unpaired(whole, whole) else None
         self.intervals = {output: self.interval(output) for output in outputs}
-        self.floors = grouped((o for o in outputs if o.kind == FLOOR), lambda output: output.place.judged)
+        self.floors = grouped((o for o in outputs if o.kind == FLOOR), lambda output: output.scope.judged)
 
-    def section(self, place: Place, kind: str, rows: Sequence[Output], here: Sequence[Output]) -> Section:
+    def section(self, scope: Scope, kind: str, rows: Sequence[Output], here: Sequence[Output]) -> Section:
         pairs = list(combinations(rows, 2))
         paired = {pair: found for pair in pairs if (found := self.paired(*pair)) is not None}
         chances = [1.0 if found.p is None else found.p for found in paired.values()]
@@ -138,12 +138,12 @@ class _Judge:
             for found in paired.values()
             if found.low is not None and found.high is not None
         ]
-        return Section(place, kind, tuple(ranked), len(pairs), len(apart), tuple(widths))
+        return Section(scope, kind, tuple(ranked), len(pairs), len(apart), tuple(widths))
 
     def ranked(self, row: Output, first: int, last: int, here: Sequence[Output]) -> Ranked:
         control = control_of(row, here)
         beside = beside_of(row) if control is None else control.value
-        floors = [] if row.kind == FLOOR else self.floors.get(row.place.judged, [])
+        floors = [] if row.kind == FLOOR else self.floors.get(row.scope.judged, [])
         return Ranked(
             row,
             first,
