@@ -304,6 +304,10 @@ def test_a_side_that_is_not_there_or_alone_is_told_what_there_is(capsys, runs):
     assert code == 5 and "no folder of a finished run is called so" in err
     code, _, err = compared(capsys, "lead/dense64", "--runs", runs)
     assert code == 2 and "pass --control" in err
+    code, _, err = compared(capsys, ",", "lead/dense64", "--runs", runs)
+    assert code == 2 and "',' names no run" in err
+    names = ",".join(p.name for p in runs.iterdir() if "untrained" in p.name)
+    assert len(names) > 85 and compared(capsys, f"{names},{names},{names}", "lead/dense64", "--runs", runs)[0] == 0
 
 
 def test_copies_of_records_are_compared_by_the_scores_kept_beside_them(capsys, pair, tmp_path):

@@ -7,6 +7,7 @@ or ``METHOD/OUTPUT``: all its runs below the runs folder. Of several runs of one
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,9 @@ def side_of(word: str, place: Place) -> Side:
 
     Raises DataError where there is none, UsageError where it means outputs or recipes of several kinds, else as `Run.open`.
     """
-    parts = [word] if Path(word).exists() else [part.strip() for part in word.split(",") if part.strip()]
+    parts = [word] if os.path.exists(word) else [part.strip() for part in word.split(",") if part.strip()]
+    if not parts:
+        raise UsageError(f"{word!r} names no run.")
     return _side(word, [run for part in parts for run in _runs(part, place)])
 
 
@@ -92,11 +95,11 @@ def control_of(side: Side, place: Place) -> Side:
 
 def _runs(part: str, place: Place) -> list[Run]:
     for path in (Path(part), place.runs / part):
-        if path.is_file() or (path / RECORD).is_file():
+        if _is_run(path):
             return [Run.open(path)]
     if any(letter in part for letter in PATTERN):
         matching = [Path(p) for pattern in (part, str(place.runs / part)) for p in sorted(glob.glob(pattern))]
-        found = [Run.open(path) for path in dict.fromkeys(matching) if path.is_file() or (path / RECORD).is_file()]
+        found = [Run.open(path) for path in dict.fromkeys(matching) if _is_run(path)]
         if not found:
             raise DataError(f"{part}: no folder of a finished run is called so, here or in {place.runs}.")
         return found
@@ -116,6 +119,10 @@ def _runs(part: str, place: Place) -> list[Run]:
             f"METHOD/OUTPUT of one ({', '.join(there[:20]) or 'there is none'})."
         )
     return found
+
+
+def _is_run(path: Path) -> bool:
+    return os.path.isfile(path) or os.path.isfile(path / RECORD)  # which know no name that is too long
 
 
 def _side(word: str, runs: Iterable[Run]) -> Side:
