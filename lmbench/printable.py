@@ -48,6 +48,17 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [list(columns), ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(inside(cell) for cell in line)} |\n" for line in lines)
+
+
+def inside(cell: str) -> str:
+    """A text inside a table or a heading of Markdown: in one line, and printable."""
+    return printable(cell).replace("|", "\\|").replace("\n", " ")
+
+
 def plain_table(lines: Sequence[Sequence[str]], indent: str = "") -> str:
     """The cells in columns, two blanks between them, nothing wrapped or cut."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]

@@ -117,7 +117,7 @@ def describe(
         preset=config.preset,
         seed=config.seed,
         backbone=config.network.backbone,
-        supervision="none" if config.untrained else method.spec.supervision,
+        supervision="untrained" if config.untrained else method.spec.supervision,
         feature_dim=next((d for row in rows if not row.subset and (d := row.settings.get("dimension"))), None),
         rows=tuple(rows),
         stages=tuple(TrainedStage.of(a.entry()) for a in artifacts),

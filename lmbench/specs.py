@@ -366,6 +366,9 @@ class MethodSpec(Spec):
     paper_on: Mapping[str, Table | str] = field(default_factory=dict)
     tasks: tuple[str, ...] = ("regression", "matching")
     supervision: str = "self-supervised"
+    """What its features learned from, by which boards rank apart: ``self-supervised`` on the run's own images, ``supervised``
+    by the target's labels, ``untrained`` (weights as initialised), ``none`` (nothing learns), or in other words where
+    weights come from elsewhere (``supervised on ImageNet``)."""
     choices: Mapping[str, str] = field(default_factory=dict)
     """What the paper leaves open and what was chosen, each with its reason; copied into every record."""
     published: tuple[PublishedRows, ...] | str = ()

@@ -1,4 +1,4 @@
-"""Micro and macro means, in batches or not, and their bootstrap, against loops; what predictions keep on disk."""
+"""Micro and macro means, in batches or not, and what each image adds to them, against loops; what predictions keep on disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lmbench.errors import DataError
-from lmbench.metrics.aggregates import interval, mean_of_scored, resample
+from lmbench.metrics.aggregates import contributions, mean_of_scored
 from lmbench.metrics.base import MetricResult, Predictions
 
 
@@ -47,44 +47,44 @@ def test_each_mean_is_the_one_of_its_definition(images, landmarks, seed, kind):
     np.testing.assert_allclose(mean_of_scored(values, *kind), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("macro", "batch"), KINDS)
-def test_a_resample_is_the_same_mean_of_images_drawn_anew_with_all_their_landmarks(macro, batch):
-    values = some_values(hidden=0.1)
-    selections = [None, [1, 3], [2]]
-    found = resample(values, selections, macro, batch, seed=7, samples=5)
-    rng = np.random.default_rng(7)
-    for sample in range(5):
-        drawn = rng.integers(0, values.shape[1], values.shape[1])
-        for k, members in enumerate(selections):
-            chosen = values[:, drawn] if members is None else values[:, drawn][:, :, members]
-            expected = np.mean([looped(draw, macro, batch) for draw in chosen])
-            assert found[k, sample] == pytest.approx(expected, rel=1e-12)
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 1000), st.sampled_from(KINDS))
+def test_the_mean_of_what_images_add_is_the_number(images, landmarks, seed, kind):
+    values = some_values(images, landmarks, seed=seed)
+    found = contributions(values, *kind)
+    assert found.shape == values.shape[:2]
+    np.testing.assert_allclose(found.mean(1), mean_of_scored(values, *kind), rtol=1e-12)
 
 
-def test_a_part_that_no_drawn_image_shows_gives_no_number_and_the_interval_goes_without_it():
-    values = np.full((1, 6, 2), 10.0)
-    values[:, 1:, 1] = np.nan
-    samples = resample(values, [[1]], macro=True, samples=200)
-    assert np.isnan(samples).any() and not np.isnan(samples).all()
-    assert interval(samples[0]) == (10.0, 10.0)
+@pytest.mark.parametrize("macro", [False, True])
+def test_what_an_image_adds_is_how_the_number_moves_when_it_counts_a_little_more(macro):
+    """The slope in an image's weight, from images that stand there 1,000 times and one that stands there once more."""
+    times, (values,) = 1000, some_values(hidden=0.3, draws=1)
+    (found,) = contributions(values[None], macro)
+    number, often = looped(values, macro, None), np.concatenate([values] * times)
+    for image in range(len(values)):
+        moved = looped(np.concatenate([often, values[image : image + 1]]), macro, None) - number
+        assert found[image] - number == pytest.approx(moved * len(often), rel=0.01, abs=1e-6)
 
 
-def test_the_interval_covers_the_mean_of_the_population_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    inside = 0
-    for trial in range(200):
-        values = rng.normal(5, 2, (1, 60, 1)) + rng.normal(0, 1, (1, 60, 3))
-        low, high = interval(resample(values, seed=trial, samples=400)[0])
-        inside += low <= 5 <= high
-    assert 0.88 <= inside / 200 <= 0.99
+@pytest.mark.parametrize(("macro", "batch"), KINDS[:3])
+def test_the_spread_of_a_resampled_mean_is_that_of_what_images_add(macro, batch):
+    """Brute force: images drawn anew with all their landmarks, and the number taken again, 2,000 times."""
+    rng = np.random.default_rng(3)
+    values = some_values(images=80, draws=1, hidden=0.3)[0]
+    values += rng.normal(0, 30, (80, 1))
+    drawn = rng.integers(0, 80, (2000, 80))
+    spread = np.std([looped(values[chosen], macro, 20 if batch else None) for chosen in drawn])
+    (added,) = contributions(values[None], macro, 20 if batch else None)
+    assert added.std() / np.sqrt(80) == pytest.approx(spread, rel=0.1)
 
 
-def test_two_thousand_resamples_of_twenty_thousand_images_take_about_a_second_of_work():
-    """0.9 s of one core where it was written; the bound leaves room for slower ones, not for a loop in Python."""
+def test_what_twenty_thousand_images_add_is_found_at_once():
+    """0.03 s of one core where it was written; the bound leaves room for slower ones, not for a loop in Python."""
     values = np.random.default_rng(0).uniform(0, 100, (1, 20000, 68))
     started = time.process_time()
-    resample(values, [None], macro=True)
-    assert time.process_time() - started < 6
+    contributions(values, macro=True)
+    assert time.process_time() - started < 0.5
 
 
 def test_a_part_is_the_same_kind_of_mean_and_none_where_it_is_never_seen():

@@ -162,20 +162,28 @@ def of(*made) -> dict[str, Record]:
     return {r["run"]: Record.of(r) for r in made}
 
 
-def test_a_table_has_a_line_an_output_seeds_in_order_and_its_control_behind_a_stroke() -> None:
+def test_a_table_has_a_line_an_output_its_mean_over_seeds_and_its_control_behind_a_stroke() -> None:
     records = of(
         record("b", "mine", 2.5, seed=1), record("a", "mine", 1.5, seed=0),
         record("c", "mine", 2.0, variant="v, untrained"), record("d", "other", 1.25),
         record("e", "smoked", 0.5, preset="smoke"),
     )  # fmt: skip
     text = results_table(records.values(), Selection.parse("mafl regression small"))
+    beaten = of(
+        record("f", "mine", 2.25, seed=1, variant="v, untrained"), record("g", "mine", 1.25, seed=1, finished="2026")
+    )
+    both = results_table([*records.values(), *beaten.values()], Selection.parse("mafl regression small"))
+    assert (
+        "| `mine`, v | **1.38 ± 0.18 (2 seeds)** / 2.12 ± 0.18 (2 seeds) |" in both
+    )  # the newest run of seed 1 counts
     assert text.splitlines() == [
         "| method, output | iod ↓, percent, n = all |",
         "| --- | --- |",
         "| `other`, v | 1.25 |",
-        "| `mine`, v | **1.50**, 2.50 / 2.00 |",
+        "| `mine`, v | 2.00 ± 0.71 (2 seeds) / 2.00 |",
         "",
-        "lmbench 0; seeds 0, 1; behind the stroke the same recipe untrained, bold what beats it.",
+        "lmbench 0; seeds 0, 1; ± the spread over seeds where their number is told, else over draws; "
+        "behind the stroke the same recipe untrained, bold what beats it in every seed.",
     ]
 
 
@@ -217,6 +225,18 @@ def test_a_curve_has_a_line_an_epoch() -> None:
     assert curve_table(Record.of(made), "s").splitlines()[2:] == ["| 0 |  | 9.50 |", "| 1 | 0.50 | 8.25 |"]
     with pytest.raises(LmbenchError, match="no curve of a stage t; there are s"):
         curve_table(Record.of(made), "t")
+
+
+def test_a_run_is_named_by_what_it_is_of_too() -> None:
+    stages = [{"key": "ab12", "name": "s", "curve": [{"epoch": 0.0, "total": 4.0}]}]
+    newest = {**record("b", "mine", 2.5, stages=stages), "finished": "2026"}
+    records = of(record("a", "mine", 1.5), newest, {**record("c", "mine", 3.5, seed=1), "finished": "2027"})
+    text = filled("<!-- curve: mafl small mine/v s -->\n<!-- end -->\n", records, "page.md")
+    assert "| 0 | 4.00 |" in text
+    text = filled("<!-- output: mafl small mine/v -->\n<!-- end -->\n", records, "page.md")
+    assert "2.50" in text and "seed 0" in text
+    with pytest.raises(LmbenchError, match="there is no record of mafl small other/v"):
+        filled("<!-- output: mafl small other/v -->\n<!-- end -->\n", records, "page.md")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from made_runs import compared, predicted, run_of
 from small_runs import command, recorded, run_here
 
 from lmbench.plugins.loading import get_plugins
-from lmbench.results.leaderboard import measured_rows
+from lmbench.results.leaderboard import measured_lines, ranked_records
 from lmbench.results.measuring import measure
 from lmbench.results.record import Record
 
@@ -33,7 +33,7 @@ def test_a_number_of_one_image_or_one_draw_has_no_interval(changes, has_one: boo
 def test_runs_of_one_draw_are_compared_without_an_interval(capsys, tmp_path: Path) -> None:
     a, b = (run_of(tmp_path / name, predicted(noise, n=2)) for name, noise in (("a", 1.0), ("b", 1.5)))
     found = json.loads(compared(capsys, a, b, "--json")[1])
-    assert {(c["ci95"], c["better_share"]) for c in found} == {(None, None)}
+    assert {(c["ci95"], c["p"]) for c in found} == {(None, None)}
     code, out, _ = compared(capsys, a, b)
     assert code == 0 and " - " in out and "None" not in out
 
@@ -43,7 +43,7 @@ def test_one_pair_and_one_draw_are_shown_and_ranked_without_an_interval(capsys, 
     options += ("--set", "matching.pairs=1")
     record = recorded(command(tmp_path, *options, method="pixels", variant="patch"))
     assert [row["ci95"] for row in record["metrics"] if row["task"] in ("regression", "matching")].count(None) >= 2
-    rows = [row for row in measured_rows(Record.of(record)) if row["task"] == "regression"]
+    rows = [row for row in measured_lines(ranked_records([Record.of(record)])) if row["task"] == "regression"]
     assert rows and {(row["ci95_low"], row["ci95_high"]) for row in rows} == {("", "")}
     out = run_here(capsys, *command(tmp_path, *options, method="pixels", variant="patch"))[1]
     assert "-" in next(line for line in out.splitlines() if line.startswith("regression")).split()

@@ -15,7 +15,7 @@ from lmbench.errors import StaleError
 from lmbench.papers.boards import published_rows
 from lmbench.papers.published import tables
 from lmbench.plugins.loading import get_plugins
-from lmbench.results.leaderboard import build, ranked, render, stale_files, write
+from lmbench.results.leaderboard import build, published_lines, render, stale_files, write
 
 
 @functools.cache
@@ -74,12 +74,12 @@ def test_measured_and_published_rows_are_ranked_apart(tmp_path):
     assert first["rank"] == "1"
 
 
-def test_ranks_follow_the_metrics_direction_and_ties_share_one():
-    base = {"metric": "pck", "part": "", "n_annotations": "all", "kind": "measured", "variant": "", "source": ""}
+def test_published_ranks_follow_the_metrics_direction_and_ties_share_one():
+    base = {"metric": "pck", "part": "", "n_annotations": "all", "kind": "published", "variant": "", "source": ""}
     rows = [
         {**base, "method": m, "value": v, "higher_is_better": "true"} for m, v in (("a", "1"), ("b", "3"), ("c", "3"))
     ]
-    assert [(r["method"], r["rank"]) for r in ranked(rows)] == [("b", 1), ("c", 1), ("a", 3)]
+    assert [(r["method"], r["rank"]) for r in published_lines(rows)] == [("b", 1), ("c", 1), ("a", 3)]
 
 
 def test_equal_inputs_give_byte_equal_files_and_writing_twice_changes_nothing(tmp_path):

@@ -12,7 +12,7 @@ from small_trees import write_image
 
 from lmbench.data.opening import open_dataset
 from lmbench.data.schema import column
-from lmbench.results.leaderboard import measured_rows
+from lmbench.results.leaderboard import measured_lines, ranked_records
 from lmbench.results.record import Record
 from lmbench.training import held_out
 from lmbench.training.held_out import shared_test_images
@@ -105,4 +105,6 @@ def test_a_run_that_was_allowed_to_says_so_in_record_and_leaderboard(folder: Pat
     record = recorded(arguments)
     assert record["data"]["test_images_pretrained_on"] == {"images": 2, "first": ids_of(folder)[0]}
     assert record["config"]["allow_test_images"] is True
-    assert measured_rows(Record.of(record))[0]["note"].startswith("pretrained on 2 of its test images; ")
+    assert measured_lines(ranked_records([Record.of(record)]))[0]["note"].startswith(
+        "pretrained on 2 of its test images; "
+    )

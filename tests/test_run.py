@@ -309,7 +309,7 @@ def test_the_untrained_control_of_a_method_is_the_untrained_network(whole, tmp_p
     random = recorded([part for part in command(tmp_path, method="random") if part not in ("--set",)][:-2] + [
         p for k, v in SMALL.items() if not k.startswith("stages") for p in ("--set", f"{k}={v}")
     ])  # fmt: skip
-    assert (control["variant"], control["supervision"]) == ("hypercolumn, untrained", "none")
+    assert (control["variant"], control["supervision"]) == ("hypercolumn, untrained", "untrained")
     assert control["run"] != whole[1]["run"]
     assert numbers(control) == numbers(random)
 

@@ -15,7 +15,7 @@ from lmbench.errors import LmbenchError, UsageError
 from lmbench.job import prepare
 from lmbench.plugins.loading import get_plugins
 from lmbench.plugins.registry import Entry
-from lmbench.results.leaderboard import measured_rows
+from lmbench.results.leaderboard import measured_lines, ranked_records
 from lmbench.results.record import Record
 from lmbench.tasks.base import TaskContext
 
@@ -112,7 +112,7 @@ def test_what_stands_beside_changes_no_number_and_is_no_row_of_a_leaderboard(roo
     without = recorded(arguments(root, "--variant", "k10", "--set", "references=false", runs="others"))
     assert without["references"] == [] and not (root / "others" / "references").exists()
     assert without["metrics"] == record["metrics"]
-    assert len(measured_rows(Record.of(record))) == len(record["metrics"])
+    assert len(measured_lines(ranked_records([Record.of(record)]))) == len(record["metrics"])
 
 
 def test_a_control_is_made_once_for_all_runs_that_share_it(root: Path, record: dict) -> None:

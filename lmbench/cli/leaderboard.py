@@ -1,4 +1,4 @@
-"""``lmbench leaderboard``: CSVs from records and published numbers."""
+"""``lmbench leaderboard``: boards from records and published numbers."""
 
 from __future__ import annotations
 
@@ -9,30 +9,36 @@ import click
 
 if TYPE_CHECKING:
     from lmbench.results.leaderboard import Built
+    from lmbench.results.record import Key, Record
+    from lmbench.results.scores import Scores
 
 PARTLY_DONE, STALE = 4, 3
 
 
 @click.group()
 def leaderboard() -> None:
-    """Build or check the CSV leaderboards."""
+    """Build, show or check the leaderboards."""
 
 
 @leaderboard.command()
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboards"), show_default=True)
 def build(runs: Path, out: Path) -> int:
-    """Write one CSV per dataset and task: measured rows (with their records) beside published ones.
+    """Write one CSV per dataset and task: measured rows (with their records) beside published ones; and beside it a page and a
+    picture of the measured rows, which say what the board can tell.
 
-    Published rows of a paper that no installed plugin brings go, and are named.
+    A measured row is a method's output over its seeds. The scores of runs whose predictions are at hand are kept in OUT/scores:
+    the intervals of differences are made of them. Published rows of a paper that no installed plugin brings go, and are named.
     """
     from lmbench.papers.boards import unbrought_rows
     from lmbench.plugins.loading import get_plugins
     from lmbench.results import leaderboard as boards
 
+    plugins = get_plugins()
+    lost = boards.keep_all_scores(runs, out, plugins)
     built = _built(runs, out)
-    gone = unbrought_rows(get_plugins(), out)
-    built.left_out += [f"{said}: they went; install it and build again" for said in gone]
+    gone = unbrought_rows(plugins, out)
+    built.left_out += [*lost, *(f"{said}: they went; install it and build again" for said in gone)]
     for path in boards.write(built, out):
         rows = built.files[path.name].count("\n") - 1
         measured = built.files[path.name].count(",measured,")
@@ -69,6 +75,39 @@ def check(runs: Path, out: Path) -> int:
 
 @leaderboard.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboards"), show_default=True)
+@click.option("--dataset", default="", help="Of this dataset; else of all that were measured.")
+@click.option("--task", "tasks", default="", help="Of these tasks: regression,matching; else of all.")
+@click.option("--preset", default="", help="Of runs with this preset; else of all.")
+@click.option("--annotations", default="", help="Of these numbers of annotated images: 10,all; else of all.")
+@click.option("--part", "parts", multiple=True, help="A layer, a joint: shown besides the whole; may be repeated.")
+def show(out: Path, dataset: str, tasks: str, preset: str, annotations: str, parts: tuple[str, ...]) -> None:
+    """Print the boards of the records in OUT/records: what each can tell, and its rows."""
+    from functools import partial
+
+    from lmbench.cli.table import show_table
+    from lmbench.results import boards, documents
+    from lmbench.results.scores import kept_scores
+
+    found = documents.boards_of(
+        documents.kept_records(out).values(),
+        partial(kept_scores, out),
+        dataset=dataset,
+        tasks=_listed(tasks),
+        preset=preset,
+        annotations=_listed(annotations),
+        parts=parts,
+    )
+    for board in found:
+        click.echo(f"{board.title}\n")
+        for said in boards.what_it_tells(board):
+            click.echo(said.replace("`", ""))
+        click.echo()
+        show_table(boards.columns(board), boards.lines(board))
+        click.echo()
+
+
+@leaderboard.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboards"), show_default=True)
 @click.option("--dataset", default="", help="Print a table of this dataset, and write nothing.")
 @click.option("--task", "tasks", default="regression", show_default=True, help="Of these tasks: regression,matching.")
 @click.option("--preset", default="small", show_default=True, help="Of runs with this preset.")
@@ -86,8 +125,7 @@ def markdown(
     from lmbench.results.tables import Selection, results_table
 
     if dataset:
-        numbers = tuple(n.strip() for n in annotations.split(",") if n.strip())
-        selection = Selection(dataset, tuple(t.strip() for t in tasks.split(",")), preset, methods, numbers, parts)
+        selection = Selection(dataset, _listed(tasks), preset, methods, _listed(annotations), parts)
         click.echo(results_table(documents.kept_records(out).values(), selection), nl=False)
         return 0
     for path in documents.write_documents(out):
@@ -95,15 +133,30 @@ def markdown(
     return 0
 
 
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def _built(runs: Path, out: Path) -> Built:
     """The leaderboards of records and of the papers that plugins bring; what cannot be read is left out and named."""
+    from lmbench.errors import LmbenchError
     from lmbench.papers.boards import published_rows
     from lmbench.plugins.loading import get_plugins
     from lmbench.results.leaderboard import build
+    from lmbench.results.scores import kept_scores
+
+    damaged: dict[str, str] = {}
+
+    def scores(record: Record) -> dict[Key, Scores]:
+        try:
+            return kept_scores(out, record)
+        except LmbenchError as error:
+            damaged[record.run] = str(error)
+            return {}
 
     published, unread = published_rows(get_plugins())
-    built = build(runs, out, published)
-    built.left_out += unread
+    built = build(runs, out, published, scores)
+    built.left_out += [*unread, *damaged.values()]
     return built
 
 

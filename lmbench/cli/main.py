@@ -28,7 +28,7 @@ VERBS = {
     "describe": ("lmbench.cli.list:describe", "All about one component: settings, presets, source, owner."),
     "data": ("lmbench.cli.data:data", "List, prepare, verify and show datasets."),
     "leaderboard": ("lmbench.cli.leaderboard:leaderboard", "Build or check the CSV leaderboards."),
-    "compare": ("lmbench.cli.compare:compare", "Compare two runs on the same images, with a paired bootstrap."),
+    "compare": ("lmbench.cli.compare:compare", "Compare methods on the same images, over their seeds and draws."),
     "reproduce": ("lmbench.cli.reproduce:reproduce", "Any table of the papers by name: published beside measured."),
     "plugin": ("lmbench.cli.plugin:plugin", "List, diagnose, start and check plugins."),
     "predict": ("lmbench.cli.predict:predict", "Predict landmarks on your own images with the heads of a run."),

@@ -1,4 +1,4 @@
-"""From values per image and landmark to one number, and how that number moves when the images are drawn anew.
+"""From values per image and landmark to one number, and what each image adds to it.
 
 Two means are in use. *Micro*: over all scored points. *Macro*: each landmark is averaged over the images that show it,
 then the landmarks are averaged, so that each counts once (PCK). A macro mean may also be taken batch by batch, weighted
@@ -7,16 +7,10 @@ by batch size, as ContrastLandmarks' code does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
-
 import numpy as np
 import numpy.typing as npt
 
 from lmbench.errors import DataError
-
-BOOTSTRAP_SAMPLES = 2000
-NUMBERS_AT_ONCE = 2_000_000
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -36,74 +30,36 @@ def mean_of_scored(values: np.ndarray, macro: bool = False, batch: int | None = 
     return _mean_of_means(totals, counts, sizes)
 
 
-def resample(
-    values: np.ndarray,
-    selections: Sequence[Sequence[int] | None] = (None,),
-    macro: bool = False,
-    batch: int | None = None,
-    seed: int = 0,
-    samples: int = BOOTSTRAP_SAMPLES,
+def contributions(values: np.ndarray, macro: bool = False, batch: int | None = None) -> FloatArray:
+    """(S, N): what each image adds to `mean_of_scored`, whose value is their mean.
+
+    To first order it is also what the value would be the mean of if images were drawn anew with all their landmarks (an image
+    counts by its deviation from the mean of its landmarks, and by how many it shows): its variance is that of a sample's
+    mean. An image without a scored landmark stands at the value, and a batch without one counts nothing.
+    """
+    starts, sizes = _batches(values.shape[1], batch)
+    of_batch = np.repeat(np.arange(len(starts)), sizes.astype(int))
+    return np.stack([_contributions(draw, macro, starts, sizes, of_batch) for draw in values])
+
+
+def _contributions(
+    values: np.ndarray, macro: bool, starts: np.ndarray, sizes: FloatArray, of_batch: np.ndarray
 ) -> FloatArray:
-    """(selections, samples): the mean over draws of `mean_of_scored`, of images drawn anew with all their landmarks.
-
-    ``selections``: landmarks that are aggregated by themselves (``None``: all). The images drawn depend on their number
-    and ``seed`` alone, so two results on the same images are resampled in pairs. NaN where a sample has nothing scored.
-    """
-    totals, counts, widths = _columns(values, selections, macro)
-    images = values.shape[1]
-    edges = np.cumsum([0, *widths])
-    rng = np.random.default_rng(seed)
-    result = np.empty((len(selections), samples))
-    width = images * (totals.shape[1] if batch else 1)
-    chunk = max(1, NUMBERS_AT_ONCE // width)
-    for start in range(0, samples, chunk):
-        drawn = rng.integers(0, images, (min(chunk, samples - start), images))
-        if batch:
-            begins, sizes = _batches(images, batch)
-            sums = np.add.reduceat(totals[drawn], begins, axis=1)
-            numbers = np.add.reduceat(counts[drawn], begins, axis=1)
-        else:
-            sizes = np.ones(1)
-            times = _times_drawn(drawn)
-            sums = (times @ totals)[:, None]
-            even = (counts == counts[0]).all()
-            numbers = np.broadcast_to(counts[0] * images, sums.shape) if even else (times @ counts)[:, None]
-        for k, (first, last) in enumerate(pairwise(edges)):
-            part = _mean_of_means(sums[..., first:last], numbers[..., first:last], sizes)
-            result[k, start : start + len(drawn)] = part
-    return result
-
-
-def interval(samples: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of bootstrap samples (percentiles)."""
-    low, high = np.nanquantile(samples, (0.025, 0.975))
-    return float(low), float(high)
-
-
-def _columns(
-    values: np.ndarray, selections: Sequence[Sequence[int] | None], macro: bool
-) -> tuple[FloatArray, FloatArray, list[int]]:
-    """Totals and counts (N, C) over draws, the columns of each selection side by side, and their numbers.
-
-    A macro mean has one column a landmark, any other one in all.
-    """
+    """(N,): those of one draw (N, L)."""
     scored = ~np.isnan(values)
-    totals = np.where(scored, values, 0).sum(0)
-    counts = scored.sum(0).astype(np.float64)
-    everything = range(values.shape[2])
-    columns = [list(everything if s is None else s) for s in selections]
-    if macro:
-        order = [landmark for members in columns for landmark in members]
-        return totals[:, order], counts[:, order], [len(members) for members in columns]
-    summed = [np.stack([t[:, members].sum(1) for members in columns], 1) for t in (totals, counts)]
-    return summed[0], summed[1], [1] * len(columns)
-
-
-def _times_drawn(drawn: np.ndarray) -> FloatArray:
-    """(samples, images): how often each image is among those drawn."""
-    samples, images = drawn.shape
-    flat = drawn + images * np.arange(samples)[:, None]
-    return np.bincount(flat.ravel(), minlength=samples * images).reshape(samples, images).astype(np.float64)
+    own, shown = np.where(scored, values, 0), scored.astype(np.float64)
+    if not macro:
+        own, shown = own.sum(1, keepdims=True), shown.sum(1, keepdims=True)
+    totals, counts = np.add.reduceat(own, starts), np.add.reduceat(shown, starts)  # (batches, columns)
+    counted = counts > 0
+    means = np.divide(totals, counts, out=np.zeros_like(totals), where=counted)
+    columns = np.maximum(counted.sum(1), 1)
+    there = np.repeat(counted.any(1), sizes.astype(int))
+    inverse = np.divide(1, counts, out=np.zeros_like(counts), where=counted) * (sizes / columns)[:, None]
+    moved = ((own - means[of_batch] * shown) * inverse[of_batch]).sum(1)
+    numbers = (means.sum(1) / columns)[of_batch] + moved
+    value = numbers[there].mean()
+    return np.asarray(value + np.where(there, numbers - value, 0) * (len(values) / there.sum()))
 
 
 def _batches(images: int, batch: int | None) -> tuple[np.ndarray, FloatArray]:

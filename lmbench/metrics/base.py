@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from lmbench.metrics.aggregates import mean_of_scored, resample
+from lmbench.metrics.aggregates import contributions, mean_of_scored
 from lmbench.metrics.stored import Columns, StoredResult
 
 COLUMNS_OF_ARRAYS = {"source_scale": ("scale_x", "scale_y"), "normaliser": ("normaliser",)}
@@ -165,9 +165,13 @@ class MetricResult:
         values = self.values[:, :, list(landmarks)]
         return None if np.isnan(values).all((1, 2)).any() else MetricResult.of(values, self.macro, self.batch)
 
-    def resampled(self, selections: Sequence[Sequence[int] | None] = (None,), seed: int = 0) -> np.ndarray:
-        """(selections, samples): the mean over draws of the aggregate where images are drawn anew; see `resample`."""
-        return resample(self.values, selections, self.macro, self.batch, seed)
+    def contributions(self) -> np.ndarray | None:
+        """(S, N): what each image adds to the aggregate, see `lmbench.metrics.aggregates.contributions`.
+
+        ``None`` where the aggregate is another than that of the values: a metric's own.
+        """
+        made = contributions(self.values, self.macro, self.batch)
+        return made if np.allclose(made.mean(1), self.aggregate, rtol=1e-6, atol=1e-9) else None
 
 
 Metric = Callable[[Any], MetricResult]

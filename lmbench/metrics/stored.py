@@ -78,6 +78,21 @@ class StoredResult(ABC):
         """By name, what two results have to have alike to be compared image by image."""
         return {"image ids": self.image_ids}
 
+    def of_images(self, chosen: np.ndarray) -> Self:
+        """The same of some images (or pairs) alone, by their places.
+
+        Raises ValueError where the table does not go by images: its shape begins with neither draws and images nor images.
+        """
+        columns, shape = self.table()
+        whole = tuple(self.scored().shape[:2])
+        axis = 1 if tuple(shape[:2]) == whole else 0
+        if shape[axis] != whole[1]:
+            raise ValueError(f"a table of shape {tuple(shape)} does not go by {whole[1]} images")
+        kept = {name: np.take(column.reshape(shape), chosen, axis).ravel() for name, column in columns.items()}
+        note = {f.name: getattr(self, f.name) for f in fields(self)}
+        note = {name: value for name, value in note.items() if not isinstance(value, np.ndarray)}
+        return self.of_table(kept, (*shape[:axis], len(chosen), *shape[axis + 1 :]), note)
+
     @property
     def name(self) -> str:
         """A file name of its own within the run."""

@@ -14,19 +14,25 @@ from typing import Any
 
 from lmbench.config.model import digest_of
 from lmbench.errors import LmbenchError, StaleError
-from lmbench.printable import csv_text
+from lmbench.plugins.loading import Plugins
+from lmbench.printable import csv_text, inside
+from lmbench.results.boards import Board, as_markdown, boards, with_parts
+from lmbench.results.forest import forest
+from lmbench.results.outputs import CLASSES, fold
+from lmbench.results.ranking import Ranked, ScoresOf, Section, nothing_kept, sections
 from lmbench.results.reading import read_record
 from lmbench.results.record import Record, Row, file_part, find_records, keep_copy
+from lmbench.results.scores import keep_scores
 from lmbench.store.files import write_atomically
 
 COLUMNS = (
-    "dataset", "task", "metric", "part", "n_annotations", "kind", "rank", "method", "variant", "supervision", "backbone",
-    "feature_dim", "pretrain_on", "preset", "seed", "value", "std", "draws", "ci95_low", "ci95_high", "unit",
-    "higher_is_better", "source", "version", "data", "note",
+    "dataset", "task", "metric", "part", "n_annotations", "kind", "class", "protocol", "rank", "rank_last", "method", "variant",
+    "recipe", "supervision", "backbone", "feature_dim", "pretrain_on", "preset", "seeds", "seed", "value", "spread", "std",
+    "draws", "images", "ci95_low", "ci95_high", "control", "control_value", "difference", "difference_low", "difference_high",
+    "unit", "higher_is_better", "source", "version", "data", "note",
 )  # fmt: skip
-ALIKE = ("metric", "part", "n_annotations", "kind", "preset", "data")
-"""What the rows have in common that are ranked as one."""
-DIGITS = 8  # of a data's fingerprint
+PUBLISHED_ALIKE = ("metric", "part", "n_annotations")
+"""What published rows have in common that are ranked as one: a paper states no more of its protocol."""
 
 Line = dict[str, Any]
 """A line of a board: the columns it has, by name."""
@@ -34,17 +40,20 @@ Line = dict[str, Any]
 
 @dataclass
 class Built:
-    """What a build gave: the content of each file by name, the records behind it, and what was left out with the reason."""
+    """What a build gave: the content of each CSV by name and of the page and the picture beside it, the records behind them,
+    and what was left out with the reason."""
 
     files: dict[str, str] = field(default_factory=dict)
+    pages: dict[str, str] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
 
-def build(runs: Path, out: Path, published: Sequence[Line] = ()) -> Built:
+def build(runs: Path, out: Path, published: Sequence[Line] = (), scores: ScoresOf = nothing_kept) -> Built:
     """The leaderboards of all records below ``runs`` and of those kept in ``out/records``, and of published rows; writes nothing.
 
-    A damaged or foreign record is left out and named. Raises StaleError where one run stands in both with other values.
+    ``scores``: what a record's numbers are the means of, for the intervals of differences. A damaged or foreign record is left
+    out and named. Raises StaleError where one run stands in both with other values.
     """
     built = Built()
     records: dict[str, Record] = {}
@@ -54,7 +63,7 @@ def build(runs: Path, out: Path, published: Sequence[Line] = ()) -> Built:
         except LmbenchError as error:
             built.left_out.append(str(error))
             continue
-        if record.status != "ok" or record.preset == "smoke":  # a smoke run proves that code runs, nothing else
+        if not _counts(record):
             continue
         known = records.setdefault(record.run.casefold(), record)
         if known.run != record.run:
@@ -65,92 +74,164 @@ def build(runs: Path, out: Path, published: Sequence[Line] = ()) -> Built:
                 f"{path}: the run {record.run} stands in {out / 'records'} with other values; remove one of the two."
             )
     built.records = {record.run: record for record in records.values()}
-    measured = [row for record in built.records.values() for row in measured_rows(record)]
-    rows = [*measured, *published]
-    boards: dict[tuple[str, str], list[Line]] = {}
-    for row in rows:
-        boards.setdefault((row["dataset"], row["task"]), []).append(row)
-    for board, name in _file_names(sorted(boards)).items():
-        built.files[name] = render(ranked(boards[board]))
+    found: dict[tuple[str, str], list[Section]] = {}
+    for section in ranked_records(built.records.values(), scores):
+        found.setdefault(section.scope.column[:2], []).append(section)
+    printed: dict[tuple[str, str], list[Line]] = {}
+    for line in published:
+        printed.setdefault((line["dataset"], line["task"]), []).append(line)
+    for board, name in _file_names(sorted({*found, *printed})).items():
+        lines = [*measured_lines(found.get(board, ())), *published_lines(printed.get(board, ()))]
+        built.files[f"{name}.csv"] = render(sorted(lines, key=_in_order))
+        if board in found:
+            built.pages |= _pages(name, boards(found[board]))
     return built
+
+
+def _counts(record: Record) -> bool:
+    """Whether its numbers are results: a smoke run proves that code runs, nothing else."""
+    return record.status == "ok" and record.preset != "smoke"
+
+
+def ranked_records(records: Iterable[Record], scores: ScoresOf = nothing_kept) -> list[Section]:
+    """The rows of records in their sections: one a method's output, over its seeds."""
+    return sections(fold(records), scores)
+
+
+def _pages(name: str, found: Sequence[Board]) -> dict[str, str]:
+    """The page of a CSV, and its picture."""
+    shown = with_parts(found)
+    dataset, task, *_ = found[0].scope.column
+    words = (
+        f"Made by `lmbench leaderboard build` from the records beside it; all columns and parts stand in `{name}.csv`."
+    )
+    text = f"# {inside(dataset)}: {inside(task)}\n\n{words}\n\n![Values with their intervals]({name}.svg)\n\n{as_markdown(shown)}"
+    return {f"{name}.md": text, f"{name}.svg": forest(shown)}
 
 
 def _file_names(boards: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """The file of each dataset and task; names that a file system could take for each other get a digest of their own."""
     plain = {board: f"{file_part(board[0])}_{file_part(board[1])}" for board in boards}
     counts = Counter(name.casefold() for name in plain.values())
-    told_apart = {
+    return {
         board: name if counts[name.casefold()] == 1 else f"{name}_{digest_of(board)[:8]}"
         for board, name in plain.items()
     }
-    return {board: f"{name}.csv" for board, name in told_apart.items()}
 
 
 def write(built: Built, out: Path) -> list[Path]:
-    """Writes the files of a build and a copy of every record, so that each measured row's source is found beside it."""
-    written = []
-    for name, content in built.files.items():
+    """Writes the files of a build and a copy of every record, so that each measured row's source is found beside it; returns the
+    CSVs."""
+    for name, content in {**built.files, **built.pages}.items():
         path = out / name
         if not path.is_file() or path.read_text(encoding="utf-8") != content:  # what is there is not synced again
             write_atomically(path, content)
-        written.append(path)
     for record in built.records.values():
         keep_copy(record, out / "records")
-    return written
+    return [out / name for name in built.files]
+
+
+def keep_all_scores(runs: Path, out: Path, plugins: Plugins) -> list[str]:
+    """Keeps the scores of the runs below ``runs`` whose predictions are at hand; returns why those of others cannot be."""
+    lost = []
+    for path in find_records(runs):
+        try:
+            record = read_record(path)
+        except LmbenchError:
+            continue  # a build leaves it out and says so
+        if _counts(record):
+            try:
+                keep_scores(out, path.parent, record, plugins)
+            except LmbenchError as error:
+                lost.append(f"scores of {record.run}: {error}")
+    return lost
 
 
 def stale_files(built: Built, out: Path) -> list[str]:
     """What in ``out`` differs from a build: one line a file."""
     complaints = []
-    present = {p.name for p in out.glob("*.csv")}
-    for name, content in built.files.items():
-        if name not in present:
+    made = {**built.files, **built.pages}
+    present = {path.name for kind in ("*.csv", "*.svg") for path in out.glob(kind)}
+    for name, content in made.items():
+        if not (out / name).is_file():
             complaints.append(f"{out / name} is missing")
         elif (out / name).read_text(encoding="utf-8") != content:
             complaints.append(f"{out / name} is not what its records and the published numbers give")
-    return complaints + [f"{out / name} has no source" for name in sorted(present - set(built.files))]
+    return complaints + [f"{out / name} has no source" for name in sorted(present - set(made))]
 
 
-def measured_rows(record: Record) -> list[Line]:
-    """The rows of a record, one a number."""
-    seen = record.data.test_images_pretrained_on
-    leaked = f"pretrained on {seen['images']} of its test images" if seen else ""
-    about = {
-        "dataset": record.dataset,
+def measured_lines(found: Iterable[Section]) -> list[Line]:
+    """The lines of ranked rows."""
+    return [_line(section, row) for section in found for row in section.rows]
+
+
+def _line(section: Section, ranked: Ranked) -> Line:
+    output = ranked.output
+    record, row, scope = output.record, output.row, section.scope
+    dataset, task, metric, part, n = scope.column
+    control = ranked.control
+    ours = sorted(record.run for record, _ in output.measured.values())
+    low, high = interval_cells(ranked.interval)
+    difference_low, difference_high = interval_cells(ranked.gain_interval)
+    return {
+        "dataset": dataset,
+        "task": task,
+        "metric": metric,
+        "part": part,
+        "n_annotations": n,
         "kind": "measured",
+        "class": section.kind,
+        "protocol": scope.protocol,
+        "rank": ranked.first,
+        "rank_last": ranked.last,
         "method": record.method,
         "variant": record.variant,
+        "recipe": output.recipe,
         "supervision": record.supervision,
         "backbone": "" if record.backbone == "none" else record.backbone,
         "feature_dim": record.feature_dim or "",
         "pretrain_on": record.pretrain_on,
         "preset": record.preset,
-        "seed": record.seed,
-        "source": f"records/{record.run}.json",
-        "version": record.version,
-        "data": (record.data.fingerprint or "")[:DIGITS],
+        "seeds": len(output.seeds),
+        "seed": " ".join(map(str, output.seeds)),
+        "value": f"{output.value:.4f}",
+        "spread": _number(output.spread),
+        "std": _number(output.over_draws),
+        "draws": row.draws or "",
+        "images": "" if row.images is None else row.images,
+        "ci95_low": low,
+        "ci95_high": high,
+        "control": f"{control.record.method}, {control.record.variant}" if control else "",
+        "control_value": _number(ranked.beside),
+        "difference": _number(ranked.gain),
+        "difference_low": difference_low,
+        "difference_high": difference_high,
+        "unit": row.unit,
+        "higher_is_better": _flag(row.higher_is_better),
+        "source": " ".join(f"records/{run}.json" for run in ours),
+        "version": " ".join(output.versions),
+        "data": scope.data,
+        "note": "; ".join([*remarks(ranked), *filter(None, [_note(row)])]),
     }
-    rows = []
-    for row in record.rows:
-        low, high = interval_cells(row.ci95)
-        rows.append(
-            {
-                **about,
-                "task": row.task,
-                "metric": row.metric,
-                "part": row.subset or "",
-                "n_annotations": "" if row.n_annotations is None else str(row.n_annotations),
-                "value": f"{row.value:.4f}",
-                "std": "" if row.std is None else f"{row.std:.4f}",
-                "draws": row.draws or "",
-                "ci95_low": low,
-                "ci95_high": high,
-                "unit": row.unit,
-                "higher_is_better": _flag(row.higher_is_better),
-                "note": "; ".join(filter(None, (leaked, _note(row)))),
-            }
-        )
-    return rows
+
+
+def remarks(ranked: Ranked) -> list[str]:
+    """What a reader must know of a row before he believes it, in words."""
+    output = ranked.output
+    leaks = [
+        found["images"] for record, _ in output.measured.values() if (found := record.data.test_images_pretrained_on)
+    ]
+    return [
+        *([f"pretrained on {max(leaks)} of its test images"] if leaks else []),
+        *(["one seed"] if len(output.seeds) == 1 else []),
+        *([] if ranked.scored else ["ranked by its own interval, for its scores are not kept"]),
+        *(
+            ["its control by the record's own reference"]
+            if ranked.beside is not None and ranked.control is None
+            else []
+        ),
+        *output.replaced,
+    ]
 
 
 def interval_cells(interval: Sequence[float | None] | None) -> tuple[str, str]:
@@ -159,22 +240,28 @@ def interval_cells(interval: Sequence[float | None] | None) -> tuple[str, str]:
     return ("", "") if low is None or high is None else (f"{low:.4f}", f"{high:.4f}")
 
 
-def ranked(rows: Iterable[Line]) -> list[Line]:
-    """The rows in order, each with its rank among rows of its kind that measure the same thing (equal values share one)."""
+def published_lines(rows: Iterable[Line]) -> list[Line]:
+    """Published rows in order, each with its rank by the printed value alone; equal values share one."""
     groups: dict[tuple[str, ...], list[Line]] = {}
     for row in rows:
-        key = tuple(str(row[k]) for k in ALIKE if k in row)
-        groups.setdefault(key, []).append(row)
+        groups.setdefault(tuple(str(row[k]) for k in PUBLISHED_ALIKE), []).append(row)
     result = []
-    for key in sorted(groups, key=_group_order):
-        group = groups[key]
+    for group in groups.values():
         sign = -1 if group[0]["higher_is_better"] == "true" else 1
-        group.sort(
-            key=lambda r: (sign * float(r["value"]), r["method"], r["variant"], r["source"], str(r.get("seed", "")))
-        )
+        group.sort(key=lambda r: (sign * float(r["value"]), r["method"], r["variant"], r["source"]))
         values = [float(r["value"]) for r in group]
         result += [{**row, "rank": 1 + values.index(float(row["value"]))} for row in group]
     return result
+
+
+def _in_order(line: Line) -> tuple[Any, ...]:
+    """By column, measured before published, the classes in their order; within these lines stay as they are."""
+    n = line["n_annotations"]
+    number = (2, 0) if n == "all" else (0, 0) if n == "" else (1, int(n))
+    kinds = list(CLASSES)
+    own = kinds.index(line["class"]) if line.get("class") else len(kinds)
+    shared = (line.get("preset", ""), line.get("data", ""), line.get("protocol", ""))
+    return line["metric"], line["part"], number, line["kind"], *shared, own
 
 
 def render(rows: Sequence[Line]) -> str:
@@ -182,10 +269,8 @@ def render(rows: Sequence[Line]) -> str:
     return csv_text(COLUMNS, rows)
 
 
-def _group_order(key: tuple[str, ...]) -> tuple[Any, ...]:
-    metric, part, n, kind, *rest = key
-    number = (2, 0) if n == "all" else (0, 0) if n == "" else (1, int(n))
-    return (metric, part, number, kind, *rest)
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def _note(row: Row) -> str:

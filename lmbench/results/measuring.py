@@ -9,25 +9,30 @@ from pathlib import Path
 import numpy as np
 
 from lmbench.errors import DataError
-from lmbench.metrics.aggregates import interval
+from lmbench.metrics.aggregates import contributions
 from lmbench.metrics.base import Metric, MetricResult
 from lmbench.metrics.stored import StoredResult, is_stored, task_of
 from lmbench.plugins.loading import Plugins
 from lmbench.results.record import Row
+from lmbench.results.resampling import estimate
 from lmbench.specs import MetricSpec, TaskSpec
+
+MOST_GROUPS = 200
+"""Of images that are left out together, where a metric has to be asked again without them."""
 
 
 @dataclass(frozen=True)
 class Measured:
     """One number of a record with all that it comes from.
 
-    ``samples``: the aggregate of resampled images, mean over draws (see `lmbench.metrics.aggregates.resample`).
+    ``contributions`` (S, N): what each image adds to it in each draw; of a metric with an aggregate of its own, groups of
+    images. Their mean over images is the aggregate.
     """
 
     metric: MetricSpec
     subset: str | None
     result: MetricResult
-    samples: np.ndarray
+    contributions: np.ndarray
 
     @property
     def images(self) -> int:
@@ -47,12 +52,11 @@ def read_stored(folder: Path, name: str, plugins: Plugins) -> StoredResult | Non
 def measured(stored: StoredResult, plugins: Plugins) -> Iterator[Measured]:
     """The numbers of all metrics of a result, the whole before its parts; a part that is never visible has none."""
     for spec, result in results(stored, plugins):
-        parts = [(part, members, result.part(members)) for part, members in stored.parts_of(result).items()]
-        seen = [(part, members, found) for part, members, found in parts if found is not None]
-        samples = result.resampled([None, *(members for _, members, _ in seen)])
-        yield Measured(spec, stored.subset, result, samples[0])
-        for (part, _, found), drawn in zip(seen, samples[1:], strict=True):
-            yield Measured(spec, part, found, drawn)
+        yield Measured(spec, stored.subset, result, _contributions(spec, result, stored))
+        for part, members in stored.parts_of(result).items():
+            found = result.part(members)
+            if found is not None:
+                yield Measured(spec, part, found, _by_mean(found))
 
 
 def results(stored: StoredResult, plugins: Plugins) -> Iterator[tuple[MetricSpec, MetricResult]]:
@@ -74,19 +78,58 @@ def measure(stored: StoredResult, plugins: Plugins) -> list[Row]:
     return [_row(found, stored) for found in measured(stored, plugins)]
 
 
-def interval_of(found: Measured, samples: np.ndarray, stored: StoredResult) -> tuple[float, float] | None:
-    """The 95 % interval of resampled numbers, or None where one image, one pair or one draw of several stands behind them:
-    drawn anew, one is always the same, and no interval of nothing is to be read as certainty.
+def few_shot(n_annotations: int | str | None) -> bool:
+    """Whether the annotated images were drawn: not where there are none, nor where all were taken."""
+    return n_annotations not in (None, "all")
+
+
+def interval_of(found: Measured, stored: StoredResult) -> tuple[float, float] | None:
+    """The 95 % interval of a number over images and draws, or None where one image, one pair or one draw of several stands
+    behind it: drawn anew, one is always the same, and no interval of nothing is to be read as certainty.
     """
-    one_draw = stored.n_annotations not in (None, "all") and len(found.result.aggregate) < 2
-    if one_draw or found.images < 2 or np.isnan(samples).all():
+    if found.images < 2:
         return None
-    return interval(samples)
+    known = estimate({0: found.contributions}, few_shot(stored.n_annotations))
+    return None if known.low is None or known.high is None else (known.low, known.high)
+
+
+def _contributions(spec: MetricSpec, result: MetricResult, stored: StoredResult) -> np.ndarray:
+    """(S, N): see `Measured`."""
+    found = result.contributions()
+    if found is not None:
+        return found
+    metric: Metric = spec.load()
+    try:
+        return jackknife(metric, stored, result.aggregate)
+    except Exception:  # results that are not stored by images, or that a metric of anybody cannot judge without some
+        return _by_mean(result)
+
+
+def jackknife(metric: Metric, stored: StoredResult, aggregate: np.ndarray) -> np.ndarray:
+    """(S, G): what each of up to 200 groups of consecutive images adds to an aggregate, found by leaving it out.
+
+    Raises ValueError for one image and for a result that is not stored by images, and whatever the metric says of what is left.
+    """
+    images = len(stored.image_ids)
+    if images < 2:
+        raise ValueError("nothing is left of one image")
+    groups = np.array_split(np.arange(images), min(images, MOST_GROUPS))
+    left = [metric(stored.of_images(np.setdiff1d(np.arange(images), group))).aggregate for group in groups]
+    moved = np.stack(
+        [(images / len(group) - 1) * (aggregate - one) for group, one in zip(groups, left, strict=True)], 1
+    )
+    return np.asarray(aggregate[:, None] + moved - moved.mean(1, keepdims=True))
+
+
+def _by_mean(result: MetricResult) -> np.ndarray:
+    """(S, N): those of the mean of a result's values, moved to its aggregate."""
+    made = contributions(result.values, result.macro, result.batch)
+    return made + (result.aggregate - made.mean(1))[:, None]
 
 
 def _row(found: Measured, stored: StoredResult) -> Row:
     values, aggregate = found.result.values, found.result.aggregate
-    draws = len(aggregate) if stored.n_annotations not in (None, "all") else None
+    draws = len(aggregate) if few_shot(stored.n_annotations) else None
     return Row(
         task=stored.task,
         metric=found.metric.name,
@@ -95,7 +138,7 @@ def _row(found: Measured, stored: StoredResult) -> Row:
         value=float(aggregate.mean()),
         std=float(aggregate.std(ddof=1)) if draws and draws > 1 else None,
         draws=draws,
-        ci95=interval_of(found, found.samples, stored),
+        ci95=interval_of(found, stored),
         images=found.images,
         points=int((~np.isnan(values[0])).sum()),
         unit=found.metric.unit,

@@ -230,8 +230,12 @@ def _of(kind: type[T], entry: Mapping[str, Any]) -> T:
 
 def run_name(method: str, variant: str, dataset: str, preset: str, seed: int, digest: str) -> str:
     """The folder of a run: readable, and told apart by the digest of its configuration."""
-    parts = (method, variant, dataset, preset, f"s{seed}", digest[:8])
-    return "_".join(re.sub(r"[^A-Za-z0-9.+-]+", "-", p).strip("-")[:60] for p in parts)
+    return "_".join(map(run_part, (method, variant, dataset, preset, f"s{seed}", digest[:8])))
+
+
+def run_part(name: str) -> str:
+    """A name as part of a run's: ``dense64, untrained`` becomes ``dense64-untrained``."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", name).strip("-")[:60]
 
 
 def file_part(name: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 
 from lmbench.errors import DataError, UsageError
-from lmbench.printable import printable
+from lmbench.printable import markdown
 from lmbench.results import shown
 from lmbench.results.record import Number, Record, TrainedStage
 
@@ -59,7 +60,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Output:
+class TableLine:
     """What stands in one line of a table: a frozen output, trained on some images, measured by one version on one data."""
 
     method: str
@@ -69,43 +70,47 @@ class Output:
     data: str
 
 
-Values = dict[int, list[str]]
-"""What was measured, by seed; more than one where runs that should be alike are not."""
+Seeds = dict[int, Number]
+"""What was measured, by seed; the newest of several runs of one."""
 
 
 def results_table(records: Iterable[Record], selection: Selection) -> str:
-    """One line an output, one column a number; seeds in order, then a stroke and what the same recipe gives untrained.
+    """One line an output, one column a number: the mean over seeds, then a stroke and what the same recipe gives untrained.
 
-    Bold: better than its control. Raises DataError where no record has such numbers.
+    Bold: better than its control in every seed. Raises DataError where no record has such numbers.
     """
-    chosen = [record for record in records if selection.takes(record)]
-    columns = _columns(chosen, selection)
+    chosen = sorted(filter(selection.takes, records), key=lambda record: (record.finished, record.run))
+    columns = _columns(sorted(chosen, key=lambda record: record.run), selection)
     if not columns:
         raise DataError(
             f"no record has numbers of {selection.dataset} ({', '.join(selection.tasks)}, {selection.preset})."
         )
-    lines: dict[Output, dict[Column, tuple[dict[int, list[Number]], dict[int, list[Number]]]]] = {}
-    for record in chosen:
-        plain = record.variant.removesuffix(UNTRAINED)
-        output = Output(record.method, plain, record.pretrain_on, record.version, (record.data.fingerprint or "")[:8])
-        cells = lines.setdefault(output, {column: ({}, {}) for column in columns})
-        control = plain != record.variant
-        for number in record.rows:
-            if _column(number) in cells:
-                cells[_column(number)][control].setdefault(record.seed, []).append(number)
-        for beside in record.references if not control else ():
+    lines: dict[TableLine, dict[Column, tuple[Seeds, Seeds]]] = {}
+    for record in chosen:  # what stands beside a run first: a control's own run counts rather
+        cells = lines.setdefault(_line_of(record), {column: ({}, {}) for column in columns})
+        for beside in record.references:
             if beside.reference == "untrained" and _column(beside) in cells:
-                cells[_column(beside)][1].setdefault(record.seed, []).append(beside)
-    lines = {output: cells for output, cells in lines.items() if any(trained for trained, _ in cells.values())}
+                cells[_column(beside)][1][record.seed] = beside
+    for record in chosen:
+        control = record.variant.endswith(UNTRAINED)
+        for number in record.rows:
+            if _column(number) in (cells := lines[_line_of(record)]):
+                cells[_column(number)][control][record.seed] = number
+    lines = {line: cells for line, cells in lines.items() if any(trained for trained, _ in cells.values())}
     if not lines:
         raise DataError(f"no record of {selection.dataset} ({selection.preset}) is of a trained output.")
     first = columns[0]
-    ordered = sorted(lines, key=lambda output: (*_rank(lines[output][first][0]), output.method, output.variant))
+    ordered = sorted(lines, key=lambda line: (*_rank(lines[line][first][0]), line.method, line.variant))
     told = _told_apart(list(lines))
     heads = [_heading(column, chosen) for column in columns]
-    body = [[told[output], *(_cell(*lines[output][column]) for column in columns)] for output in ordered]
-    controlled = any(" / " in cell for line in body for cell in line[1:])
-    return markdown(["method, output", *heads], body) + _below(chosen, ordered, controlled)
+    body = [[told[line], *(_cell(*lines[line][column]) for column in columns)] for line in ordered]
+    return markdown(["method, output", *heads], body) + _below(chosen, ordered, body)
+
+
+def _line_of(record: Record) -> TableLine:
+    """The line of a record, that of the trained output for its control too."""
+    data = (record.data.fingerprint or "")[:8]
+    return TableLine(record.method, record.variant.removesuffix(UNTRAINED), record.pretrain_on, record.version, data)
 
 
 def curve_table(record: Record, stage: str) -> str:
@@ -126,16 +131,6 @@ def curve_table(record: Record, stage: str) -> str:
 def output_block(record: Record) -> str:
     """What ``lmbench run`` prints of a record, as a block of text."""
     return "\n".join(f"    {line}".rstrip() for line in shown.as_text(record).splitlines()) + "\n"
-
-
-def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [list(columns), ["---"] * len(columns), *rows]
-    return "".join(f"| {' | '.join(_inside(cell) for cell in line)} |\n" for line in lines)
-
-
-def _inside(cell: str) -> str:
-    return printable(cell).replace("|", "\\|").replace("\n", " ")
 
 
 def _column(number: Number) -> Column:
@@ -163,60 +158,70 @@ def _heading(column: Column, records: Sequence[Record]) -> str:
     return ", ".join(filter(None, what))
 
 
-def _cell(trained: Mapping[int, list[Number]], control: Mapping[int, list[Number]]) -> str:
-    """``**21.98**, 22.47 / 27.86, 27.89``: by seed."""
-    shown_values = []
-    for seed in sorted(trained):
-        text = _text(trained[seed])
-        beside = control.get(seed, [])
-        beaten = beside and all(_better(a, b) for a in trained[seed] for b in beside)
-        shown_values.append(f"**{text}**" if beaten else text)
-    own = ", ".join(shown_values)
-    return own + (f" / {', '.join(_text(control[seed]) for seed in sorted(control))}" if control and own else "")
+def _cell(trained: Seeds, control: Seeds) -> str:
+    """``**21.61 ± 1.09 (3 seeds)** / 27.93 ± 0.10 (3 seeds)``."""
+    if not trained:
+        return ""
+    own = _text(trained)
+    if not control:
+        return own
+    pairs = [(trained[seed], control[seed]) for seed in trained if seed in control]
+    beaten = pairs and len(pairs) == len(trained) and all(_better(a, b) for a, b in pairs)
+    return f"{f'**{own}**' if beaten else own} / {_text(control)}"
 
 
-def _text(numbers: Sequence[Number]) -> str:
-    texts = (f"{n.value:.2f}" + (f" ± {n.std:.2f}" if n.std is not None else "") for n in numbers)
-    return " or ".join(dict.fromkeys(texts))
+def _text(numbers: Seeds) -> str:
+    """The mean over seeds with its spread; of one seed the number with its spread over draws."""
+    values = [number.value for number in numbers.values()]
+    if len(values) > 1:
+        return f"{fmean(values):.2f} ± {stdev(values):.2f} ({len(values)} seeds)"
+    (number,) = numbers.values()
+    return f"{number.value:.2f}" + (f" ± {number.std:.2f}" if number.std is not None else "")
 
 
 def _better(a: Number, b: Number) -> bool:
     return a.value > b.value if a.higher_is_better else a.value < b.value
 
 
-def _rank(trained: Mapping[int, list[Number]]) -> tuple[bool, float]:
+def _rank(trained: Seeds) -> tuple[bool, float]:
     """By the mean over seeds, the best first; what was not measured comes last."""
-    numbers = [n for found in trained.values() for n in found[:1]]
+    numbers = list(trained.values())
     if not numbers:
         return True, 0.0
-    mean = sum(n.value for n in numbers) / len(numbers)
+    mean = fmean(number.value for number in numbers)
     return False, -mean if numbers[0].higher_is_better else mean
 
 
-def _told_apart(outputs: Sequence[Output]) -> dict[Output, str]:
+def _told_apart(lines: Sequence[TableLine]) -> dict[TableLine, str]:
     """What each line is called: method and output, and what else tells it from another line of that name."""
     named = {}
-    for output in outputs:
-        alike = [o for o in outputs if (o.method, o.variant) == (output.method, output.variant)]
+    for line in lines:
+        alike = [o for o in lines if (o.method, o.variant) == (line.method, line.variant)]
         more = {
             "pretrained on": {o.pretrain_on for o in alike},
-            "lmbench": {o.version for o in outputs},
-            "data": {o.data for o in outputs},
+            "lmbench": {o.version for o in lines},
+            "data": {o.data for o in lines},
         }
-        own = {"pretrained on": output.pretrain_on, "lmbench": output.version, "data": output.data}
+        own = {"pretrained on": line.pretrain_on, "lmbench": line.version, "data": line.data}
         apart = [f"{what} {own[what]}" for what, all_of_them in more.items() if len(all_of_them) > 1]
-        named[output] = ", ".join([f"`{output.method}`", output.variant, *apart])
+        named[line] = ", ".join([f"`{line.method}`", line.variant, *apart])
     return named
 
 
-def _below(chosen: Sequence[Record], outputs: Sequence[Output], controlled: bool) -> str:
-    """What all lines share: the version, seeds and images."""
+def _below(chosen: Sequence[Record], lines: Sequence[TableLine], body: Sequence[Sequence[str]]) -> str:
+    """What all lines share: the version, seeds and images, and what the signs mean."""
+    cells = [cell for line in body for cell in line[1:]]
     seeds = sorted({record.seed for record in chosen})
-    versions, sources = sorted({o.version for o in outputs}), sorted({o.pretrain_on for o in outputs} - {""})
+    versions, sources = sorted({o.version for o in lines}), sorted({o.pretrain_on for o in lines} - {""})
     said = [
         f"lmbench {', '.join(versions)}",
         f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}",
         f"pretrained on {', '.join(f'`{s}`' for s in sources)}" if sources else "",
-        "behind the stroke the same recipe untrained, bold what beats it" if controlled else "",
+        "± the spread over seeds where their number is told, else over draws"
+        if any("±" in cell for cell in cells)
+        else "",
+        "behind the stroke the same recipe untrained, bold what beats it in every seed"
+        if any(" / " in c for c in cells)
+        else "",
     ]
     return f"\n{'; '.join(filter(None, said))}.\n"

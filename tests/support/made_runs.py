@@ -16,14 +16,14 @@ from lmbench.results.record import Data, Record, write_record
 IMAGES = 60
 
 
-def predicted(noise, n="all", images=IMAGES, draws=1, seed=0, **changes):
-    """Predictions of ``noise`` pixels; the truth depends on ``seed`` alone."""
+def predicted(noise, n="all", images=IMAGES, draws=1, seed=0, chance=1, **changes):
+    """Predictions of ``noise`` pixels, by ``chance``; the truth depends on ``seed`` alone."""
     rng = np.random.default_rng(seed)
     target = rng.uniform(5, 60, (images, 4, 2))
     hard = rng.uniform(0.2, 4, (images, 1, 1))  # some images are hard for everybody: what pairing takes out
     made = Predictions(
         task="regression",
-        predicted=target + noise * hard * np.random.default_rng(1).normal(0, 1, (draws, images, 4, 2)),
+        predicted=target + noise * hard * np.random.default_rng(chance).normal(0, 1, (draws, images, 4, 2)),
         target=target,
         visible=np.ones((images, 4), bool),
         image_ids=np.array([f"{i}.jpg" for i in range(images)]),
@@ -42,8 +42,8 @@ def predicted(noise, n="all", images=IMAGES, draws=1, seed=0, **changes):
     return replace(made, **changes)
 
 
-def run_of(folder: Path, *stored: Predictions, **data) -> Path:
-    """A run's folder with these predictions and the record they give."""
+def run_of(folder: Path, *stored: Predictions, about=None, **data) -> Path:
+    """A run's folder with these predictions and the record they give; ``about``: what else that says."""
     for p in stored:
         p.write(folder / "predictions")
     held = {
@@ -55,7 +55,7 @@ def run_of(folder: Path, *stored: Predictions, **data) -> Path:
         data=Data(**{**held, **data}), code={}, environment={}, config={}, config_sha256="",
         predictions=tuple(f"predictions/{p.name}.parquet" for p in stored),
     )  # fmt: skip
-    write_record(folder, record)
+    write_record(folder, replace(record, **(about or {})))
     return folder
 
 

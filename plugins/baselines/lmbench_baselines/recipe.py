@@ -34,7 +34,7 @@ METHODS = [
         summary="an untrained network: what architecture and protocol give by themselves",
         paper="Cheng et al. 2021, Table 5",
         year=2021,
-        supervision="none",
+        supervision="untrained",
         variants=(
             VariantSpec(
                 name="hypercolumn", summary="all four maps of an untrained ResNet", layers=HYPERCOLUMN, overrides=ALONE
