@@ -30,7 +30,7 @@ CLASSES = {
 }
 """What is ranked apart, in the order of a board."""
 
-FREE = ("layers", "dimension", "draw_indices")
+FREE = ("layers", "dimension", "draw_indices", "fitted")
 """Settings of a row that describe the features, or follow from the seed; all others are the protocol."""
 UNTRAINED = "untrained"
 WEIGHTS = ("weights", "pretrained")  # settings of a backbone that say where its weights come from
