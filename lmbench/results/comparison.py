@@ -18,7 +18,7 @@ from lmbench.results.sides import Side
 
 FREE = ("layers", "dimension", "fitted")
 """Settings of a row that describe the features under comparison; all others are the protocol."""
-SEEDED = ("draw_indices",)
+SEEDED = ("draw_indices", "fitted")
 """Settings that follow from the seed: they are the same for two runs of one seed alone."""
 LEVEL = 0.05  # of all that is tried together
 

@@ -274,16 +274,17 @@ def labels(outputs: Sequence[Output], short: bool = False) -> dict[Output, str]:
 
 def differing(output: Output, alike: Sequence[Output], most: int = 3) -> list[str]:
     """The settings of an output's recipe in which it differs from those of the same name."""
-    trees = [dict(_flat(recipe_of(other.record))) for other in alike]
-    own = dict(_flat(recipe_of(output.record)))
+    trees = [dict(flat(recipe_of(other.record))) for other in alike]
+    own = dict(flat(recipe_of(output.record)))
     names = [name for name in sorted(own) if any(tree.get(name) != own[name] for tree in trees)]
     return [f"{name}={own[name]}" for name in names[:most]] or [f"recipe {output.recipe}"]
 
 
-def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of a tree by their dotted names."""
     for name, value in tree.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{name}.")
+            yield from flat(value, f"{above}{name}.")
         else:
             yield f"{above}{name}", value
 

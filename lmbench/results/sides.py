@@ -11,18 +11,16 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lmbench import progress
 from lmbench.errors import DataError, LmbenchError, UsageError
 from lmbench.printable import counted
+from lmbench.results.outputs import flat, recipe_of
 from lmbench.results.record import RECORD, Record, find_records, run_part
 from lmbench.results.run import Run
 
 UNTRAINED = ", untrained"
 PATTERN = "*?["
-TRAINED_BY = ("stages", "network", "read", "pretrain_on", "train_images", "partial", "allow_test_images")
-"""What of a configuration makes features what they are; how they are judged is looked at number by number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,16 +152,8 @@ def _differing(first: Record, second: Record) -> str:
     for name, a, b in zip(names, _output(first), _output(second), strict=True):
         if a != b:
             return f"{name} differs ({a} and {b})"
-    ours, theirs = (dict(_flat({name: r.config.get(name) for name in TRAINED_BY})) for r in (first, second))
+    ours, theirs = (dict(flat(recipe_of(record))) for record in (first, second))
     for name in sorted(ours.keys() | theirs.keys()):
         if ours.get(name) != theirs.get(name):
             return f"setting {name} differs ({ours.get(name)} and {theirs.get(name)})"
     return ""
-
-
-def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{name}.")
-        elif name != "checkpoint_minutes":
-            yield f"{above}{name}", value
