@@ -63,6 +63,11 @@ class Prospect:
         return 0 if self.record else sum(a["views"] or 0 for a in self.actions if a["action"] in training)
 
     @property
+    def finished(self) -> bool:
+        """Whether its record is there now."""
+        return self.job is not None and (self.job.folder / RECORD).exists()
+
+    @property
     def locked(self) -> bool:
         """Whether another process is at this run."""
         return self.job is not None and _held(self.job.folder / "run")

@@ -33,11 +33,12 @@ def carry_out(prospects: Sequence[Prospect], beside: bool = False, minutes: floa
                 if prospect is None:
                     break
                 number = total - len(waiting) + 1
-                progress.say(f"run {number} of {total}: {prospect.title}{watch.left(waiting, beside)}")
+                if not prospect.finished:  # by another process, since it was looked at
+                    progress.say(f"run {number} of {total}: {prospect.title}{watch.left(waiting, beside)}")
                 try:
                     _do(prospect, watch, beside)
                     waiting.remove(prospect)
-                except BusyError:  # since it was looked at
+                except BusyError:
                     continue
         except KeyboardInterrupt:
             if not over():
