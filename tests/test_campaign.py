@@ -47,8 +47,13 @@ controls = true
 REAL = """
 datasets = ["synthfaces"]
 preset = "smoke"
-settings = { precision = "fp32", read.size = 6, matching.pairs = 2, test_images = 8, stages.smallnet.training = { epochs = 3, images = 32, batch_size = 8 } }
 tasks = ["matching"]
+[settings]
+precision = "fp32"
+read.size = 6
+matching.pairs = 2
+test_images = 8
+stages.smallnet.training = { epochs = 3, images = 32, batch_size = 8 }
 [[runs]]
 methods = ["dve"]
 """
@@ -293,7 +298,7 @@ def test_a_kept_record_of_the_very_same_run_counts_as_done(lab):
 
 def test_ctrl_c_ends_it_and_builds_nothing(lab):
     lab.errors = {"position/place 0": KeyboardInterrupt()}
-    code, out, err = lab()
+    code, _, err = lab()
     assert code == 130 and "goes on where it stopped" in err and not (lab.folder / "out").exists()
 
 
