@@ -27,6 +27,10 @@ class StaleError(LmbenchError):
     exit_code = 3
 
 
+class BusyError(LmbenchError):
+    """Another process is at it."""
+
+
 class DataError(LmbenchError):
     """Data or a dependency is missing, incomplete or damaged (exit code 5)."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from lmbench.config.budget import image_views
 from lmbench.config.model import RunConfig, Stage, digest_of
 from lmbench.config.object_scale import object_scales
 from lmbench.config.ranges import AnnotatedImages
@@ -147,6 +148,7 @@ def preview(
                 "objective": stage.objective,
                 "epochs": stage.training.epochs,
                 "steps": None,
+                "views": None,
                 "repeated": False,
                 "key": None,
                 "action": "train",
@@ -187,7 +189,8 @@ def plan(job: Job, resume: str = "auto") -> dict[str, Any]:
         training, scale = job.repeated(stage).training, scales[name]
         stages.append(
             {"stage": name, "objective": stage.objective, "epochs": training.epochs,
-             "steps": training.steps(len(job.images_of(stage).splits["train"])),
+             "steps": training.steps(images := len(job.images_of(stage).splits["train"])),
+             "views": image_views(stage, job.plugins, images),
              "repeated": training.epochs != stage.training.epochs, "key": job.keys[name],
              "action": planned(job.stages_folder, job.keys[name]),
              "object_scale": scale and scale.entry()}

@@ -28,8 +28,11 @@ from lmbench.tasks.base import TaskContext, evaluate, require_type, type_of_resu
 from lmbench.training.stages import Artifact
 
 
-def run(job: Job, resume: str = "auto") -> tuple[Record, bool]:
-    """(record, whether it was there before). ``resume``: ``auto``, ``never`` or ``require``; see docs/runs.md."""
+def run(job: Job, resume: str = "auto", wait: bool = True) -> tuple[Record, bool]:
+    """(record, whether it was there before). ``resume``: ``auto``, ``never`` or ``require``; see docs/runs.md.
+
+    A run that another process is at is waited for; without ``wait`` BusyError is raised.
+    """
     folder = place_of(job, resume)
     if resume != "never" and not folder.exists():
         for place, why in job.earlier()[:1]:
@@ -39,7 +42,7 @@ def run(job: Job, resume: str = "auto") -> tuple[Record, bool]:
                 identity.clear_scratch(place)
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / "run"), relying() as relied_on:
+    with locked(folder / "run", wait), relying() as relied_on:
         if (folder / RECORD).exists():
             shutil.rmtree(folder / identity.FROZEN, ignore_errors=True)  # of a process that was killed after it
             return _recorded(job, folder), True

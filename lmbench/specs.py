@@ -107,7 +107,8 @@ class ObjectiveSpec(Spec):
     ``needs_parent``: it learns from an earlier stage. ``needs_maps``: names of backbone maps it reads.
     ``min_batch``: the smallest batch the loss makes sense for. ``closed_form``: nothing of it is trained by gradients; it
     looks at every batch and solves at its last step, so an untrained control runs it as well. ``cuts``: which of its settings
-    cut views out of the frame; without it nobody can say how large the object stands in them.
+    cut views out of the frame; without it nobody can say how large the object stands in them. ``views``: how many images that
+    pass a network in training a step makes of each image (two views: 2), by which budgets are compared; 0: not stated.
     """
 
     needs_parent: bool = False
@@ -115,6 +116,7 @@ class ObjectiveSpec(Spec):
     min_batch: int = 1
     closed_form: bool = False
     cuts: Cuts | None = None
+    views: int = 0
     earlier: Table = field(default_factory=dict)
     """Settings whose defaults are others today, as they were while records stated only what differed (schema 1)."""
 

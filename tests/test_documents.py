@@ -35,9 +35,6 @@ PLACE = re.compile(
 """Sections, equations, figures and versions: no values."""
 
 ALLOWED = {
-    "README.md": {
-        "up to 2.5 hours on two cores": "the time that preset small is made for, no measurement",
-    },
     "docs/datasets/300w.md": {
         "(Pillow 6.1)": "versions and bounds of the reference codes' preprocessing",
         "bicubic (8.4)": "a version",

@@ -52,7 +52,7 @@ class Lab:
         self.value = 20.0
         monkeypatch.setattr(runner, "run", self.run)
 
-    def run(self, job: Job, resume: str = "auto"):
+    def run(self, job: Job, wait: bool = True):
         config = job.config
         self.ran.append(f"{config.method}/{config.variant}")
         if config.method in self.broken:

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from lmbench.campaigns.gaps import Gap
 from lmbench.errors import UsageError
 from lmbench.heads.reference import SoftargmaxLinear
 from lmbench.papers.coverage import coverage
 from lmbench.papers.planning import Request, parse_dataset_map, plan_table, resolve
 from lmbench.papers.published import find_table, tables
 from lmbench.papers.rules import Rules
-from lmbench.papers.targets import Gap, Target, is_ours, target_of
+from lmbench.papers.targets import Target, is_ours, target_of
 from lmbench.plugins.finding import installed
 from lmbench.plugins.loading import Plugins, get_plugins, load_plugins
 from lmbench.specs import PRESETS, MethodSpec, PublishedRows

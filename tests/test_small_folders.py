@@ -67,7 +67,7 @@ def test_a_plan_and_a_record_tell_the_steps_that_few_images_are_given(root: Path
     (stage,) = made["stages"]
     assert (stage["epochs"], stage["steps"], len(stage["curve"])) == (7, 7, 7)
     assert made["config"]["stages"]["imm"]["training"]["epochs"] == 2  # as it was asked for
-    assert "(7 steps)" in run_here(capsys, *arguments(root, *options))[1]
+    assert "(7 steps, 112 image views)" in run_here(capsys, *arguments(root, *options))[1]
 
 
 def test_without_a_least_the_epochs_are_those_asked_for(record: dict) -> None:

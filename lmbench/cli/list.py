@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from lmbench.cli.table import show_table
-from lmbench.config import presets, setting_types
+from lmbench.config import budget, presets, setting_types
 from lmbench.errors import UsageError, did_you_mean
 from lmbench.plugins.loading import PluginInfo, Plugins, get_plugins
 from lmbench.plugins.registry import Entry, is_family
@@ -94,6 +94,9 @@ def describe(kind: str, name: str, as_json: bool) -> None:
             facts["tables"] = {
                 t["name"]: f"{t['numbers']} numbers, {t['with_a_run']} with a run" for t in facts["tables"]
             }
+    if kind == "method":
+        views = {name: budget.described(entry, name, plugins) for name in presets.names(entry.spec)}
+        facts["image_views"] = {name: said for name, said in views.items() if said}
     if kind == "method" and not as_json:
         click.echo(recipe_of(entry.spec, facts))
         return

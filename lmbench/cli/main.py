@@ -30,6 +30,7 @@ VERBS = {
     "leaderboard": ("lmbench.cli.leaderboard:leaderboard", "Build or check the CSV leaderboards."),
     "compare": ("lmbench.cli.compare:compare", "Compare methods on the same images, over their seeds and draws."),
     "reproduce": ("lmbench.cli.reproduce:reproduce", "Any table of the papers by name: published beside measured."),
+    "campaign": ("lmbench.cli.campaign:campaign", "Many runs from one file: plan, do, continue, build the boards."),
     "plugin": ("lmbench.cli.plugin:plugin", "List, diagnose, start and check plugins."),
     "predict": ("lmbench.cli.predict:predict", "Predict landmarks on your own images with the heads of a run."),
 }

@@ -17,7 +17,7 @@ from lmbench.errors import UsageError
 if TYPE_CHECKING:
     from lmbench.config.model import RunConfig
     from lmbench.papers.planning import TablePlan
-    from lmbench.papers.running import Prospect
+    from lmbench.papers.running import TableProspect
 
 
 @click.command()
@@ -138,13 +138,13 @@ def show_coverage(as_json: bool, in_full: bool) -> None:
             click.echo(f"  {count:3}  {reason} ({', '.join(places[reason][:4])}{', ...' * (len(places[reason]) > 4)})")
 
 
-def show_plan(plan: TablePlan, prospects: list[Prospect], as_json: bool) -> None:
+def show_plan(plan: TablePlan, prospects: list[TableProspect], as_json: bool) -> None:
     """The runs behind a table and what each needs; what they do otherwise than the paper; why cells are left without one."""
     from lmbench.papers import table
-    from lmbench.papers.running import Prospect
+    from lmbench.papers.running import TableProspect
 
     runs: list[dict[str, Any]] = []
-    for prospect in [*prospects, *map(Prospect, plan.waiting)]:
+    for prospect in [*prospects, *map(TableProspect, plan.waiting)]:
         config = prospect.run.config
         runs.append(
             {

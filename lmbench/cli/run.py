@@ -198,6 +198,7 @@ def show_plan(plan: dict[str, Any]) -> None:
     for s in plan["stages"]:
         amount = counted(s["epochs"], "epoch") + (f", {counted(s['steps'], 'step')}" if s["steps"] is not None else "")
         amount += ", the images repeated" if s["repeated"] else ""
+        amount += f", {s['views']:,} image views" if s["views"] is not None else ""
         scale = f", object x{s['object_scale']['ratio']:.2f}" if s["object_scale"] else ""
         key = f", key {s['key'][:20]}" if s["key"] else ""
         click.echo(f"  stage {s['stage']}: {words[s['action']]} ({s['objective']}, {amount}{scale}{key})")

@@ -81,6 +81,10 @@ class Training:
         """The optimiser steps of all epochs over a split of so many images."""
         return self.epochs * self._steps_an_epoch(images)
 
+    def images_seen(self, images: int) -> int:
+        """How many images, repeated ones counted again, all steps over a split of so many take."""
+        return self.steps(images) * min(self.batch_size, images, self.images or images)
+
     def over(self, images: int) -> Training:
         """The training as it is done on a split of so many images: with more epochs where these are too few steps.
 

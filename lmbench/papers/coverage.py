@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from lmbench.campaigns.gaps import Gap
 from lmbench.papers.published import Cell, read_papers, tables
 from lmbench.papers.rules import Rules, idle
-from lmbench.papers.targets import Gap, is_ours, target_of
+from lmbench.papers.targets import is_ours, target_of
 from lmbench.plugins.loading import Plugins
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from lmbench.campaigns.gaps import Gap
 from lmbench.config.model import RunConfig, merge
 from lmbench.config.resolving import resolve_run
 from lmbench.config.setting_types import hints
@@ -15,7 +16,7 @@ from lmbench.data.places import default_data_root, prepared_folder
 from lmbench.errors import DataError, LmbenchError, UsageError, did_you_mean
 from lmbench.papers.published import Cell, tables
 from lmbench.papers.rules import Rules
-from lmbench.papers.targets import Gap, Target, target_of
+from lmbench.papers.targets import Target, target_of
 from lmbench.plugins.loading import Plugins
 from lmbench.plugins.registry import is_family
 from lmbench.specs import PRESETS
@@ -57,11 +58,6 @@ class PlannedRun:
     """Data that is not here: the run cannot be done, but a record of it may be."""
     heads: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What the head of each task that has one says of itself, as a record has it."""
-
-    @property
-    def title(self) -> str:
-        c = self.config
-        return f"{c.method} / {c.output} on {c.dataset}"
 
 
 @dataclass

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lmbench import job as jobs
-from lmbench import progress, runner
+from lmbench import progress
+from lmbench.campaigns import running
+from lmbench.campaigns.gaps import Gap, said
+from lmbench.campaigns.prospects import Prospect, mark_shared
 from lmbench.config.earlier import upgraded
 from lmbench.config.model import RunConfig, merge, plain
 from lmbench.config.ranges import HeadName
@@ -18,7 +21,6 @@ from lmbench.config.setting_types import hints, marks
 from lmbench.data.opening import OpenDataset
 from lmbench.errors import DataError, LmbenchError
 from lmbench.papers.planning import PlannedRun, TablePlan
-from lmbench.papers.targets import Gap
 from lmbench.plugins.loading import Plugins
 from lmbench.results.reading import read_record
 from lmbench.results.record import RECORD, Record, Row, find_records
@@ -30,30 +32,23 @@ UNRELATED = {"tasks", "probe", "encode_batch", "references"}
 """Settings that say which numbers a run makes, or how fast, and change none of them."""
 
 
-@dataclass
-class Prospect:
-    """What stands before a planned run: a record that has its numbers, a job to do, or neither."""
+class TableProspect(Prospect):
+    """What stands before a planned run, and the cells that hang on it."""
 
-    run: PlannedRun
-    job: jobs.Job | None = None
-    record: Record | None = None
-    actions: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def action(self) -> str:
-        """In words: reuse of a record, or what its stages need; all of them where the data is not here."""
-        if self.record is not None:
-            return f"reuse {self.record.run}"
-        words = {"reuse": "reuse", "continue": "go on with", "train": "train", "share": "share"}
-        done = [f"{words[a['action']]} {a['stage']}" for a in self.actions]
-        if self.job is None:
-            done = ["wait for data", *(f"stage {name}" for name in self.run.config.stages)]
-        return ", ".join([*done, f"judge by {' and '.join(self.run.config.tasks)}"])
+    def __init__(
+        self,
+        run: PlannedRun,
+        job: jobs.Job | None = None,
+        record: Record | None = None,
+        actions: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        super().__init__(run.config, job, record, list(actions))
+        self.run = run
 
 
 def look(
     plan: TablePlan, plugins: Plugins, runs: Path, kept: Path, device: str = "auto", partly: bool = False
-) -> list[Prospect]:
+) -> list[TableProspect]:
     """What each run of a plan needs, without doing it; cells that turn out impossible move to the plan's gaps.
 
     Records are looked for below ``runs`` and in the folder ``kept`` (copies beside the leaderboards). ``partly``: one that
@@ -77,21 +72,16 @@ def look(
         if run.targets:
             prospects.append(prospect)
     plan.runs = [p.run for p in prospects]
-    _mark_shared(prospects)
+    mark_shared(prospects)
     return prospects
 
 
-def carry_out(plan: TablePlan, prospects: list[Prospect]) -> None:
+def carry_out(plan: TablePlan, prospects: list[TableProspect]) -> None:
     """Runs what has no record; the reason of each failure becomes that of its cells. ``plan`` and prospects are changed."""
-    waiting = [p for p in prospects if p.record is None and p.job is not None]
-    for number, prospect in enumerate(waiting, 1):
-        progress.say(f"run {number} of {len(waiting)}: {prospect.run.title}")
-        assert prospect.job is not None
-        try:
-            prospect.record, _ = runner.run(prospect.job)
-        except Exception as error:  # the other rows of the table go on
-            progress.say(f"failed: {prospect.run.title}: {said(error)}")
-            plan.gaps |= dict.fromkeys(prospect.run.targets, Gap("failed", said(error)))
+    running.carry_out(prospects)
+    for prospect in prospects:
+        if prospect.gap is not None:
+            plan.gaps |= dict.fromkeys(prospect.run.targets, prospect.gap)
     for prospect in prospects:
         if prospect.record is None:
             continue
@@ -102,7 +92,7 @@ def carry_out(plan: TablePlan, prospects: list[Prospect]) -> None:
                 plan.gaps[cell] = Gap("failed", reason)
 
 
-def leave_undone(plan: TablePlan, prospects: list[Prospect]) -> None:
+def leave_undone(plan: TablePlan, prospects: list[TableProspect]) -> None:
     """Runs nothing: the cells that no record has get that as their reason. ``plan`` is changed."""
     for prospect in prospects:
         for cell, target in prospect.run.targets.items():
@@ -110,7 +100,7 @@ def leave_undone(plan: TablePlan, prospects: list[Prospect]) -> None:
                 plan.gaps[cell] = Gap("missing", "not measured yet (--no-run)")
 
 
-def records_of(plan: TablePlan, prospects: list[Prospect]) -> dict[int, Record]:
+def records_of(plan: TablePlan, prospects: list[TableProspect]) -> dict[int, Record]:
     """The record behind each cell that was measured."""
     return {
         cell: prospect.record
@@ -119,12 +109,6 @@ def records_of(plan: TablePlan, prospects: list[Prospect]) -> dict[int, Record]:
         for cell in prospect.run.targets
         if cell not in plan.gaps
     }
-
-
-def said(error: BaseException) -> str:
-    """An error in one line; its type too where it is none of lmbench's own."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, LmbenchError) else f"{type(error).__name__}: {text}"
 
 
 def _prospect(
@@ -136,7 +120,7 @@ def _prospect(
     opened: dict[str, OpenDataset],
     device: str,
     enough: Enough,
-) -> Prospect:
+) -> TableProspect:
     config = run.config
     if run.absent is not None:
         return _from_records_alone(run, plan, plugins, records, enough)
@@ -149,7 +133,7 @@ def _prospect(
         plan.gaps[cell] = Gap("missing", f"{target.n_annotations} annotations: {few}")
         del run.targets[cell]
     if not run.targets:
-        return Prospect(run)
+        return TableProspect(run)
     run.config = config = _with_numbers(config, lambda n: n <= size)
     job = jobs.prepare(config, plugins, plan.request.data_root, runs, device, opened)
     what = jobs.plan(job)
@@ -158,23 +142,12 @@ def _prospect(
         finished = read_record(job.folder / RECORD)
         # One of other data is left to the runner, which refuses to go on beside it and says what to do.
         record = finished if finished.data.fingerprint == job.target.fingerprint else record
-    return Prospect(run, job, record, what["stages"])
-
-
-def _mark_shared(prospects: list[Prospect]) -> None:
-    """Calls a stage ``share`` where an earlier run of the table trains it."""
-    trained: set[str] = set()
-    for prospect in prospects:
-        if prospect.record is None:
-            for action in prospect.actions:
-                if action["key"] in trained and action["action"] != "reuse":
-                    action["action"] = "share"
-                trained.add(action["key"])
+    return TableProspect(run, job, record, what["stages"])
 
 
 def _from_records_alone(
     run: PlannedRun, plan: TablePlan, plugins: Plugins, records: list[Record], enough: Enough
-) -> Prospect:
+) -> TableProspect:
     """A record of a run whose data is not here; without one, its cells get the reason."""
     record = _best(records, run, plugins, enough)
     if record is None:
@@ -184,7 +157,7 @@ def _from_records_alone(
         run.targets = {}
     said_so = "from the record alone, the data is not here"
     run.differs = {n: f"{told}; {said_so}".removeprefix("; ") for n, told in run.differs.items()}
-    return Prospect(run, None, record)
+    return TableProspect(run, None, record)
 
 
 def _best(

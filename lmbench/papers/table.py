@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmbench.errors import LmbenchError, StaleError
+from lmbench.campaigns import gaps
+from lmbench.errors import StaleError
 from lmbench.papers.planning import PlannedRun, Request, TablePlan
 from lmbench.printable import csv_text
 from lmbench.results.leaderboard import interval_cells
@@ -88,12 +89,7 @@ def write(path: Path, rows: Sequence[Row], records: Mapping[int, Record], out: P
 
 def exit_code(plan: TablePlan, measured: int) -> int:
     """0: every cell that a run can give is measured; 4: some; 5: none, for want of data; 1: none, for the runs failed."""
-    kinds = [gap.kind for gap in plan.gaps.values() if gap.kind != "scope"]
-    if not kinds:
-        return 0
-    if measured:
-        return 4
-    return LmbenchError.exit_code if "failed" in kinds else 5
+    return gaps.exit_code(plan.gaps.values(), measured)
 
 
 def _row(plan: TablePlan, number: int, run: PlannedRun | None, record: Record | None) -> Row:

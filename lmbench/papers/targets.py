@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from lmbench.campaigns.gaps import Gap
 from lmbench.config.model import merge
 from lmbench.errors import did_you_mean
 from lmbench.papers.published import Cell
 from lmbench.papers.rules import Rules
 from lmbench.results.record import Record, Row
 from lmbench.specs import Reading
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Why a printed number has no measured one.
-
-    ``scope``: nothing is to be done about it here. ``missing``: data, a plugin or a metric is. ``failed``: the run broke off.
-    """
-
-    kind: Literal["scope", "missing", "failed"]
-    reason: str
 
 
 @dataclass(frozen=True)

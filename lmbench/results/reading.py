@@ -66,6 +66,7 @@ class _Stage(_Part):
     seconds: Seconds = 0
     epochs: Whole = 0
     steps: Whole | None = None
+    views: Annotated[int, Field(ge=0, le=10**12)] | None = None
     curve: list[dict[str, Any]] = []
 
 

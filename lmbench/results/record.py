@@ -89,7 +89,8 @@ class Reference(Number):
 class TrainedStage:
     """What a run says of a stage it stands on: its address, how long it took, and its learning curve, one row an epoch.
 
-    Older records say neither steps nor what its weights were.
+    ``views``: the image views of its training (`lmbench.config.budget`), where its objective states them. Older records say
+    neither these nor steps nor what its weights were.
     """
 
     key: str
@@ -103,6 +104,7 @@ class TrainedStage:
     seconds: float = 0.0
     epochs: int = 0
     steps: int | None = None
+    views: int | None = None
     curve: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod

@@ -27,7 +27,9 @@ def stages(record: Record) -> list[str]:
     lines = []
     for stage in record.stages:
         took = "reused" if stage.reused else f"trained in {stage.seconds:.0f} s"
-        steps = "" if stage.steps is None else f" ({counted(stage.steps, 'step')})"
+        amount = [] if stage.steps is None else [counted(stage.steps, "step")]
+        amount += [] if stage.views is None else [f"{stage.views:,} image views"]
+        steps = f" ({', '.join(amount)})" if amount else ""
         lines.append(f"stage {stage.name}: {took}{steps}")
     return lines
 

@@ -19,7 +19,7 @@ from typing import Any
 import filelock
 
 from lmbench import progress
-from lmbench.errors import LmbenchError
+from lmbench.errors import BusyError, LmbenchError
 from lmbench.store import manifests
 
 DRAFT = re.compile(r"\.(?P<of>.+)\.[a-z0-9_]{8}(?P<suffix>\.[^.]*)?")  # as tempfile names it
@@ -93,12 +93,14 @@ def building(folder: Path, aside: bool = False) -> Iterator[Path | None]:
 
 
 @contextmanager
-def locked(target: Path) -> Iterator[None]:
-    """Holds the lock of a file or folder; waits, saying so, while another process holds it."""
+def locked(target: Path, wait: bool = True) -> Iterator[None]:
+    """Holds the lock of a file or folder; waits, saying so, while another process holds it, or raises BusyError."""
     lock = filelock.FileLock(f"{target}.lock")
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
+        if not wait:
+            raise BusyError(f"another process is writing {target}.") from None
         progress.say(f"waiting: another process is writing {target}")
         lock.acquire()
     try:

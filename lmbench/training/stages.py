@@ -15,6 +15,7 @@ from torch import nn
 
 from lmbench import progress
 from lmbench.backbones import build_backbone
+from lmbench.config.budget import image_views
 from lmbench.config.model import Read, Stage, digest_of, plain
 from lmbench.data.opening import OpenDataset
 from lmbench.errors import DataError, LmbenchError, UsageError
@@ -44,6 +45,7 @@ class Artifact:
     seconds: float
     curve: Curve
     steps: int
+    views: int | None = None
     precision: str = ""
     device: str = ""
 
@@ -66,6 +68,7 @@ class Artifact:
             "seconds": round(self.seconds, 1),
             "epochs": self.config.training.epochs,
             "steps": self.steps,
+            "views": self.views,
             "curve": self.curve,
         }
 
@@ -187,6 +190,7 @@ def ensure_stage(
             "fingerprint": dataset.fingerprint,
             "images": len(pixels),
             "steps": steps,
+            "views": image_views(config, plugins, len(pixels)),
             "parent": parent.key if parent else None,
             "seed": seed,
             "precision": precision,
@@ -267,6 +271,7 @@ def open_artifact(name: str, config: Stage, key: str, place: Path, reused: bool,
         0.0 if reused else float(note["seconds"]),
         note["curve"] if note.get("probed") == probed else without_probe(note["curve"]),
         note.get("steps", config.training.steps(note["images"])),
+        note.get("views"),
         note["precision"],
         note["device"],
     )

@@ -24,6 +24,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             settings=DVESettings,
             needs_maps=("dense",),
             min_batch=2,
+            views=2,
             cuts=Margin(fraction=True),
         )
     ]

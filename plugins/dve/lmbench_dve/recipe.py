@@ -56,7 +56,7 @@ CHOICES = {
     "birds, which Cheng et al. resize to 96x96": "frames of 96, nothing cut off after warping: how DVE saw them is not said",
     "few annotations, warped": "regression.warped_copies, made beforehand; 0 unless set (reproduce: 10)",
     "cells of SmallNet when read": "regression and matching interpolate its 35x35 cells to their grid of 48",
-    "presets quick and small": "views of 48 pixels (24x24 cells), one pass over some of the images, cosine; see the README",
+    "presets quick and small": "views of 48 pixels (24x24 cells), a cosine; see the README",
 }
 
 DVE = MethodSpec(

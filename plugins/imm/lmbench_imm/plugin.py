@@ -25,6 +25,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             year=2018,
             settings=IMMSettings,
             needs_maps=("features", "heatmaps"),
+            views=2,
             cuts=Window(),
         )
     ]

@@ -24,6 +24,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             year=2017,
             settings=SparseAlignmentSettings,
             needs_maps=("heatmaps",),
+            views=2,
             cuts=Margin(least=0.1),  # sec. 4.1 cuts a tenth off each side
         )
     ]

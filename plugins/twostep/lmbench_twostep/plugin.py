@@ -54,6 +54,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             settings=PixelNTXentSettings,
             needs_maps=("dense",),
             min_batch=2,
+            views=2,
             cuts=Window(),
         ),
         ObjectiveSpec(
@@ -64,6 +65,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             year=2021,
             settings=TwoStepLandmarksSettings,
             needs_maps=("heatmaps",),
+            views=2,
             cuts=Window(),
         ),
     ]

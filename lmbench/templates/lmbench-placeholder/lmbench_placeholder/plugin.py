@@ -20,6 +20,7 @@ def lmbench_objectives() -> list[ObjectiveSpec]:
             settings=Settings,
             min_batch=2,
             cuts=Crops(("view",)),
+            views=2,
         )
     ]
 
