@@ -20,6 +20,8 @@ def upgraded(config: Mapping[str, Any], schema: int, plugins: Plugins | None = N
     ``regression``, and the sections of tasks that did not run beside those that did; settings that were the defaults of
     an objective were left out, so that those which are others today come from its spec (``ObjectiveSpec.earlier``).
     """
+    if "steps" in config.get("probe", {}):  # of the probe's head up to lmbench 0.3
+        config = {**config, "probe": {name: value for name, value in config["probe"].items() if name != "steps"}}
     if schema > 1:
         return dict(config)
     regression, read = dict(config["regression"]), dict(config["read"])

@@ -167,7 +167,6 @@ class Probe:
     images: Annotated[int, Ge(20), Le(10_000_000)] = 600
     annotations: Count = 10
     draws: Draws = 5
-    steps: Count = 150
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,10 @@ from lmbench.data.pixels import PixelStore
 from lmbench.features import Extractor, Normalise
 from lmbench.geometry.framing import Preprocessing
 from lmbench.heads.base import Subset
-from lmbench.heads.conditioned import SoftargmaxConditioned
+from lmbench.heads.converged import Converged
 from lmbench.heads.draws import draw_subsets
 from lmbench.heads.frozen import FrozenMaps, freeze_maps
-from lmbench.heads.settings import SoftargmaxConditionedSettings
+from lmbench.heads.settings import ConvergedSettings
 from lmbench.metrics.base import Metric
 from lmbench.metrics.scoring import matching_error
 from lmbench.plugins.loading import Plugins
@@ -124,7 +124,7 @@ class StageProbe:
         subsets: Sequence[Subset],
         metric: Metric,
     ) -> float:
-        head = SoftargmaxConditioned(SoftargmaxConditionedSettings(steps=self.settings.steps))
+        head = Converged(ConvergedSettings())
         landmarks, visible = torch.from_numpy(np.array(fit.landmarks)), torch.from_numpy(np.array(fit.visible))
         fitted = head.fit(frozen[0], landmarks, visible, subsets, generator_for(self.seed, "probe", "head"))
         predictions = judged_by(self.dataset.spec, judge, fitted.predict(frozen[1]).numpy(), "visible")
