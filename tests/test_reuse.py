@@ -157,7 +157,7 @@ def test_the_grid_and_normalisation_by_which_a_teacher_is_read_decide_the_stages
 
 def test_a_stage_that_two_targets_share_shows_no_probe_of_the_one_in_the_other(tmp_path, data):
     pretrain = ("--pretrain-on", f"images:{unlabelled(tmp_path / 'images', 24)}")
-    probe = {"probe.every": 1, "probe.images": 20, "probe.steps": 3, "probe.annotations": 2}
+    probe = {"probe.every": 1, "probe.images": 20, "probe.annotations": 2}
     other = labelled(tmp_path / "other")
     mend_image(other)
     first, _ = ran(command(data, tmp_path / "runs", *pretrain, **probe))

@@ -188,7 +188,7 @@ def test_a_second_variant_reuses_the_first_stage(whole, capsys):
 
 
 def test_the_probe_looks_at_every_epoch_and_its_figures_stand_in_the_curve(tmp_path):
-    probe = {"every": 1, "images": 20, "annotations": 2, "draws": 1, "steps": 2}
+    probe = {"every": 1, "images": 20, "annotations": 2, "draws": 1}
     options = [part for name, value in probe.items() for part in ("--set", f"probe.{name}={value}")]
     options += ["--tasks", "regression", "--annotations", "4", "--draws", "1", "--set", "stages.byol.training.epochs=1"]
     record = recorded(command(tmp_path, *options))
