@@ -123,9 +123,9 @@ def test_all_runs_are_done_seed_by_seed_and_the_boards_are_built(lab):
     assert code == 0
     assert lab.ran == ["mean_shape/none 0", "position/place 0", "mean_shape/none 1", "position/place 1"]
     assert "run 3 of 4: mean_shape / none on synthfaces, seed 1; 0:00 so far, ETA 0:00 for 2 runs" in err
-    assert "mine.toml: 4 of 4 runs done" in out and "synthfaces_regression.csv: 4 measured" in out
+    assert "mine.toml: 4 of 4 runs done" in out and "synthfaces_regression.csv: 2 measured" in out
     board = csv.DictReader((lab.folder / "out" / "synthfaces_regression.csv").open(encoding="utf-8"))
-    assert {r["seed"] for r in board if r["kind"] == "measured"} == {"0", "1"}
+    assert {r["seed"] for r in board if r["kind"] == "measured"} == {"0 1"}  # an output is one row over its seeds
 
 
 def test_without_boards_none_is_written(lab):
@@ -378,8 +378,7 @@ def test_a_file_that_is_not_there_is_told(lab, capsys):
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
 def test_the_committed_campaigns_hold_every_method_with_its_control(path):
     plan = wanted(read_campaign(path), get_plugins())
-    later = {"sparse/k50_conv5", "imm/k50_features", "end_to_end/k30_dense4", "imagenet_lite/hypercolumn"}
-    assert {title.partition(" on ")[0] for title in plan.gaps} <= later
+    assert not plan.gaps
     made = Counter((c.method, c.variant, c.untrained) for c in plan.configs)
     assert set(made.values()) == {3}  # seeds
     learning = {e.spec.name for e in get_plugins().methods if e.spec.supervision == "self-supervised"}

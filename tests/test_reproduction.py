@@ -93,7 +93,10 @@ def test_variants_are_told_apart_where_the_dimension_does_not(plugins):
     assert target(plugins, name, variant="hypercolumn #4 - #5", dataset="mafl").variant == "conv4_x-conv5_x"
     name = "contrastlandmarks2021/table4"
     ten = target(plugins, name, variant="+proj, K=10", dataset="mafl", task="regression")
-    assert (ten.variant, ten.settings) == ("proj256", {"regression": {"head_settings": {"points": 10}}})
+    assert (ten.variant, ten.settings) == (
+        "proj256",
+        {"regression": {"head": "softargmax_linear", "head_settings": {"points": 10}}},
+    )
     fifty = target(plugins, name, variant="+proj, K=50", feature_dim="64", dataset="mafl", task="regression")
     assert (fifty.variant, fifty.settings, fifty.backbone) == ("proj64", {}, "resnet50")
 

@@ -96,10 +96,11 @@ def test_every_row_states_its_protocol(whole):
     few, full = rows["regression", None, 4], rows["regression", None, "all"]
     assert (few["draws"], full["draws"], full["std"]) == (2, None, None) and few["std"] > 0
     assert few["normaliser"] == "distance between the two annotated eyes" and few["unit"] == "percent"
-    assert {k: few["settings"][k] for k in ("dimension", "grid", "normalise", "multiplier", "steps")} == {
-        "dimension": 960, "grid": [6, 6], "normalise": "none", "multiplier": 10.0, "steps": 3,
+    assert {k: few["settings"][k] for k in ("dimension", "grid", "normalise", "folds", "strengths")} == {
+        "dimension": 960, "grid": [6, 6], "normalise": "none", "folds": 5, "strengths": [0.01],
     }  # fmt: skip
-    assert {"bias", "units", "upsampling", "head", "layers"} <= set(few["settings"])
+    assert few["settings"]["fitted"] == ["mean shape: fewer than 5 annotated images cannot be cross-validated"] * 2
+    assert {"units", "upsampling", "head", "layers"} <= set(few["settings"])
     draws = few["settings"]["draw_indices"]
     assert [len(set(d)) for d in draws] == [4, 4] and all(0 <= i < 16 for d in draws for i in d)
     assert rows["matching", "same", None]["settings"]["reading"] == "cl"
