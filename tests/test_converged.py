@@ -1,4 +1,4 @@
-"""The converged head: a property of the features, never worse than the mean shape for want of them, the objective really lowered."""
+"""The converged head: a property of the features, the mean shape where they carry nothing, its formulas by brute force."""
 
 from __future__ import annotations
 
@@ -193,7 +193,9 @@ def test_warped_copies_stay_in_the_fold_of_their_image():
 
 def test_whitened_features_have_unit_covariance_within_images():
     generator = seeded(1)
-    maps = torch.einsum("dc,nchw->ndhw", torch.randn(5, 5, generator=generator), torch.randn(30, 5, 8, 8, generator=generator))
+    maps = torch.einsum(
+        "dc,nchw->ndhw", torch.randn(5, 5, generator=generator), torch.randn(30, 5, 8, 8, generator=generator)
+    )
     white = whitening(Blocks(TensorInputs(SIDE, FeatureMaps((maps,), (8, 8))), 8))
     z = torch.einsum("nchw,cr->nrhw", maps, white.basis).flatten(2)
     z = (z - z.mean(2, keepdim=True)).transpose(0, 1).flatten(1)
@@ -230,7 +232,13 @@ def problem(n=12, each=2, rank=4):
     weight = weight / weight.mean(1, keepdim=True)
     v = 0.1 * torch.randn(2 * each, rank, generator=generator)
     derivatives = torch.randn(2 * each, n, 2, 5, generator=generator)
-    return Fit.of(at, target, weight, v, 0.3), v, derivatives, torch.randn(5, rank, generator=generator), (at, target, weight)
+    return (
+        Fit.of(at, target, weight, v, 0.3),
+        v,
+        derivatives,
+        torch.randn(5, rank, generator=generator),
+        (at, target, weight),
+    )
 
 
 def test_the_objective_is_the_one_that_is_stated():
@@ -258,12 +266,17 @@ def test_a_step_solves_the_damped_normal_equations():
         rows = torch.einsum("napr,pao->nopr", q, a.unflatten(0, (2, 2))).flatten(2).flatten(0, 1)  # (n o), (p r)
         w, xc = fit.weight[landmark].double(), fit.centred[landmark].double()
         mean = torch.eye(n, dtype=torch.float64) - torch.ones(n, 1, dtype=torch.float64) @ w.T / n
-        project = (torch.eye(n, dtype=torch.float64) - xc @ torch.linalg.solve(fit.gram[landmark], (w * xc).T / n)) @ mean
+        project = (
+            torch.eye(n, dtype=torch.float64) - xc @ torch.linalg.solve(fit.gram[landmark], (w * xc).T / n)
+        ) @ mean
         rows = torch.einsum("nm,mok->nok", project, rows.unflatten(0, (n, 2)))
         plain = torch.einsum("napr,pao->nopr", q, a.unflatten(0, (2, 2))).flatten(2)
         curved = torch.einsum("nok,noj->kj", plain * w[:, :, None], rows) / n
         ridge = float(fit.ridge[landmark])
-        gradient = torch.einsum("nok,no->k", plain * w[:, :, None], fit.residual[landmark].double()) / n - ridge * v[members].double().flatten()
+        gradient = (
+            torch.einsum("nok,no->k", plain * w[:, :, None], fit.residual[landmark].double()) / n
+            - ridge * v[members].double().flatten()
+        )
         identity = torch.eye(len(gradient), dtype=torch.float64)
         expected = torch.linalg.solve(curved + (ridge + float(damping[landmark])) * identity, gradient)
         torch.testing.assert_close(change[members].double().flatten(), expected, rtol=0.05, atol=0.02)

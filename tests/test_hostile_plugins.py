@@ -106,8 +106,8 @@ def test_a_built_in_recipe_means_its_own_parts_whoever_takes_their_names(
     for override, said in [
         ({"backbone": "resnet18"}, "ask for hostile-takes-names:resnet18 or lmbench:resnet18"),
         (
-            {"regression": {"head": "softargmax_conditioned"}},
-            "ask for hostile-takes-names:softargmax_conditioned or lmbench:",
+            {"regression": {"head": "converged"}},
+            "ask for hostile-takes-names:converged or lmbench:",
         ),
         ({"tasks": ("regression",)}, "ask for hostile-takes-names:regression or lmbench:regression"),
         ({"stages": {"byol": {"objective": "byol"}}}, "ask for hostile-takes-names:byol or lmbench-lead:byol"),

@@ -218,7 +218,7 @@ def test_a_row_says_what_is_otherwise_than_in_the_paper(plugins):
     (said,) = set(lead.differs.values())
     assert said == (
         "measured on synthfaces, not aflw_m; pretrained on synthfaces, not celeba; resnet18, not resnet50; preset small, "
-        "not paper; head softargmax_conditioned, not softargmax_linear"
+        "not paper; head converged, not softargmax_linear"
     )
 
 

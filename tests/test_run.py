@@ -49,7 +49,7 @@ def test_a_record_carries_all_that_its_numbers_depend_on(whole):
     kinds = {(c["kind"], c["name"]): c for c in record["components"]}
     used = {("method", "lead"), ("dataset", "synthfaces"), ("backbone", "resnet18"), ("objective", "byol")}
     used |= {("task", "regression"), ("task", "matching"), ("metric", "iod"), ("metric", "matching_error")}
-    assert used | {("head", "softargmax_conditioned")} == set(kinds)
+    assert used | {("head", "converged")} == set(kinds)
     assert kinds["objective", "byol"]["distribution"] == "lmbench-lead"
     assert all(c["version"] for c in record["components"])
 

@@ -48,7 +48,7 @@ USAGE = [
     ),
     (["--set", "regression.draws=0"], "regression.draws = 0: expected a whole number, 1 to 10000."),
     (["--set", "regression.head=softargmax"], "unknown head 'softargmax'. Did you mean 'softargmax_linear'"),
-    (["--set", "regression.head_settings.step=1"], "head 'softargmax_conditioned' has no setting 'step'"),
+    (["--set", "regression.head_settings.step=1"], "head 'converged' has no setting 'step'"),
     (["--set", "stages.byol.backbone=resnet19"], "unknown backbone 'resnet19'. Did you mean"),
     (["--set", "stages.byol.training.batch_size=1"], "byol needs batches of at least 2, not 1"),
     (["--set", "stages=3"], "stages = 3: has settings of its own"),

@@ -192,7 +192,7 @@ def test_of_two_tasks_of_one_name_the_section_is_of_the_one_that_the_run_names(t
         ({"tasks": ["d-one:twin"], "twin": {"k": 9}}, r"twin\.k = 9: too many"),
         (
             {"regression": {"head_settings": {"nope": 1}}},
-            r"regression\.head_settings\.nope: head 'softargmax_conditioned' has no",
+            r"regression\.head_settings\.nope: head 'converged' has no",
         ),
         ({"regression": {"head_settings": 3}}, r"regression\.head_settings = 3: has settings"),
     ],

@@ -71,6 +71,8 @@ class FittedHeads(Protocol):
         """The tensors that make the heads, for keeping them."""
         ...
 
+    # Heads that choose among themselves have ``said: list[str]`` besides: what was chosen for each, for the record.
+
 
 class Head(Protocol):
     """A head before it is fitted; made from a HeadSpec's target with its settings."""

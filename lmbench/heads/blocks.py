@@ -35,11 +35,10 @@ class Blocks:
         """(where in ``images``, the maps of those), in order."""
         for start in range(0, len(images), self.at_once):
             some = images[start : start + self.at_once]
-            if self._all is None:
-                maps = self._read(some)
-            else:
-                maps = replace(self._all, maps=tuple(m[some] for m in self._all.maps))
-            yield slice(start, start + len(some)), maps
+            yield slice(start, start + len(some)), self._kept(some) or self._read(some)
+
+    def _kept(self, images: Tensor) -> FeatureMaps | None:
+        return self._all and replace(self._all, maps=tuple(m[images] for m in self._all.maps))
 
     def _read(self, images: Tensor) -> FeatureMaps:
         return self.inputs.batch(images).coarse(self.cells)

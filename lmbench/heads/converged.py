@@ -105,13 +105,19 @@ class Converged:
         target, seen = normalise_points(landmarks, (side, side)).to(device, torch.float32), visible.to(device)
         found = []
         steps = sum(1 for s in subsets if s.annotated >= self.settings.folds) * (2 + len(self.settings.strengths))
-        with progress.task("fitting heads", steps) as bar:
+        with progress.task("fitting heads", steps, "steps") as bar:
             for subset in subsets:
                 images = subset.indices.to(device)
                 one = _One(self.settings, blocks, white, images, target[images], seen[images], subset)
                 found.append(one.fitted(bar))
         most = max(len(state["filters"]) for state, _ in found)
-        rows = {"filters": most, "centres": most, "precision": most, "linear": 2 * most, "offset": 2 * landmarks.shape[1]}
+        rows = {
+            "filters": most,
+            "centres": most,
+            "precision": most,
+            "linear": 2 * most,
+            "offset": 2 * landmarks.shape[1],
+        }
         state = {name: torch.stack([_padded(s[name], count) for s, _ in found]) for name, count in rows.items()}
         return FittedConverged({**state, "cells": torch.tensor(self.settings.cells)}, [said for _, said in found])
 
@@ -146,7 +152,9 @@ class _One:
         # A warped copy stands in the fold of its image, or it would tell the answer.
         fold = (torch.arange(len(images), device=images.device) // (1 + subset.copies)) % settings.folds
         self.fold = fold
-        self.folds = [(torch.nonzero(fold != f).flatten(), torch.nonzero(fold == f).flatten()) for f in range(settings.folds)]
+        self.folds = [
+            (torch.nonzero(fold != f).flatten(), torch.nonzero(fold == f).flatten()) for f in range(settings.folds)
+        ]
         self.shapes = [mean_shape(self.target[fit], self.seen[fit] > 0) for fit, _ in self.folds]
         steps = (torch.arange(SIDE, device=images.device) - (SIDE - 1) / 2) * SPACING
         self.offsets = torch.cartesian_prod(steps, steps).flip(1)
@@ -222,7 +230,14 @@ class _One:
         return best
 
     def _stepped(
-        self, start: Tensor, v: Tensor, at: Tensor, priors: Sequence[Prior], strength: float, damping: Tensor, growth: Tensor
+        self,
+        start: Tensor,
+        v: Tensor,
+        at: Tensor,
+        priors: Sequence[Prior],
+        strength: float,
+        damping: Tensor,
+        growth: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """``v`` and points after one step of Levenberg-Marquardt in every fold and landmark; ``damping`` is brought up to date.
 
@@ -246,7 +261,7 @@ class _One:
         return trial, moved
 
     def _positions(self, f: int) -> Tensor:
-        """The images on which a fold's filters are refined: of more than one landmark's derivatives have room for, so many, evenly."""
+        """Where a fold's filters are refined: of more images than one landmark's derivatives have room for, so many, evenly."""
         fit = self.folds[f][0]
         return fit[:: -(-len(fit) // max(1, NUMBERS // (2 * EACH * self.blocks.dim)))]
 
@@ -307,8 +322,10 @@ class _One:
         return _Candidate(filters, at, errors[:, readout], readout, said)
 
     def _errors(self, predicted: Any) -> Tensor:
-        """(n, candidates): the mean distance over an image's visible landmarks, as ``predicted(fold, held)`` (candidates, m, L, 2)
-        by the heads that did not see it."""
+        """(n, candidates): each image's mean distance over its visible landmarks, by the head that did not see it.
+
+        ``predicted(fold, held)`` gives (candidates, m, L, 2).
+        """
         found = []
         for f, (_, held) in enumerate(self.folds):
             distance = (predicted(f, held) - self.target[held]).norm(dim=-1) * self.seen[held]

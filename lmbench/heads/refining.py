@@ -1,4 +1,4 @@
-"""Filters of landmarks fitted to annotations: points by soft-argmax, a linear read-out solved inside, Levenberg-Marquardt around it.
+"""Filters of landmarks fitted to annotations: soft-argmax points, a read-out solved inside, Levenberg-Marquardt around it.
 
 For each landmark, with x = softargmax(F z + prior) the points of its filters F = F0 + V basis':
 
@@ -41,10 +41,11 @@ class Prior:
         return Prior(self.centres[members], self.precision[members])
 
 
-def points(
-    blocks: Blocks, images: Tensor, filters: Tensor, prior: Prior, derivatives: Tensor | None = None
-) -> Tensor:
-    """(K, n, 2): the points of K filters (K, dim) in some images, normalised; fills ``derivatives`` (K, n, 2, dim) by the filters."""
+def points(blocks: Blocks, images: Tensor, filters: Tensor, prior: Prior, derivatives: Tensor | None = None) -> Tensor:
+    """(K, n, 2): the points of K filters (K, dim) in some images, in [-1, 1].
+
+    ``derivatives`` (K, n, 2, dim), by the filters, is written where it is given.
+    """
     log_prior, (height, width) = prior.on(blocks.size), blocks.size
     x, y = (torch.linspace(-1, 1, n, device=filters.device) for n in (width, height))
     found = torch.empty(len(filters), len(images), 2, device=filters.device)
@@ -83,7 +84,11 @@ class Fit:
         linear = torch.linalg.solve(gram, (w * x).transpose(1, 2).double() @ y.double() / n).float()
         residual, ridge = y - x @ linear, strength * variance[:, None]
         value = (w * residual.square()).sum((1, 2)) / n
-        value = value + ALPHA * variance * linear.square().sum((1, 2)) + ridge[:, 0] * by_landmark(v, target).square().sum(1)
+        value = (
+            value
+            + ALPHA * variance * linear.square().sum((1, 2))
+            + ridge[:, 0] * by_landmark(v, target).square().sum(1)
+        )
         return cls(linear, x, gram, w, residual, ridge, value)
 
     def of_landmarks(self, members: Tensor) -> Fit:
@@ -103,7 +108,7 @@ def by_landmark(v: Tensor, target: Tensor) -> Tensor:
 
 
 def proposed(fit: Fit, v: Tensor, damping: Tensor, derivatives: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
-    """(K, r) and (L,): the damped Gauss-Newton step from ``v``, by conjugate gradients, and by how much it should lower the value.
+    """(K, r) and (L,): the damped Gauss-Newton step from ``v``, by conjugate gradients, and how much lower the value should be.
 
     ``derivatives`` (K, n, 2, dim) of the points by the filters; ``damping`` (L, 1) is added to the ridge.
     """

@@ -40,8 +40,8 @@ class SoftargmaxConditionedSettings:
 
 @dataclass(frozen=True)
 class ConvergedSettings:
-    """``strengths``: of the ridge that holds refined filters at their templates, tried from the strongest on, ``steps`` steps each,
-    while cross-validation gains; none: templates alone. ``cells``: the largest side of the maps and of the grid that are read.
+    """``strengths``: of the ridge that holds refined filters at their templates, one after another while cross-validation gains,
+    with so many ``steps`` each; none: templates alone. ``cells``: the largest side of the maps and of the grid that are read.
     """
 
     folds: Annotated[int, Ge(2), Le(20)] = 5

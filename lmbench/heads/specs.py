@@ -14,7 +14,7 @@ from lmbench.specs import HeadSpec
 HEADS = [
     HeadSpec(
         name="converged",
-        summary="whitened features, nine template filters a landmark with a prior of place, refined and read out by cross-validation",
+        summary="whitened features, nine template filters a landmark, refined and read out as cross-validation says",
         target="lmbench.heads.converged:Converged",
         paper="lmbench; see docs/head.md",
         year=2026,

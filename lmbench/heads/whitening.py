@@ -45,14 +45,18 @@ def whitening(blocks: Blocks) -> Whitening:
     for _, maps in blocks.of(images):
         z = maps.read(LATTICE, maps.normalise).materialise().flatten(2).double()
         if not z.isfinite().all():
-            raise DataError("the frozen maps hold NaN or infinity; expected numbers. Look at how the network was trained.")
+            raise DataError(
+                "the frozen maps hold NaN or infinity; expected numbers. Look at how the network was trained."
+            )
         z = z - z.mean(2, keepdim=True)
         mean = mean + z.sum(0)
         flat = z.transpose(0, 1).flatten(1)
         covariance = covariance + flat @ flat.T
     covariance, mean = covariance / (len(images) * LATTICE**2), mean / len(images)
     deviation = covariance.diagonal().clamp(min=0).sqrt()
-    scale = torch.where(deviation > 0, 1 / deviation, 0)  # correlations: units of channels must not decide what is rounding
+    scale = torch.where(
+        deviation > 0, 1 / deviation, 0
+    )  # correlations: units of channels must not decide what is rounding
     values, vectors = torch.linalg.eigh(covariance * scale[:, None] * scale)
     kept = values > NULL * values.max()
     basis = scale[:, None] * vectors[:, kept] * values[kept].rsqrt()

@@ -15,7 +15,7 @@ from lmbench.results.measuring import Measured, interval_of, measured
 from lmbench.results.record import Key, Record
 from lmbench.results.run import Run
 
-FREE = ("layers", "dimension")
+FREE = ("layers", "dimension", "fitted")
 """Settings of a row that describe the features under comparison; all others are the protocol."""
 
 

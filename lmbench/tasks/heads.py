@@ -72,8 +72,11 @@ class RunHead:
         """The head with all its settings in force."""
         return {"head": f"{self.entry.qualified} {self.entry.version}", **self.head.description()}
 
-    def protocol(self, subsets: Sequence[Subset], inputs: HeadInputs) -> dict[str, Any]:
-        """All that a number depends on besides the images: the head, what it reads, and the annotated images of each draw."""
+    def protocol(self, subsets: Sequence[Subset], inputs: HeadInputs, fitted: FittedHeads) -> dict[str, Any]:
+        """All that a number depends on besides the images: the head, what it reads, and the annotated images of each draw.
+
+        ``fitted``: what a head that chooses by cross-validation chose for each draw, in words.
+        """
         read: dict[str, Any] = {}
         if self.context.extractor is not None:
             maps = inputs.batch(torch.zeros(1, dtype=torch.long))
@@ -89,6 +92,7 @@ class RunHead:
             **read,
             "warped_copies": self.settings.warped_copies,
             "warp": asdict(self.settings.warp) if self.settings.warped_copies else None,
+            **({"fitted": list(said)} if (said := getattr(fitted, "said", ())) else {}),
             "draw_indices": None if subsets[0].n == "all" else [s.indices.tolist() for s in subsets],
         }
 

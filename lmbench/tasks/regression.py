@@ -52,7 +52,7 @@ def _judge(head: RunHead, subsets: Sequence[Subset], layer: str | None = None) -
     inputs = head.inputs("test", layer)
     predicted = fitted.predict(inputs).numpy()
     judged = judged_by(context.dataset.spec, context.test, predicted, head.settings.score)
-    settings = head.protocol(subsets, inputs)
+    settings = head.protocol(subsets, inputs, fitted)
     context.keep(replace(judged, n_annotations=subsets[0].n, subset=layer, settings=settings))
 
 

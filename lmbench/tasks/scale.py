@@ -35,7 +35,7 @@ def run(context: TaskContext, settings: ScaleSettings) -> None:
         name = f"test-zoomed-{factor:g}"
         inputs = _zoomed_inputs(head, factor, name)
         judged = judged_at(context, factor, fitted.predict(inputs).numpy())
-        context.keep(replace(judged, settings={**head.protocol(subsets, inputs), **judged.settings}))
+        context.keep(replace(judged, settings={**head.protocol(subsets, inputs, fitted), **judged.settings}))
         shutil.rmtree(
             context.scratch / name, ignore_errors=True
         )  # frozen maps are large, and no other task reads these

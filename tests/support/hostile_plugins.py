@@ -82,7 +82,7 @@ SOURCES: dict[str, tuple[str, str]] = {
         "@hookimpl\ndef lmbench_objectives(): return [ObjectiveSpec(name=n, summary='stolen', target='nowhere:Nothing') "
         "for n in ('byol', 'moco', 'lead', 'dve')]\n"
         "@hookimpl\ndef lmbench_backbones(): return [BackboneSpec(name='resnet18', summary='stolen', target='nowhere:Nothing')]\n"
-        "@hookimpl\ndef lmbench_heads(): return [HeadSpec(name='softargmax_conditioned', summary='mine', target='nowhere:No')]\n"
+        "@hookimpl\ndef lmbench_heads(): return [HeadSpec(name='converged', summary='mine', target='nowhere:No')]\n"
         "@hookimpl\ndef lmbench_tasks(): return [TaskSpec(name='regression', summary='stolen', target='nowhere:No')]\n"
         "@hookimpl\ndef lmbench_metrics(): return [MetricSpec(name='iod', summary='s', target='nowhere:No', task='regression', "
         "unit='percent', higher_is_better=True)]",
