@@ -23,10 +23,12 @@ class Blocks:
         self.at_once = AT_ONCE if inputs.device.type == "cpu" else 16 * AT_ONCE
         one = self._read(torch.zeros(1, dtype=torch.long))
         self.dim, self.size = one.dim, one.size
-        self._all: FeatureMaps | None = None
+        self._one = one
+        self._all: list[Tensor] | None = None
         if len(inputs) * 4 * sum(m.numel() for m in one.maps) <= KEPT:
             parts = [maps.maps for _, maps in self.of(torch.arange(len(inputs)))]
-            self._all = replace(one, maps=tuple(torch.cat(level) for level in zip(*parts, strict=True)))
+            # Channels first, as filters go over them: no copy is made for each product.
+            self._all = [torch.cat([m.transpose(0, 1) for m in level], 1) for level in zip(*parts, strict=True)]
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -38,7 +40,7 @@ class Blocks:
             yield slice(start, start + len(some)), self._kept(some) or self._read(some)
 
     def _kept(self, images: Tensor) -> FeatureMaps | None:
-        return self._all and replace(self._all, maps=tuple(m[images] for m in self._all.maps))
+        return self._all and replace(self._one, maps=tuple(m[:, images].transpose(0, 1) for m in self._all))
 
     def _read(self, images: Tensor) -> FeatureMaps:
         return self.inputs.batch(images).coarse(self.cells)

@@ -21,9 +21,10 @@ from lmbench.heads.settings import ConvergedSettings
 from lmbench.heads.whitening import Whitening, whitening
 
 SIDE, SPACING = 3, 0.15  # each landmark has 3 x 3 filters, started from templates of places so far apart in [-1, 1]
-EACH = SIDE**2
-REACH = 0.07  # standard deviation of the Gaussian under which a template is averaged
+MANY, SIDE_OF_MANY, SPACING_OF_MANY = 20, 2, 0.2  # of more landmarks: a read-out sees the points of all, and cost grows with them
+Rself.each = 0.07  # standard deviation of the Gaussian under which a template is averaged
 LENGTH = 2.5  # of a whitened template
+AT_MOST = 1 << 31  # derivatives of all landmarks of a fold that are taken in a step
 NARROWEST = 0.04  # standard deviation, half a cell of the usual grid: no prior is narrower
 CERTAIN = 0.95  # of a paired t-test, one-sided: what the filters must be to be preferred to the mean shape
 REFINED_FROM = 4  # annotated images a fold: fewer leave the filters at their templates
@@ -74,7 +75,8 @@ class Converged:
     def description(self) -> dict[str, Any]:
         s = self.settings
         return {
-            "points_per_landmark": EACH,
+            "points_per_landmark": SIDE**2,
+            f"points_per_landmark_of_more_than_{MANY}": SIDE_OF_MANY**2,
             "folds": s.folds,
             "strengths": list(s.strengths),
             "steps": s.steps,
@@ -156,8 +158,10 @@ class _One:
             (torch.nonzero(fold != f).flatten(), torch.nonzero(fold == f).flatten()) for f in range(settings.folds)
         ]
         self.shapes = [mean_shape(self.target[fit], self.seen[fit] > 0) for fit, _ in self.folds]
-        steps = (torch.arange(SIDE, device=images.device) - (SIDE - 1) / 2) * SPACING
+        side, spacing = (SIDE, SPACING) if self.landmarks <= MANY else (SIDE_OF_MANY, SPACING_OF_MANY)
+        steps = (torch.arange(side, device=images.device) - (side - 1) / 2) * spacing
         self.offsets = torch.cartesian_prod(steps, steps).flip(1)
+        self.each = len(self.offsets)
 
     def fitted(self, bar: Any) -> tuple[dict[str, Tensor], str]:
         """The tensors of the head, and what was chosen, in words."""
@@ -255,15 +259,15 @@ class _One:
             shrinking = (1 - (2 * ratio - 1) ** 3).clamp(min=1 / 3)
             damping[f] *= torch.where(better[:, None], shrinking, growth[f])
             growth[f] = torch.where(better[:, None], 2.0, growth[f] * 2)
-            taken = better.repeat_interleave(EACH)
+            taken = better.repeat_interleave(self.each)
             trial[f] = torch.where(taken[:, None], trial[f], v[f])
             moved[f] = torch.where(taken[:, None, None], moved[f], at[f])
         return trial, moved
 
     def _positions(self, f: int) -> Tensor:
-        """Where a fold's filters are refined: of more images than one landmark's derivatives have room for, so many, evenly."""
-        fit = self.folds[f][0]
-        return fit[:: -(-len(fit) // max(1, NUMBERS // (2 * EACH * self.blocks.dim)))]
+        """Where a fold's filters are refined: on so many images, evenly, as there is room and time for derivatives."""
+        fit, one = self.folds[f][0], 2 * self.each * self.blocks.dim
+        return fit[:: -(-len(fit) // max(1, min(NUMBERS // one, AT_MOST // (one * self.landmarks))))]
 
     def _fit(self, f: int, at: Tensor, v: Tensor, strength: float) -> Fit:
         positions = self._positions(f)
@@ -276,9 +280,9 @@ class _One:
     ) -> None:
         """Writes a fold's next filters and what they promise; as many landmarks at a time as their derivatives have room for."""
         positions, device = self._positions(f), v.device
-        some = max(1, NUMBERS // (2 * EACH * self.blocks.dim * len(positions)))
+        some = max(1, NUMBERS // (2 * self.each * self.blocks.dim * len(positions)))
         for members in torch.arange(self.landmarks, device=device).split(some):
-            rows = (members[:, None] * EACH + torch.arange(EACH, device=device)).flatten()
+            rows = (members[:, None] * self.each + torch.arange(self.each, device=device)).flatten()
             derivatives = torch.empty(len(rows), len(positions), 2, self.blocks.dim, device=device)
             filters = (start + v @ self.white.basis.T)[rows]
             points(self.blocks, self.images[positions], filters, prior.of(rows), derivatives)
@@ -293,18 +297,18 @@ class _One:
 
     def _sums(self) -> tuple[Tensor, Tensor]:
         """(folds, K, dim) and (folds, K): sums of descriptors around the landmarks less their image's mean, and how many."""
-        count, device = self.landmarks * EACH, self.images.device
+        count, device = self.landmarks * self.each, self.images.device
         sums = torch.zeros(len(self.folds), count, self.blocks.dim, device=device)
         counts = torch.zeros(len(self.folds), count, device=device)
         height, width = (torch.linspace(-1, 1, n, device=device) for n in self.blocks.size)
         for where, maps in self.blocks.of(self.images):
             at = (self.target[where][:, :, None] + self.offsets).clamp(-1, 1).flatten(1, 2)
             across, down = (
-                torch.softmax((axis - at[..., i, None]).square() / (-2 * REACH**2), -1)
+                torch.softmax((axis - at[..., i, None]).square() / (-2 * Rself.each**2), -1)
                 for i, axis in enumerate((width, height))
             )
             weight = down[..., :, None] * across[..., None, :] - 1 / (len(height) * len(width))
-            seen = self.seen[where].repeat_interleave(EACH, 1)
+            seen = self.seen[where].repeat_interleave(self.each, 1)
             sums.index_add_(0, self.fold[where], maps.pool(weight) * seen[..., None])
             counts.index_add_(0, self.fold[where], seen)
         return sums, counts

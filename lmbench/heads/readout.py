@@ -29,12 +29,14 @@ def readouts(at: Tensor, target: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         weight = seen[:, group[0], None]
         total = weight.sum().clamp(min=1)
         middle, place = (weight * x).sum(0) / total, (weight * y[:, columns]).sum(0) / total
-        u, s, vh = torch.linalg.svd(weight * (x - middle), full_matrices=False)
-        scale = s.square().sum() / x.shape[1]
-        moved = u.T @ (weight * (y[:, columns] - place)), vh @ goal[:, columns] * s[:, None]
+        centred = weight * (x - middle)
+        squared, vectors = torch.linalg.eigh(centred.T @ centred)
+        scale = squared.sum().clamp(min=0) / x.shape[1]
+        moved = centred @ vectors
+        moved = moved.T @ (weight * (y[:, columns] - place)), squared[:, None] * (vectors.T @ goal[:, columns])
         for k, (alpha, towards) in enumerate(CANDIDATES):
-            gain = s / (s.square() + alpha * scale).clamp(min=1e-300)
-            change = vh.T @ (gain[:, None] * (moved[0] - towards * moved[1]))
+            change = (moved[0] - towards * moved[1]) / (squared + alpha * scale).clamp(min=1e-300)[:, None]
+            change = vectors @ change
             linear[k][:, columns] = change + towards * goal[:, columns]
             offset[k][columns] = place - middle @ linear[k][:, columns]
     return linear.float(), offset.float()

@@ -1,0 +1,312 @@
+"""What the head `converged` promises, measured on frozen maps: a Markdown table, and one figure of the known orders.
+
+    uv run python tests/proofs/head_properties.py MAPS... --do budget,channels --results properties.json [--png orders.png]
+
+MAPS: see saved_maps.py. All is fitted to four fifths of the training images and scored on the rest, in % of the distance of the
+eyes; no test image is looked at. Every score is kept in the results at once, so that a second call goes on where the first was
+stopped, and a call without `--do` prints the tables of what there is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from other_heads import ByLBFGS, ByLBFGSFromElsewhere, Jittered, Turned
+from saved_maps import GRID, Maps, fit_and_held, joined, opened
+
+from lmbench.geometry.coordinates import normalise_points
+from lmbench.heads import converged, refining
+from lmbench.heads.base import Subset, mean_shape
+from lmbench.heads.settings import ConvergedSettings
+from lmbench.store.files import replacing
+
+BASE = "as it is"
+BEST, UNTRAINED = "effnet", ("effnet_untrained", "hyper", "untrained")  # names of maps with a known order
+Results = dict[str, dict[str, dict[str, Any]]]
+COUNTS = {1: 20, 5: 20, 10: 20, 20: 20, 50: 10, 100: 10}  # annotations: draws
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One fit: maps changed, settings, constants of modules (dotted names) for its time, ``n`` annotations (0: all).
+
+    ``annotated``: only so many images are fitted to, in one draw, as if they were all.
+    """
+
+    change: Callable[[Maps], Maps] = lambda maps: maps
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    n: int = 0
+    draws: int = 1
+    shuffled: int = 0
+    annotated: int = 0
+
+
+def seeded(seed: int = 7) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def mixed(maps: Maps) -> Maps:
+    """An invertible mixing of the channels of each level."""
+    g = seeded()
+    return maps.changed(lambda m: torch.einsum("dc,nchw->ndhw", torch.randn(m.shape[1], m.shape[1], generator=g), m))
+
+
+def rescaled(maps: Maps) -> Maps:
+    """Channels times 10^U(-2, 2)."""
+    g = seeded()
+    return maps.changed(lambda m: m * 10 ** (4 * torch.rand(m.shape[1], 1, 1, generator=g) - 2))
+
+
+def noisy(times: float) -> Callable[[Maps], Maps]:
+    """White noise of so many standard deviations of each channel."""
+    g = seeded()
+    return lambda maps: maps.changed(
+        lambda m: m + times * m.std((0, 2, 3), keepdim=True) * torch.randn(m.shape, generator=g)
+    )
+
+
+def dropped(share: float) -> Callable[[Maps], Maps]:
+    """A share of each level's channels taken away; those of a smaller share are among them."""
+    return lambda maps: maps.changed(
+        lambda m: m[:, torch.randperm(m.shape[1], generator=seeded())[: max(1, round(m.shape[1] * (1 - share)))]]
+    )
+
+
+def blurred(cells: float) -> Callable[[Maps], Maps]:
+    """Smoothed by a Gaussian of so many cells of a grid of 24, border to border."""
+
+    def smoothed(m: Tensor) -> Tensor:
+        at = torch.arange(m.shape[2]) * GRID / m.shape[2]
+        weight = torch.softmax(-(at[:, None] - at).square() / (2 * cells**2), 1)
+        return weight @ m @ weight.T
+
+    return lambda maps: maps.changed(smoothed)
+
+
+def hidden(radius: float) -> Callable[[Maps], Maps]:
+    """Cells near the MEAN landmarks (radius in [-1, 1], or half a cell) hold their channel's mean: a hole at each image's own
+    landmarks would tell where they are."""
+
+    def change(maps: Maps) -> Maps:
+        middle = normalise_points(mean_shape(maps.landmarks, maps.visible), (maps.side, maps.side))
+
+        def holed(m: Tensor) -> Tensor:
+            y, x = torch.meshgrid(*((torch.arange(n) + 0.5) * 2 / n - 1 for n in m.shape[2:]), indexing="ij")
+            near = (torch.stack((x, y), -1)[:, :, None] - middle).norm(dim=-1).amin(-1) < max(radius, 1 / m.shape[2])
+            return torch.where(near, m.mean((0, 2, 3), keepdim=True), m)
+
+        return maps.changed(holed)
+
+    return change
+
+
+SMALL = 600  # images of the trials of an optimiser that takes its time
+PROPERTIES: dict[str, dict[str, Trial]] = {
+    "base": {BASE: Trial()},
+    "budget": {
+        "steps x 2": Trial(settings={"steps": 2}),
+        "solver x 2": Trial(constants={"refining.SOLVER_STEPS": 2 * refining.SOLVER_STEPS}),
+        "steps and solver x 2": Trial(settings={"steps": 2}, constants={"refining.SOLVER_STEPS": 2 * refining.SOLVER_STEPS}),
+    },
+    "channels": {
+        "mixed": Trial(mixed),
+        "rescaled": Trial(rescaled),
+        "twice": Trial(lambda maps: maps.changed(lambda m: torch.cat([m, m], 1))),
+    },
+    "folds": {f"shuffled {i}": Trial(shuffled=i) for i in (1, 2, 3)},
+    "few": {f"n = {n}": Trial(n=n, draws=draws) for n, draws in COUNTS.items()},
+    "starts": {
+        "templates x 0.5": Trial(constants={"converged.LENGTH": converged.LENGTH / 2}),
+        "templates x 2": Trial(constants={"converged.LENGTH": converged.LENGTH * 2}),
+        "templates jittered": Trial(constants={"converged._One": Jittered}),
+        "places turned": Trial(constants={"converged._One": Turned}),
+    },
+    "optimiser": {
+        "few images": Trial(annotated=SMALL),
+        "L-BFGS": Trial(annotated=SMALL, constants={"converged._One": ByLBFGS}),
+        "L-BFGS from elsewhere": Trial(annotated=SMALL, constants={"converged._One": ByLBFGSFromElsewhere}),
+    },
+    "orders": {
+        "noise 0.5": Trial(noisy(0.5)),
+        "noise 2": Trial(noisy(2.0)),
+        "half of the channels": Trial(dropped(0.5)),
+        "a quarter of the channels": Trial(dropped(0.75)),
+        "blurred": Trial(blurred(2.0)),
+        "landmarks hidden": Trial(hidden(0.25)),
+    },
+}  # fmt: skip
+
+
+def measured(trial: Trial, maps: Maps) -> dict[str, Any]:
+    """Scores of a trial, draw by draw: of the head, and of the mean shape of the same images."""
+    fit, held = fit_and_held(len(maps))
+    everything = trial.change(maps.of(torch.cat([fit, held])))
+    rows = torch.arange(len(fit))
+    if trial.annotated:
+        rows = rows[torch.randperm(len(fit), generator=seeded(500))[: trial.annotated]]
+    if trial.shuffled:
+        rows = rows[torch.randperm(len(rows), generator=seeded(trial.shuffled))]
+    train, test = everything.of(rows), everything.of(torch.arange(len(fit), len(maps)))
+    del everything
+    subsets = [Subset("all", 0, torch.arange(len(rows)))]
+    if trial.n:
+        drawn = [torch.randperm(len(rows), generator=seeded(500 + k))[: trial.n] for k in range(trial.draws)]
+        subsets = [Subset(trial.n, k, indices) for k, indices in enumerate(drawn)]
+    ByLBFGS.reached.clear()
+    with ExitStack() as stack:
+        for name, value in trial.constants.items():
+            stack.enter_context(patch(f"lmbench.heads.{name}", value))
+        head, started = converged.Converged(ConvergedSettings(**trial.settings)), time.process_time()
+        fitted = head.fit(train.inputs(), train.landmarks, train.visible, subsets, seeded())
+        seconds = time.process_time() - started
+    predicted = fitted.predict(test.inputs())
+    shapes = [mean_shape(train.landmarks[s.indices], train.visible[s.indices]) for s in subsets]
+    return {
+        "scores": [round(test.error(p), 4) for p in predicted],
+        "mean shape": [round(test.error(s.expand_as(test.landmarks)), 4) for s in shapes],
+        "seconds": round(seconds, 1),
+        "said": fitted.said,
+        "reached": [asdict(r) for r in ByLBFGS.reached],
+    }
+
+
+def score(found: Results, maps: str, trial: str) -> float | None:
+    """The mean over draws, None where it was not measured."""
+    return statistics.mean(found[maps][trial]["scores"]) if trial in found.get(maps, {}) else None
+
+
+def orders(found: Results) -> Iterator[tuple[str, str, float, float, float]]:
+    """(better, worse, their scores, how far the better may be behind) of all pairs that were measured."""
+    pairs = [((BEST, t), (m, t), 0.0) for t in (BASE, "n = 10") for m in UNTRAINED]
+    for m in found:
+        parts = m.split(" + ")
+        pairs += [((m, BASE), (part, BASE), 0.15) for part in parts if len(parts) > 1]
+        pairs += [((m, BASE), (m, t), 0.0) for t in PROPERTIES["orders"]]
+        pairs += [
+            ((m, one), (m, two), 0.0)
+            for one, two in (("noise 0.5", "noise 2"), ("half of the channels", "a quarter of the channels"))
+        ]
+    for better, worse, slack in pairs:
+        one, two = score(found, *better), score(found, *worse)
+        if one is not None and two is not None:
+            yield ": ".join(better), ": ".join(worse), one, two, slack
+
+
+def table_of_changes(found: Results) -> str:
+    names = [n for p in ("budget", "channels", "folds", "starts") for n in PROPERTIES[p]]
+    lines = [
+        "| map | seconds | mean shape | " + BASE + " | " + " | ".join(names) + " |",
+        "|---" * (len(names) + 4) + "|",
+    ]
+    for m, rows in found.items():
+        if BASE in rows:
+            base = rows[BASE]["scores"][0]
+            cells = [f"{s - base:+.2f}" if (s := score(found, m, n)) is not None else "-" for n in names]
+            lines.append(
+                f"| {m} | {rows[BASE]['seconds']:.0f} | {rows[BASE]['mean shape'][0]:.2f} | {base:.2f} | {' | '.join(cells)} |"
+            )
+    return "\n".join(lines)
+
+
+def table_of_few(found: Results) -> str:
+    lines = ["| map | " + " | ".join(PROPERTIES["few"]) + " | seconds |", "|---" * (len(COUNTS) + 2) + "|"]
+    for m, rows in found.items():
+        if any(n in rows for n in PROPERTIES["few"]):
+            cells = []
+            for n in PROPERTIES["few"]:
+                own, floor = score(found, m, n), statistics.mean(rows[n]["mean shape"]) if n in rows else 0.0
+                cells.append("-" if own is None else f"{own:.2f} ({own - floor:+.2f})")
+            lines.append(
+                f"| {m} | {' | '.join(cells)} | {sum(rows[n]['seconds'] for n in PROPERTIES['few'] if n in rows):.0f} |"
+            )
+    return "\n".join(lines)
+
+
+def table_of_optimisers(found: Results) -> str:
+    names = list(PROPERTIES["optimiser"])
+    lines = ["| map | " + " | ".join(names) + " | objectives: own, other |", "|---" * (len(names) + 2) + "|"]
+    for m, rows in found.items():
+        if any(n in rows for n in names):
+            cells = [f"{s:.2f}" if (s := score(found, m, n)) is not None else "-" for n in names]
+            reached = "; ".join(
+                f"{r['own']:.5f}, {r['other']:.5f}" for n in names if n in rows for r in rows[n]["reached"]
+            )
+            lines.append(f"| {m} | {' | '.join(cells)} | {reached} |")
+    return "\n".join(lines)
+
+
+def table_of_orders(found: Results) -> str:
+    lines = ["| better | worse | scores | holds |", "|---|---|---|---|"]
+    for better, worse, one, two, slack in orders(found):
+        lines.append(f"| {better} | {worse} | {one:.2f}, {two:.2f} | {'yes' if one < two + slack else 'NO'} |")
+    return "\n".join(lines)
+
+
+def figure(found: Results, path: Path) -> None:
+    """Each known order as a line from the better to the worse."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    rows = list(orders(found))[::-1]
+    drawn, axes = pyplot.subplots(figsize=(8, 1 + 0.22 * len(rows)), dpi=150)
+    for i, (_, _, one, two, slack) in enumerate(rows):
+        axes.plot([one, two], [i, i], color="tab:blue" if one < two + slack else "tab:red")
+        axes.plot(one, i, "o", color="black", markersize=4)
+    axes.set_yticks(range(len(rows)), [f"{better} | {worse}" for better, worse, *_ in rows], fontsize=6)
+    axes.set_xlabel("% IOD on validation images; dot: what must be better")
+    drawn.tight_layout()
+    drawn.savefig(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("maps", nargs="*")
+    parser.add_argument("--do", default="", help=f"of {', '.join(PROPERTIES)}")
+    parser.add_argument(
+        "--join", nargs=2, action="append", default=[], metavar="MAPS", help="two whose channels are joined"
+    )
+    parser.add_argument("--data", type=Path, help="where the data of runs stands")
+    parser.add_argument("--results", type=Path, default=Path("properties.json"))
+    parser.add_argument("--png", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    found: Results = json.loads(given.results.read_text()) if given.results.is_file() else {}
+    trials = {n: t for p in filter(None, given.do.split(",")) for n, t in PROPERTIES[p].items()}
+    for places in [[place] for place in given.maps] + given.join:
+        maps = (
+            joined(*(opened(p, given.data)[0] for p in places)) if len(places) > 1 else opened(places[0], given.data)[0]
+        )
+        for name, trial in (trials if len(places) == 1 else PROPERTIES["base"]).items():
+            if name not in found.setdefault(maps.name, {}):
+                found[maps.name][name] = row = measured(trial, maps)
+                print(f"{maps.name} [{name}] {statistics.mean(row['scores']):.3f} mean shape {statistics.mean(row['mean shape']):.2f} "
+                      f"{row['seconds']:.0f} s {row['said'][0]} {row['reached']}",
+                      file=sys.stderr, flush=True)  # fmt: skip
+                with replacing(given.results) as draft:
+                    draft.write_text(json.dumps(found, indent=1) + "\n")
+    for table in (table_of_changes, table_of_few, table_of_optimisers, table_of_orders):
+        print(table(found) + "\n")
+    if given.png:
+        figure(found, given.png)
+
+
+if __name__ == "__main__":
+    main()

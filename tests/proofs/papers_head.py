@@ -1,0 +1,100 @@
+"""The papers' head at the end of its own schedule beside `converged`, on the test images: figures and a scatter plot.
+
+    uv run python tests/proofs/papers_head.py MAPS... --results papers_head.json [--fit-only] [--png scatter.png]
+
+MAPS: see saved_maps.py. `softargmax_linear` with recipe `cl_faces` for its whole cosine of 200 epochs (12,600 steps of 32 images
+on 1,995), on a grid of 24, fitted to all training images; one map at a time, fitted heads kept beside the results, so that a
+second call goes on where the first one was stopped. `--fit-only` looks at no test image.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+from saved_maps import Maps, opened
+
+from lmbench.heads.base import FittedHeads, Head, Subset, mean_shape
+from lmbench.heads.converged import Converged
+from lmbench.heads.reference import SoftargmaxLinear
+from lmbench.heads.settings import ConvergedSettings, SoftargmaxLinearSettings
+from lmbench.store.files import replacing
+
+HEADS: dict[str, Head] = {
+    "papers": SoftargmaxLinear(SoftargmaxLinearSettings(recipe="cl_faces", epochs=200)),
+    "converged": Converged(ConvergedSettings()),
+}
+
+
+def fitted(which: str, train: Maps, folder: Path) -> FittedHeads:
+    """The head of a name, fitted to all training images, or as it was kept."""
+    kept, head = folder / f"{train.name}-{which}.pt", HEADS[which]
+    if not kept.is_file():
+        started, everything = time.process_time(), torch.arange(len(train))
+        train = train.of(everything)
+        generator = torch.Generator().manual_seed(0)
+        made = head.fit(train.inputs(), train.landmarks, train.visible, [Subset("all", 0, everything)], generator)
+        state = {**made.state(), "seconds": torch.tensor(time.process_time() - started)}
+        with replacing(kept) as draft:
+            torch.save(state, draft)
+    return head.restored(torch.load(kept))  # type: ignore[attr-defined, no-any-return]
+
+
+def scatter(found: dict[str, dict[str, float]], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(5, 5), dpi=150)
+    for name, row in found.items():
+        axes.plot(row["papers"], row["converged"], "o", color="tab:blue")
+        axes.annotate(name, (row["papers"], row["converged"]), textcoords="offset points", xytext=(5, 4), fontsize=8)
+    ends = [
+        min(min(r["papers"], r["converged"]) for r in found.values()) - 1,
+        max(max(r.values()) for r in found.values()) + 1,
+    ]
+    axes.plot(ends, ends, ":", color="grey")
+    axes.axvline(next(iter(found.values()))["mean shape"], color="grey", linewidth=0.7)
+    axes.set_xlabel("papers' head, whole schedule: % IOD (line: mean shape)")
+    axes.set_ylabel("converged: % IOD")
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("maps", nargs="+")
+    parser.add_argument("--results", type=Path, default=Path("papers_head.json"))
+    parser.add_argument("--heads", default="papers,converged")
+    parser.add_argument("--fit-only", action="store_true")
+    parser.add_argument("--png", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    found = json.loads(given.results.read_text()) if given.results.is_file() else {}
+    for place in given.maps:
+        train, test = opened(place)
+        row = found.setdefault(train.name, {})
+        for which in given.heads.split(","):
+            head = fitted(which, train, given.results.parent)
+            print(train.name, which, "fitted", file=sys.stderr, flush=True)
+            if not given.fit_only and which not in row:
+                everything = test.of(torch.arange(len(test)))
+                row[which] = everything.error(head.predict(everything.inputs())[0])
+                row["mean shape"] = test.error(mean_shape(train.landmarks, train.visible).expand_as(test.landmarks))
+                with replacing(given.results) as draft:
+                    draft.write_text(json.dumps(found, indent=1) + "\n")
+    print("| map | papers' head | converged | mean shape |\n|---|---|---|---|")
+    for name, row in found.items():
+        cells = [f"{row[k]:.2f}" if k in row else "-" for k in ("papers", "converged", "mean shape")]
+        print(f"| {name} | {' | '.join(cells)} |")
+    if given.png and any(len(row) == 3 for row in found.values()):
+        scatter({name: row for name, row in found.items() if len(row) == 3}, given.png)
+
+
+if __name__ == "__main__":
+    main()
