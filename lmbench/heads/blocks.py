@@ -40,7 +40,9 @@ class Blocks:
             yield slice(start, start + len(some)), self._kept(some) or self._read(some)
 
     def _kept(self, images: Tensor) -> FeatureMaps | None:
-        return self._all and replace(self._one, maps=tuple(m[:, images].transpose(0, 1) for m in self._all))
+        if self._all is None:
+            return None
+        return replace(self._one, maps=tuple(m[:, images].transpose(0, 1) for m in self._all))
 
     def _read(self, images: Tensor) -> FeatureMaps:
         return self.inputs.batch(images).coarse(self.cells)

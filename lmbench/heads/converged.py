@@ -22,7 +22,7 @@ from lmbench.heads.whitening import Whitening, whitening
 
 SIDE, SPACING = 3, 0.15  # each landmark has 3 x 3 filters, started from templates of places so far apart in [-1, 1]
 MANY, SIDE_OF_MANY, SPACING_OF_MANY = 20, 2, 0.2  # of more landmarks: a read-out sees the points of all, and cost grows with them
-Rself.each = 0.07  # standard deviation of the Gaussian under which a template is averaged
+REACH = 0.07  # standard deviation of the Gaussian under which a template is averaged
 LENGTH = 2.5  # of a whitened template
 AT_MOST = 1 << 31  # derivatives of all landmarks of a fold that are taken in a step
 NARROWEST = 0.04  # standard deviation, half a cell of the usual grid: no prior is narrower
@@ -304,7 +304,7 @@ class _One:
         for where, maps in self.blocks.of(self.images):
             at = (self.target[where][:, :, None] + self.offsets).clamp(-1, 1).flatten(1, 2)
             across, down = (
-                torch.softmax((axis - at[..., i, None]).square() / (-2 * Rself.each**2), -1)
+                torch.softmax((axis - at[..., i, None]).square() / (-2 * REACH**2), -1)
                 for i, axis in enumerate((width, height))
             )
             weight = down[..., :, None] * across[..., None, :] - 1 / (len(height) * len(width))
