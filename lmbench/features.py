@@ -91,8 +91,8 @@ class FeatureMaps:
         """
         if filters.ndim == 2:
             if self.normalise == "none":
-                response = self._upsample(self.filtered(filters)).transpose(0, 1)
-                return response if bias is None else response + bias[:, None, None]
+                whole = self._upsample(self.filtered(filters)).transpose(0, 1)
+                return whole if bias is None else whole + bias[:, None, None]
             filtered = [f.transpose(0, 1) for f in self.filtered(filters)]
         else:
             filtered = [_filter(m, w) for m, w in zip(self.maps, filters.split(self.channels, dim=-1), strict=True)]

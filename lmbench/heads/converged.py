@@ -21,7 +21,11 @@ from lmbench.heads.settings import ConvergedSettings
 from lmbench.heads.whitening import Whitening, whitening
 
 SIDE, SPACING = 3, 0.15  # each landmark has 3 x 3 filters, started from templates of places so far apart in [-1, 1]
-MANY, SIDE_OF_MANY, SPACING_OF_MANY = 20, 2, 0.2  # of more landmarks: a read-out sees the points of all, and cost grows with them
+MANY, SIDE_OF_MANY, SPACING_OF_MANY = (
+    20,
+    2,
+    0.2,
+)  # of more landmarks: a read-out sees the points of all, and cost grows with them
 REACH = 0.07  # standard deviation of the Gaussian under which a template is averaged
 LENGTH = 2.5  # of a whitened template
 AT_MOST = 1 << 31  # derivatives of all landmarks of a fold that are taken in a step

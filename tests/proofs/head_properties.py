@@ -297,9 +297,9 @@ def main() -> None:
         for name, trial in (trials if len(places) == 1 else PROPERTIES["base"]).items():
             if name not in found.setdefault(maps.name, {}):
                 found[maps.name][name] = row = measured(trial, maps)
-                print(f"{maps.name} [{name}] {statistics.mean(row['scores']):.3f} mean shape {statistics.mean(row['mean shape']):.2f} "
-                      f"{row['seconds']:.0f} s {row['said'][0]} {row['reached']}",
-                      file=sys.stderr, flush=True)  # fmt: skip
+                score, floor = (statistics.mean(row[part]) for part in ("scores", "mean shape"))
+                said = f"{row['seconds']:.0f} s {row['said'][0]} {row['reached']}"
+                print(f"{maps.name} [{name}] {score:.3f} mean shape {floor:.2f} {said}", file=sys.stderr, flush=True)
                 with replacing(given.results) as draft:
                     draft.write_text(json.dumps(found, indent=1) + "\n")
     for table in (table_of_changes, table_of_few, table_of_optimisers, table_of_orders):
