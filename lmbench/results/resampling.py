@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 LEVEL = 0.95
 SMALLEST = -300.0  # log10 of the smallest probability that is told from zero
+BEYOND_ALL = 1e100
 
 FloatArray = npt.NDArray[np.float64]
 Seeds = Mapping[int, np.ndarray]
@@ -129,7 +130,10 @@ def _half_width(parts: Sequence[Part], beyond: float) -> float:
     from scipy.special import stdtrit  # takes a while to load, and many a table is made without it
 
     variances, freedoms = np.array(parts).T
-    return float(np.sqrt((stdtrit(freedoms, beyond / 2) ** 2 * variances).sum()))
+    factors = np.minimum(
+        -stdtrit(freedoms, beyond / 2), BEYOND_ALL
+    )  # of one degree of freedom they grow past what can be squared
+    return float(np.sqrt((factors**2 * variances).sum()))
 
 
 def _chance_of(value: float, parts: Sequence[Part]) -> float:
