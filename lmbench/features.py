@@ -90,9 +90,6 @@ class FeatureMaps:
         ``filters`` may also be (B, K, dim): its own filters for each image.
         """
         if filters.ndim == 2:
-            if self.normalise == "none":
-                whole = self._upsample(self.filtered(filters)).transpose(0, 1)
-                return whole if bias is None else whole + bias[:, None, None]
             filtered = [f.transpose(0, 1) for f in self.filtered(filters)]
         else:
             filtered = [_filter(m, w) for m, w in zip(self.maps, filters.split(self.channels, dim=-1), strict=True)]

@@ -19,16 +19,14 @@ class Blocks:
     """The maps of some inputs, of at most ``cells`` cells a side and read on such a grid at most."""
 
     def __init__(self, inputs: HeadInputs, cells: int) -> None:
-        self.inputs, self.cells, self.device = inputs, cells, inputs.device
+        self.inputs, self.cells = inputs, cells
         self.at_once = AT_ONCE if inputs.device.type == "cpu" else 16 * AT_ONCE
         one = self._read(torch.zeros(1, dtype=torch.long))
         self.dim, self.size = one.dim, one.size
-        self._one = one
-        self._all: list[Tensor] | None = None
+        self._all: FeatureMaps | None = None
         if len(inputs) * 4 * sum(m.numel() for m in one.maps) <= KEPT:
             parts = [maps.maps for _, maps in self.of(torch.arange(len(inputs)))]
-            # Channels first, as filters go over them: no copy is made for each product.
-            self._all = [torch.cat([m.transpose(0, 1) for m in level], 1) for level in zip(*parts, strict=True)]
+            self._all = replace(one, maps=tuple(torch.cat(level) for level in zip(*parts, strict=True)))
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -40,9 +38,7 @@ class Blocks:
             yield slice(start, start + len(some)), self._kept(some) or self._read(some)
 
     def _kept(self, images: Tensor) -> FeatureMaps | None:
-        if self._all is None:
-            return None
-        return replace(self._one, maps=tuple(m[:, images].transpose(0, 1) for m in self._all))
+        return self._all and replace(self._all, maps=tuple(m[images] for m in self._all.maps))
 
     def _read(self, images: Tensor) -> FeatureMaps:
         return self.inputs.batch(images).coarse(self.cells)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,8 +114,8 @@ class Converged:
         with progress.task("fitting heads", steps, "steps") as bar:
             for subset in subsets:
                 images = subset.indices.to(device)
-                one = _One(self.settings, blocks, white, images, target[images], seen[images], subset)
-                found.append(one.fitted(bar))
+                head = _CrossFitted(self.settings, blocks, white, images, target[images], seen[images], subset)
+                found.append(head.fitted(bar))
         most = max(len(state["filters"]) for state, _ in found)
         rows = {
             "filters": most,
@@ -144,7 +144,7 @@ class _Candidate:
     said: str
 
 
-class _One:
+class _CrossFitted:
     """One head: n annotated images in folds, and what cross-validation says of each candidate."""
 
     def __init__(
@@ -167,7 +167,7 @@ class _One:
         self.offsets = torch.cartesian_prod(steps, steps).flip(1)
         self.each = len(self.offsets)
 
-    def fitted(self, bar: Any) -> tuple[dict[str, Tensor], str]:
+    def fitted(self, bar: progress.Task) -> tuple[dict[str, Tensor], str]:
         """The tensors of the head, and what was chosen, in words."""
         if self.annotated < self.settings.folds:
             return self._mean_shape(f"fewer than {self.settings.folds} annotated images cannot be cross-validated")
@@ -211,7 +211,7 @@ class _One:
         centres = (shape[:, None] + self.offsets).clamp(-1, 1).flatten(0, 1)
         return Prior(centres, (1 / spread.clamp(min=NARROWEST**2)).expand(len(centres)))
 
-    def _best(self, priors: Sequence[Prior], bar: Any) -> _Candidate:
+    def _best(self, priors: Sequence[Prior], bar: progress.Task) -> _Candidate:
         """The best of the templates, shrunk or not, and of the filters refined from them down the path of strengths."""
         sums, counts = self._sums()
         n = (counts.sum(0) - counts).clamp(min=1)
@@ -329,7 +329,7 @@ class _One:
         readout = int(errors.mean(0).argmin())
         return _Candidate(filters, at, errors[:, readout], readout, said)
 
-    def _errors(self, predicted: Any) -> Tensor:
+    def _errors(self, predicted: Callable[[int, Tensor], Tensor]) -> Tensor:
         """(n, candidates): each image's mean distance over its visible landmarks, by the head that did not see it.
 
         ``predicted(fold, held)`` gives (candidates, m, L, 2).

@@ -46,20 +46,16 @@ def points(blocks: Blocks, images: Tensor, filters: Tensor, prior: Prior, deriva
 
     ``derivatives`` (K, n, 2, dim), by the filters, is written where it is given.
     """
-    log_prior, (height, width), count = prior.on(blocks.size).flatten(1), blocks.size, len(filters)
+    log_prior, (height, width) = prior.on(blocks.size), blocks.size
     x, y = (torch.linspace(-1, 1, n, device=filters.device) for n in (width, height))
-    cells = torch.stack((x.repeat(height), y.repeat_interleave(width)), 1)
-    found = torch.empty(count, len(images), 2, device=filters.device)
+    found = torch.empty(len(filters), len(images), 2, device=filters.device)
     for where, maps in blocks.of(images):
-        p = maps.project(filters).transpose(0, 1).flatten(2).add_(log_prior[:, None]).softmax(-1)  # (K, B, cells)
-        at = p @ cells
-        found[:, where] = at
+        p = (maps.project(filters) + log_prior).flatten(2).softmax(-1).unflatten(2, (height, width))
+        at = torch.stack((p.sum(-2) @ x, p.sum(-1) @ y), -1)
+        found[:, where] = at.transpose(0, 1)
         if derivatives is not None:
-            moved = p.new_empty(at.shape[1], 2, count, height * width)
-            for axis in (0, 1):
-                torch.mul(p, cells[:, axis] - at[..., axis, None], out=moved[:, axis].transpose(0, 1))
-            pulled = maps.pool(moved.view(-1, 2 * count, height, width))
-            derivatives[:, where] = pulled.unflatten(1, (2, count)).permute(2, 0, 1, 3)
+            moved = torch.cat((p * (x - at[..., :1])[..., None, :], p * (y - at[..., 1:])[..., None]), 1)
+            derivatives[:, where] = maps.pool(moved).unflatten(1, (2, len(filters))).permute(2, 0, 1, 3)
     return found
 
 

@@ -14,7 +14,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -133,13 +133,13 @@ PROPERTIES: dict[str, dict[str, Trial]] = {
     "starts": {
         "templates x 0.5": Trial(constants={"converged.LENGTH": converged.LENGTH / 2}),
         "templates x 2": Trial(constants={"converged.LENGTH": converged.LENGTH * 2}),
-        "templates jittered": Trial(constants={"converged._One": Jittered}),
-        "places turned": Trial(constants={"converged._One": Turned}),
+        "templates jittered": Trial(constants={"converged._CrossFitted": Jittered}),
+        "places turned": Trial(constants={"converged._CrossFitted": Turned}),
     },
     "optimiser": {
         "few images": Trial(annotated=SMALL),
-        "L-BFGS": Trial(annotated=SMALL, constants={"converged._One": ByLBFGS}),
-        "L-BFGS from elsewhere": Trial(annotated=SMALL, constants={"converged._One": ByLBFGSFromElsewhere}),
+        "L-BFGS": Trial(annotated=SMALL, constants={"converged._CrossFitted": ByLBFGS}),
+        "L-BFGS from elsewhere": Trial(annotated=SMALL, constants={"converged._CrossFitted": ByLBFGSFromElsewhere}),
     },
     "orders": {
         "noise 0.5": Trial(noisy(0.5)),
@@ -207,54 +207,50 @@ def orders(found: Results) -> Iterator[tuple[str, str, float, float, float]]:
             yield ": ".join(better), ": ".join(worse), one, two, slack
 
 
-def table_of_changes(found: Results) -> str:
-    names = [n for p in ("budget", "channels", "folds", "starts") for n in PROPERTIES[p]]
-    lines = [
-        "| map | seconds | mean shape | " + BASE + " | " + " | ".join(names) + " |",
-        "|---" * (len(names) + 4) + "|",
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows))
+
+
+def table_of(found: Results, names: Sequence[str], cell: Callable[[Any, str], str], more: Mapping[str, Any]) -> str:
+    """A row for each map with one of the trials; ``more``: further columns, of all trials of a map."""
+    rows = [
+        [m, *(f(trials) for f in more.values()), *(cell(trials, n) if n in trials else "-" for n in names)]
+        for m, trials in found.items()
+        if any(n in trials for n in names) and (BASE in trials or BASE not in names)
     ]
-    for m, rows in found.items():
-        if BASE in rows:
-            base = rows[BASE]["scores"][0]
-            cells = [f"{s - base:+.2f}" if (s := score(found, m, n)) is not None else "-" for n in names]
-            lines.append(
-                f"| {m} | {rows[BASE]['seconds']:.0f} | {rows[BASE]['mean shape'][0]:.2f} | {base:.2f} | {' | '.join(cells)} |"
-            )
-    return "\n".join(lines)
+    return table(["map", *more, *names], rows)
 
 
-def table_of_few(found: Results) -> str:
-    lines = ["| map | " + " | ".join(PROPERTIES["few"]) + " | seconds |", "|---" * (len(COUNTS) + 2) + "|"]
-    for m, rows in found.items():
-        if any(n in rows for n in PROPERTIES["few"]):
-            cells = []
-            for n in PROPERTIES["few"]:
-                own, floor = score(found, m, n), statistics.mean(rows[n]["mean shape"]) if n in rows else 0.0
-                cells.append("-" if own is None else f"{own:.2f} ({own - floor:+.2f})")
-            lines.append(
-                f"| {m} | {' | '.join(cells)} | {sum(rows[n]['seconds'] for n in PROPERTIES['few'] if n in rows):.0f} |"
-            )
-    return "\n".join(lines)
+def mean(trials: Any, name: str, what: str = "scores") -> float:
+    return statistics.mean(trials[name][what])
 
 
-def table_of_optimisers(found: Results) -> str:
-    names = list(PROPERTIES["optimiser"])
-    lines = ["| map | " + " | ".join(names) + " | objectives: own, other |", "|---" * (len(names) + 2) + "|"]
-    for m, rows in found.items():
-        if any(n in rows for n in names):
-            cells = [f"{s:.2f}" if (s := score(found, m, n)) is not None else "-" for n in names]
-            reached = "; ".join(
-                f"{r['own']:.5f}, {r['other']:.5f}" for n in names if n in rows for r in rows[n]["reached"]
-            )
-            lines.append(f"| {m} | {' | '.join(cells)} | {reached} |")
-    return "\n".join(lines)
-
-
-def table_of_orders(found: Results) -> str:
-    lines = ["| better | worse | scores | holds |", "|---|---|---|---|"]
-    for better, worse, one, two, slack in orders(found):
-        lines.append(f"| {better} | {worse} | {one:.2f}, {two:.2f} | {'yes' if one < two + slack else 'NO'} |")
-    return "\n".join(lines)
+def tables(found: Results) -> Iterator[str]:
+    """Changes against the head as it is; few annotations, with the difference to the mean shape; optimisers; known orders."""
+    names = [n for p in ("base", "budget", "channels", "folds", "starts") for n in PROPERTIES[p]]
+    both = {
+        "mean shape": lambda t: f"{mean(t, BASE, 'mean shape'):.2f}",
+        "seconds": lambda t: f"{t[BASE]['seconds']:.0f}",
+    }
+    yield table_of(
+        found, names, lambda t, n: f"{mean(t, n):.2f}" if n == BASE else f"{mean(t, n) - mean(t, BASE):+.2f}", both
+    )
+    few = list(PROPERTIES["few"])
+    yield table_of(
+        found, few, lambda t, n: f"{mean(t, n):.2f} ({mean(t, n) - mean(t, n, 'mean shape'):+.2f})",
+        {"seconds": lambda t: f"{sum(t[n]['seconds'] for n in few if n in t):.0f}"},
+    )  # fmt: skip
+    yield table_of(
+        found, list(PROPERTIES["optimiser"]),
+        lambda t, n: f"{mean(t, n):.2f}" + "".join(f", {r['own']:.3f} to {r['other']:.3f}" for r in t[n]["reached"]), {},
+    )  # fmt: skip
+    yield table(
+        ["better", "worse", "scores", "holds"],
+        (
+            [a, b, f"{one:.2f}, {two:.2f}", "yes" if one < two + slack else "NO"]
+            for a, b, one, two, slack in orders(found)
+        ),
+    )
 
 
 def figure(found: Results, path: Path) -> None:
@@ -297,13 +293,12 @@ def main() -> None:
         for name, trial in (trials if len(places) == 1 else PROPERTIES["base"]).items():
             if name not in found.setdefault(maps.name, {}):
                 found[maps.name][name] = row = measured(trial, maps)
-                score, floor = (statistics.mean(row[part]) for part in ("scores", "mean shape"))
-                said = f"{row['seconds']:.0f} s {row['said'][0]} {row['reached']}"
-                print(f"{maps.name} [{name}] {score:.3f} mean shape {floor:.2f} {said}", file=sys.stderr, flush=True)
+                said = f"{row['seconds']:.0f} s, {row['said'][0]} {row['reached'] or ''}"
+                own, floor = mean(found[maps.name], name), mean(found[maps.name], name, "mean shape")
+                print(f"{maps.name} [{name}] {own:.3f}, mean shape {floor:.2f}, {said}", file=sys.stderr, flush=True)
                 with replacing(given.results) as draft:
                     draft.write_text(json.dumps(found, indent=1) + "\n")
-    for table in (table_of_changes, table_of_few, table_of_optimisers, table_of_orders):
-        print(table(found) + "\n")
+    print("\n\n".join(tables(found)))
     if given.png:
         figure(found, given.png)
 

@@ -1,6 +1,6 @@
 """The head `converged` from other starts and by another optimiser: what it finds must not depend on how it was looked for.
 
-Each class takes the place of `lmbench.heads.converged._One`.
+Each class takes the place of `lmbench.heads.converged._CrossFitted`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import scipy.optimize
 import torch
 from torch import Tensor
 
-from lmbench.heads.converged import LENGTH, _Candidate, _One
+from lmbench.heads.converged import LENGTH, _Candidate, _CrossFitted
 from lmbench.heads.refining import Fit, Prior
 
 
@@ -22,7 +22,7 @@ def seeded() -> torch.Generator:
     return torch.Generator().manual_seed(1)
 
 
-class Jittered(_One):
+class Jittered(_CrossFitted):
     """Templates with noise of a third on each number."""
 
     def _sums(self) -> tuple[Tensor, Tensor]:
@@ -30,7 +30,7 @@ class Jittered(_One):
         return sums * (1 + torch.randn(sums.shape, generator=seeded()) / 3), counts
 
 
-class Turned(_One):
+class Turned(_CrossFitted):
     """The places of templates turned by 45 degrees."""
 
     def __init__(self, *given: Any) -> None:
@@ -48,7 +48,7 @@ class Reached:
     other: float
 
 
-class ByLBFGS(_One):
+class ByLBFGS(_CrossFitted):
     """At the strength that the head itself chose, filters found anew by L-BFGS (scipy), from the same start, in one go."""
 
     iterations = 300
