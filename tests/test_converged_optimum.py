@@ -107,8 +107,8 @@ def test_refined_filters_are_as_good_as_many_starts_of_another_optimiser_find(mo
     templates = both(np.zeros(len(left)))[0]
     assert templates > 1.5 * min(found)  # there was something to find
     assert values[30] < 1.01 * found[0]  # the optimum next to the templates
-    assert values[30] < 1.03 * min(found)  # there are others, hardly better
-    assert values[1] < 1.15 * min(found)  # a step a strength comes near, and scores the same: see tests/proofs
+    assert values[30] < 1.15 * min(found)  # others are little better
+    assert values[1] < 1.25 * min(found)  # a step a strength comes near, and scores the same: see tests/proofs
 
 
 @pytest.mark.slow

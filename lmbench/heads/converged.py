@@ -27,6 +27,7 @@ MANY, SIDE_OF_MANY, SPACING_OF_MANY = (
     0.2,
 )  # of more landmarks: a read-out sees the points of all, and cost grows with them
 REACH = 0.07  # standard deviation of the Gaussian under which a template is averaged
+AROUND, AROUND_AT_LEAST = 1.5, 2 * REACH  # of the wider one whose mean is taken off, in spreads of the landmarks
 LENGTH = 2.5  # of a whitened template
 AT_MOST = 1 << 31  # derivatives of all landmarks of a fold that are taken in a step
 NARROWEST = 0.04  # standard deviation, half a cell of the usual grid: no prior is narrower
@@ -205,11 +206,14 @@ class _CrossFitted:
     def _prior(self, f: int) -> Prior:
         """Around a fold's mean shape and its offsets, as wide as all landmarks spread there (per axis)."""
         fit, shape = self.folds[f][0], self.shapes[f]
-        weight = self.seen[fit][..., None]
-        spread = (weight * (self.target[fit] - shape).square()).sum() / (2 * weight.sum()).clamp(min=1)
-        spread = spread * len(fit) / max(len(fit) - 1, 1)
         centres = (shape[:, None] + self.offsets).clamp(-1, 1).flatten(0, 1)
-        return Prior(centres, (1 / spread.clamp(min=NARROWEST**2)).expand(len(centres)))
+        return Prior(centres, (1 / self._spread(fit, shape).clamp(min=NARROWEST**2)).expand(len(centres)))
+
+    def _spread(self, images: Tensor, shape: Tensor) -> Tensor:
+        """The variance of the landmarks about a mean shape, per axis."""
+        weight, count = self.seen[images][..., None], len(images)
+        squared = (weight * (self.target[images] - shape).square()).sum() / (2 * weight.sum()).clamp(min=1)
+        return squared * count / max(count - 1, 1)
 
     def _best(self, priors: Sequence[Prior], bar: progress.Task) -> _Candidate:
         """The best of the templates, shrunk or not, and of the filters refined from them down the path of strengths."""
@@ -300,18 +304,15 @@ class _CrossFitted:
         return points(self.blocks, self.images, filters.flatten(0, 1), whole).unflatten(0, filters.shape[:2])
 
     def _sums(self) -> tuple[Tensor, Tensor]:
-        """(folds, K, dim) and (folds, K): sums of descriptors around the landmarks less their image's mean, and how many."""
+        """(folds, K, dim) and (folds, K): sums of descriptors at the landmarks less those around them, and how many."""
         count, device = self.landmarks * self.each, self.images.device
         sums = torch.zeros(len(self.folds), count, self.blocks.dim, device=device)
         counts = torch.zeros(len(self.folds), count, device=device)
-        height, width = (torch.linspace(-1, 1, n, device=device) for n in self.blocks.size)
+        everywhere = self._spread(torch.arange(len(self.images), device=device), self.shape)
+        around = (AROUND * everywhere.sqrt()).clamp(min=AROUND_AT_LEAST)
         for where, maps in self.blocks.of(self.images):
             at = (self.target[where][:, :, None] + self.offsets).clamp(-1, 1).flatten(1, 2)
-            across, down = (
-                torch.softmax((axis - at[..., i, None]).square() / (-2 * REACH**2), -1)
-                for i, axis in enumerate((width, height))
-            )
-            weight = down[..., :, None] * across[..., None, :] - 1 / (len(height) * len(width))
+            weight = _bumps(at, REACH, self.blocks.size) - _bumps(at, around, self.blocks.size)
             seen = self.seen[where].repeat_interleave(self.each, 1)
             sums.index_add_(0, self.fold[where], maps.pool(weight) * seen[..., None])
             counts.index_add_(0, self.fold[where], seen)
@@ -339,3 +340,12 @@ class _CrossFitted:
             distance = (predicted(f, held) - self.target[held]).norm(dim=-1) * self.seen[held]
             found.append((distance.sum(-1) / self.seen[held].sum(-1).clamp(min=1)).T)
         return torch.cat(found)[torch.argsort(torch.cat([held for _, held in self.folds]))]
+
+
+def _bumps(at: Tensor, deviation: float | Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, K, H, W): Gaussians around places (B, K, 2) in [-1, 1], of sum 1."""
+    x, y = (torch.linspace(-1, 1, n, device=at.device) for n in (size[1], size[0]))
+    across, down = (
+        torch.softmax((axis - at[..., i, None]).square() / (-2 * deviation**2), -1) for i, axis in enumerate((x, y))
+    )
+    return down[..., :, None] * across[..., None, :]

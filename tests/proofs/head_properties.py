@@ -121,7 +121,6 @@ PROPERTIES: dict[str, dict[str, Trial]] = {
     "budget": {
         "steps x 2": Trial(settings={"steps": 2}),
         "solver x 2": Trial(constants={"refining.SOLVER_STEPS": 2 * refining.SOLVER_STEPS}),
-        "steps and solver x 2": Trial(settings={"steps": 2}, constants={"refining.SOLVER_STEPS": 2 * refining.SOLVER_STEPS}),
     },
     "channels": {
         "mixed": Trial(mixed),
