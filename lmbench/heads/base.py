@@ -72,6 +72,7 @@ class FittedHeads(Protocol):
         ...
 
     # Heads that choose among themselves have ``said: list[str]`` besides: what was chosen for each, for the record.
+    # Heads that know how far they are to be trusted have ``predict_with_confidence(inputs)`` besides: see `FittedConverged`.
 
 
 class Head(Protocol):

@@ -12,20 +12,19 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 from lmbench import progress
-from lmbench.geometry.coordinates import denormalise_points, normalise_points
+from lmbench.geometry.coordinates import normalise_points
 from lmbench.heads.base import HeadInputs, Subset, mean_shape
 from lmbench.heads.blocks import Blocks
+from lmbench.heads.confidence import WITHIN, calibrated
+from lmbench.heads.cross_fitted import FittedConverged, spread_of
 from lmbench.heads.readout import CANDIDATES, readouts
 from lmbench.heads.refining import NUMBERS, TINY, Fit, Prior, points, proposed
 from lmbench.heads.settings import ConvergedSettings
 from lmbench.heads.whitening import Whitening, whitening
 
 SIDE, SPACING = 3, 0.15  # each landmark has 3 x 3 filters, started from templates of places so far apart in [-1, 1]
-MANY, SIDE_OF_MANY, SPACING_OF_MANY = (
-    20,
-    2,
-    0.2,
-)  # of more landmarks: a read-out sees the points of all, and cost grows with them
+MANY = 20  # landmarks; of more, each has 2 x 2 filters: a read-out sees the points of all, and cost grows with them
+SIDE_OF_MANY, SPACING_OF_MANY = 2, 0.2
 REACH = 0.07  # standard deviation of the Gaussian under which a template is averaged
 AROUND, AROUND_AT_LEAST = 1.5, 2 * REACH  # of the wider one whose mean is taken off, in spreads of the landmarks
 LENGTH = 2.5  # of a whitened template
@@ -34,38 +33,6 @@ NARROWEST = 0.04  # standard deviation, half a cell of the usual grid: no prior 
 CERTAIN = 0.95  # of a paired t-test, one-sided: what the filters must be to be preferred to the mean shape
 REFINED_FROM = 4  # annotated images a fold: fewer leave the filters at their templates
 PATIENCE = 2  # strengths without gain after which no weaker one is tried
-
-
-class FittedConverged:
-    """S heads of M filters, in normalised coordinates.
-
-    ``filters`` (S, M, dim), their prior ``centres`` (S, M, 2) and ``precision`` (S, M), the read-out ``linear`` (S, 2M, 2L) and
-    ``offset`` (S, 2L). M counts the filters of all folds' heads, whose mean predicts.
-    """
-
-    def __init__(self, state: Mapping[str, Tensor], said: Sequence[str] = ()) -> None:
-        self._state = dict(state)
-        self.said = list(said)
-        """What was chosen for each head, in words."""
-
-    def state(self) -> dict[str, Tensor]:
-        return self._state
-
-    @torch.no_grad()
-    def predict(self, inputs: HeadInputs) -> Tensor:
-        """(S, N, L, 2) pixels, on the CPU."""
-        kept, side = {k: v.to(inputs.device) for k, v in self._state.items()}, inputs.image_size
-        blocks, everything = Blocks(inputs, int(kept["cells"])), torch.arange(len(inputs))
-        found = []
-        for filters, centres, precision, linear, offset in zip(
-            kept["filters"], kept["centres"], kept["precision"], kept["linear"], kept["offset"], strict=True
-        ):
-            predicted = offset.expand(len(inputs), -1)
-            if bool(linear.any()):
-                at = points(blocks, everything, filters, Prior(centres, precision))
-                predicted = predicted + at.transpose(0, 1).flatten(1) @ linear
-            found.append(denormalise_points(predicted.unflatten(1, (-1, 2)), (side, side)).cpu())
-        return torch.stack(found)
 
 
 class Converged:
@@ -126,7 +93,9 @@ class Converged:
             "offset": 2 * landmarks.shape[1],
         }
         state = {name: torch.stack([_padded(s[name], count) for s, _ in found]) for name, count in rows.items()}
-        return FittedConverged({**state, "cells": torch.tensor(self.settings.cells)}, [said for _, said in found])
+        state["calibration"] = torch.stack([s["calibration"] for s, _ in found])
+        alike = {"cells": torch.tensor(self.settings.cells), "folds": torch.tensor(self.settings.folds)}
+        return FittedConverged({**state, **alike}, [said for _, said in found])
 
 
 def _padded(tensor: Tensor, rows: int) -> Tensor:
@@ -140,7 +109,8 @@ class _Candidate:
 
     filters: Tensor
     at: Tensor
-    errors: Tensor
+    distances: Tensor  # (n, L) by the head that did not see the image
+    errors: Tensor  # (n,)
     readout: int
     said: str
 
@@ -176,11 +146,11 @@ class _CrossFitted:
             return self._mean_shape("no channel changes within an image")
         priors = [self._prior(f) for f in range(len(self.folds))]
         best = self._best(priors, bar)
-        floor = self._errors(lambda f, held: self.shapes[f].expand(1, len(held), -1, -1))[:, 0]
-        gain = floor - best.errors
+        floor = self._distances(lambda f, held: self.shapes[f].expand(1, len(held), -1, -1))
+        gain = self._errors(floor)[:, 0] - best.errors
         doubt = float(gain.std()) / math.sqrt(self.annotated) * float(stdtrit(self.annotated - 1, CERTAIN))
         if not float(gain.mean()) > doubt:
-            return self._mean_shape("no filters are better beyond doubt")
+            return self._mean_shape("no filters are better beyond doubt", floor[:, 0])
         outs = [readouts(best.at[f][:, fit], self.target[fit], self.seen[fit]) for f, (fit, _) in enumerate(self.folds)]
         alpha, towards = CANDIDATES[best.readout]
         state = {
@@ -189,17 +159,22 @@ class _CrossFitted:
             "precision": torch.cat([p.precision for p in priors]),
             "linear": torch.cat([linear[best.readout] for linear, _ in outs]) / len(outs),
             "offset": torch.stack([offset[best.readout] for _, offset in outs]).mean(0),
+            "calibration": self._calibration(best, priors),
         }
         return state, f"{best.said}; read-out {alpha:g}" + (" towards its points" if towards else "")
 
-    def _mean_shape(self, why: str) -> tuple[dict[str, Tensor], str]:
+    def _mean_shape(self, why: str, distances: Tensor | None = None) -> tuple[dict[str, Tensor], str]:
+        """``distances`` (n, L) of held-out mean shapes, where there were folds."""
         none = self.shape.new_zeros(0, 1)
+        seen = self.seen if distances is not None else self.seen[:0]
+        distances = seen if distances is None else distances
         state = {
             "filters": none.expand(0, self.blocks.dim),
             "centres": none.expand(0, 2),
             "precision": none[:, 0],
             "linear": none.expand(0, 2 * self.landmarks),
             "offset": self.shape.flatten(),
+            "calibration": calibrated(torch.zeros_like(distances), distances <= 2 * WITHIN, seen),
         }
         return state, f"mean shape: {why}"
 
@@ -326,20 +301,34 @@ class _CrossFitted:
             linear, offset = outs[f]
             return (at[f][:, held].transpose(0, 1).flatten(1) @ linear + offset[:, None]).unflatten(-1, (-1, 2))
 
-        errors = self._errors(predicted)
-        readout = int(errors.mean(0).argmin())
-        return _Candidate(filters, at, errors[:, readout], readout, said)
+        distances = self._distances(predicted)
+        readout = int(self._errors(distances).mean(0).argmin())
+        return _Candidate(filters, at, distances[:, readout], self._errors(distances)[:, readout], readout, said)
 
-    def _errors(self, predicted: Callable[[int, Tensor], Tensor]) -> Tensor:
-        """(n, candidates): each image's mean distance over its visible landmarks, by the head that did not see it.
+    def _distances(self, predicted: Callable[[int, Tensor], Tensor]) -> Tensor:
+        """(n, candidates, L): how far landmarks are predicted from where they are, by the head that did not see the image.
 
         ``predicted(fold, held)`` gives (candidates, m, L, 2).
         """
-        found = []
-        for f, (_, held) in enumerate(self.folds):
-            distance = (predicted(f, held) - self.target[held]).norm(dim=-1) * self.seen[held]
-            found.append((distance.sum(-1) / self.seen[held].sum(-1).clamp(min=1)).T)
+        found = [
+            (predicted(f, held) - self.target[held]).norm(dim=-1).transpose(0, 1)
+            for f, (_, held) in enumerate(self.folds)
+        ]
         return torch.cat(found)[torch.argsort(torch.cat([held for _, held in self.folds]))]
+
+    def _errors(self, distances: Tensor) -> Tensor:
+        """(n, candidates): each image's mean distance over its visible landmarks."""
+        seen = self.seen[:, None]
+        return (distances * seen).sum(-1) / seen.sum(-1).clamp(min=1)
+
+    def _calibration(self, best: _Candidate, priors: Sequence[Prior]) -> Tensor:
+        """See `calibrated`: of each fold's head on the images that it did not see."""
+        spread = torch.empty_like(self.seen)
+        for f, (_, held) in enumerate(self.folds):
+            variances = self.seen.new_empty(best.filters.shape[1], len(held))
+            points(self.blocks, self.images[held], best.filters[f], priors[f], variances=variances)
+            spread[held] = spread_of(variances, 1, self.landmarks)
+        return calibrated(spread, best.distances <= 2 * WITHIN, self.seen)
 
 
 def _bumps(at: Tensor, deviation: float | Tensor, size: tuple[int, int]) -> Tensor:

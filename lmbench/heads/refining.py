@@ -41,18 +41,29 @@ class Prior:
         return Prior(self.centres[members], self.precision[members])
 
 
-def points(blocks: Blocks, images: Tensor, filters: Tensor, prior: Prior, derivatives: Tensor | None = None) -> Tensor:
+def points(
+    blocks: Blocks,
+    images: Tensor,
+    filters: Tensor,
+    prior: Prior,
+    derivatives: Tensor | None = None,
+    variances: Tensor | None = None,
+) -> Tensor:
     """(K, n, 2): the points of K filters (K, dim) in some images, in [-1, 1].
 
-    ``derivatives`` (K, n, 2, dim), by the filters, is written where it is given.
+    Written where they are given: ``derivatives`` (K, n, 2, dim) by the filters, ``variances`` (K, n) of cells about points.
     """
     log_prior, (height, width) = prior.on(blocks.size), blocks.size
     x, y = (torch.linspace(-1, 1, n, device=filters.device) for n in (width, height))
     found = torch.empty(len(filters), len(images), 2, device=filters.device)
     for where, maps in blocks.of(images):
         p = (maps.project(filters) + log_prior).flatten(2).softmax(-1).unflatten(2, (height, width))
-        at = torch.stack((p.sum(-2) @ x, p.sum(-1) @ y), -1)
+        across, down = p.sum(-2), p.sum(-1)
+        at = torch.stack((across @ x, down @ y), -1)
         found[:, where] = at.transpose(0, 1)
+        if variances is not None:
+            squared = across @ x.square() + down @ y.square()
+            variances[:, where] = (squared - at.square().sum(-1)).clamp(min=0).T
         if derivatives is not None:
             moved = torch.cat((p * (x - at[..., :1])[..., None, :], p * (y - at[..., 1:])[..., None]), 1)
             derivatives[:, where] = maps.pool(moved).unflatten(1, (2, len(filters))).permute(2, 0, 1, 3)
