@@ -30,7 +30,7 @@ AROUND, AROUND_AT_LEAST = 1.5, 2 * REACH  # of the wider one whose mean is taken
 LENGTH = 2.5  # of a whitened template
 AT_MOST = 1 << 31  # derivatives of all landmarks of a fold that are taken in a step
 NARROWEST = 0.04  # standard deviation, half a cell of the usual grid: no prior is narrower
-CERTAIN = 0.95  # of a paired t-test, one-sided: what the filters must be to be preferred to the mean shape
+CERTAIN = 0.975  # of a paired t-test (two-sided 95 %): what the filters must be to be preferred to the mean shape
 REFINED_FROM = 4  # annotated images a fold: fewer leave the filters at their templates
 PATIENCE = 2  # strengths without gain after which no weaker one is tried
 
