@@ -31,6 +31,7 @@ VERBS = {
     "compare": ("lmbench.cli.compare:compare", "Compare methods on the same images, over their seeds and draws."),
     "reproduce": ("lmbench.cli.reproduce:reproduce", "Any table of the papers by name: published beside measured."),
     "campaign": ("lmbench.cli.campaign:campaign", "Many runs from one file: plan, do, continue, build the boards."),
+    "runs": ("lmbench.cli.runs:runs", "List the runs of a folder and their stages; remove some."),
     "plugin": ("lmbench.cli.plugin:plugin", "List, diagnose, start and check plugins."),
     "predict": ("lmbench.cli.predict:predict", "Predict landmarks on your own images with the heads of a run."),
 }
