@@ -46,7 +46,8 @@ class Task:
             return
         self._said = now
         left = (self.total - self.done) / max(self.rate, 1e-9)
-        line = f"{self.label}: {self.done}/{self.total} {self.unit}, {self.rate:.1f} {self.unit}/s, ETA {clock(left)}"
+        rate = f"{self.rate:.{1 if self.rate >= 0.1 else 3}f}"
+        line = f"{self.label}: {self.done}/{self.total} {self.unit}, {rate} {self.unit}/s, ETA {clock(left)}"
         print(printable(f"{line}  {note}".rstrip()), file=sys.stderr, flush=True)
 
     def close(self) -> None:
@@ -75,6 +76,7 @@ class _BarTask(Task):
 
 
 _silent = False
+_quiet = False
 
 
 @contextmanager
@@ -86,6 +88,18 @@ def silenced() -> Iterator[None]:
         yield
     finally:
         _silent = before
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """A block that shows neither tasks nor lines about what happens; warnings stay."""
+    global _quiet
+    before, _quiet = _quiet, True
+    try:
+        with silenced():
+            yield
+    finally:
+        _quiet = before
 
 
 class _SilentTask(Task):
@@ -121,6 +135,8 @@ def task(label: str, total: int, unit: str = "images") -> Iterator[Task]:
 
 def say(line: str) -> None:
     """One line about what happens, on stderr; what a terminal would act on is shown as an escape."""
+    if _quiet and not line.startswith("warning"):
+        return
     print(printable(line), file=sys.stderr, flush=True)
 
 

@@ -34,6 +34,7 @@ VERBS = {
     "runs": ("lmbench.cli.runs:runs", "List the runs of a folder and their stages; remove some."),
     "plugin": ("lmbench.cli.plugin:plugin", "List, diagnose, start and check plugins."),
     "predict": ("lmbench.cli.predict:predict", "Predict landmarks on your own images with the heads of a run."),
+    "completion": ("lmbench.cli.completion:completion", "Print the script by which a shell completes lmbench."),
 }
 
 COMMAND = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -110,11 +111,17 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="lmbench")
-def cli() -> None:
+@click.option("-q", "--quiet", is_flag=True, help="Show results, warnings and errors alone.")
+@click.pass_context
+def cli(ctx: click.Context, quiet: bool) -> None:
     """One protocol for unsupervised and self-supervised learning of object landmarks.
 
     lmbench run --method lead --dataset synthfaces     trains, freezes, judges and records.
     """
+    if quiet:
+        from lmbench import progress
+
+        ctx.with_resource(progress.quiet())
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmbench.cli.completion import names_of, variants
 from lmbench.errors import UsageError
 from lmbench.printable import counted
 
@@ -34,13 +35,26 @@ def parse_annotations(text: str) -> tuple[int | str, ...]:
 
 
 @click.command()
-@click.option("--method", required=True, help="A method: see `lmbench list methods`.")
-@click.option("--dataset", required=True, help="The labelled dataset it is judged on: see `lmbench list datasets`.")
-@click.option("--variant", default="", help="Which frozen output is judged; several with commas, or `all`.")
+@click.option(
+    "--method", required=True, shell_complete=names_of("method"), help="A method: see `lmbench list methods`."
+)
+@click.option(
+    "--dataset",
+    required=True,
+    shell_complete=names_of("dataset"),
+    help="The labelled dataset it is judged on: see `lmbench list datasets`.",
+)
+@click.option(
+    "--variant",
+    default="",
+    shell_complete=variants,
+    help="Which frozen output is judged; several with commas, or `all`.",
+)
 @click.option("--preset", default=None, help="smoke, quick, small or paper  [quick on embedded data, else small]")
 @click.option(
     "--pretrain-on",
     default="",
+    shell_complete=names_of("dataset"),
     help="Unlabelled dataset for pretraining (images:DIR takes a folder).  [the dataset's own]",
 )
 @click.option("--allow-test-images", is_flag=True, help="Pretrain on a set that holds test images; recorded.")
@@ -58,7 +72,7 @@ def parse_annotations(text: str) -> tuple[int | str, ...]:
 @click.option(
     "--draws", type=click.IntRange(1), default=None, help="Random choices of each number of annotated images."
 )
-@click.option("--tasks", default=None, help="regression,matching")
+@click.option("--tasks", default=None, shell_complete=names_of("task"), help="regression,matching")
 @click.option(
     "--probe-every", type=click.IntRange(0), default=None, help="Epochs between two points of the learning curve."
 )
