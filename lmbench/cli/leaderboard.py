@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmbench.errors import UsageError
+
 if TYPE_CHECKING:
     from lmbench.results.leaderboard import Built
+    from lmbench.results.ranking import ScoresOf
     from lmbench.results.record import Key, Record
     from lmbench.results.scores import Scores
 
@@ -133,16 +137,56 @@ def markdown(
     return 0
 
 
+@leaderboard.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The page to write: NAME.html.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboards"), show_default=True)
+@click.option("--force", is_flag=True, help="Replace an existing page.")
+def html(output: Path, out: Path, force: bool) -> int:
+    """Write all records in OUT/records and all published numbers as one page, to be looked at in a browser.
+
+    The page asks nothing of any network. Its links to records lead from where it is written to OUT/records.
+    """
+    from lmbench.pages.board import board_page, link_to
+    from lmbench.results import leaderboard as boards
+    from lmbench.store.files import write_atomically
+
+    require_page(output, force)
+    records, left_out = boards.counting_records(boards.kept_files(out), out)
+    published, scores, unread = _sources(out)
+    sections = boards.ranked_records(records.values(), scores)
+    write_atomically(output, board_page(sections, published, link_to(out / "records", output)))
+    measured = sum(len(section.rows) for section in sections)
+    click.echo(f"{output}: {measured} measured, {len(published)} published")
+    return _say_left_out([*left_out, *unread()])
+
+
+def require_page(path: Path, force: bool) -> None:
+    """Raises UsageError where a page may not be written to a path."""
+    if path.suffix.lower() != ".html":
+        raise UsageError(f"-o {path}: pages are written as .html; choose such a name.")
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists; choose another name or pass --force.")
+
+
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _built(runs: Path, out: Path) -> Built:
     """The leaderboards of records and of the papers that plugins bring; what cannot be read is left out and named."""
+    from lmbench.results.leaderboard import build
+
+    published, scores, unread = _sources(out)
+    built = build(runs, out, published, scores)
+    built.left_out += unread()
+    return built
+
+
+def _sources(out: Path) -> tuple[list[dict[str, Any]], ScoresOf, Callable[[], list[str]]]:
+    """The published rows, the kept scores of a record, and what could not be read of both by the time it is asked."""
     from lmbench.errors import LmbenchError
     from lmbench.papers.boards import published_rows
     from lmbench.plugins.loading import get_plugins
-    from lmbench.results.leaderboard import build
     from lmbench.results.scores import kept_scores
 
     damaged: dict[str, str] = {}
@@ -155,9 +199,7 @@ def _built(runs: Path, out: Path) -> Built:
             return {}
 
     published, unread = published_rows(get_plugins())
-    built = build(runs, out, published, scores)
-    built.left_out += [*unread, *damaged.values()]
-    return built
+    return published, scores, lambda: [*unread, *damaged.values()]
 
 
 def _say_left_out(left_out: list[str]) -> int:

@@ -96,7 +96,7 @@ def columns(board: Board) -> list[str]:
 
 def lines(board: Board, bold: bool = False) -> list[list[str]]:
     """The cells of a board's table; each section below a line of its name. ``bold``: in Markdown."""
-    names = _names(board)
+    names = names_of(board)
     strong: Callable[[str], str] = (lambda text: f"**{text}**") if bold else (lambda text: text)
     marked = any(row.scored for row in board.rows)
     made = []
@@ -120,7 +120,7 @@ def section_name(section: Section, board: Board) -> str:
 
 def what_it_tells(board: Board) -> list[str]:
     """What a board can and cannot tell: what is read of it first, and a line for each kind of verdict."""
-    names = _names(board, short=True)
+    names = names_of(board, short=True)
     compared = [row for row in board.rows if row.output.kind not in (CONTROL, FLOOR)]
     first = " ".join([_basis(board), _seeds(board), _resolution(board)])
     return [first, *_against_controls(compared, names), *_against_floors(compared, names)]
@@ -227,8 +227,8 @@ def _range(interval: Interval | None, sign: str = "") -> str:
     return "" if interval is None else f"{interval[0]:{sign}.2f} .. {interval[1]:{sign}.2f}"
 
 
-def _names(board: Board, short: bool = False) -> dict[Output, str]:
-    """What rows are called; names are told apart within one protocol, outside of which no two are compared."""
+def names_of(board: Board, short: bool = False) -> dict[Output, str]:
+    """What its rows are called; names are told apart within one protocol, outside of which no two are compared."""
     named: dict[Output, str] = {}
     for own in grouped((row.output for row in board.rows), lambda output: output.scope.protocol).values():
         named |= labels(own, short)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lmbench.printable import printable
 from lmbench.results.boards import Board, section_name
 from lmbench.results.outputs import CLASSES, CONTROL, FLOOR, LEARNED, PRETRAINED, SUPERVISED, labels
-from lmbench.results.ranking import Ranked
 
 COLOURS = {LEARNED: "#0072b2", PRETRAINED: "#009e73", SUPERVISED: "#d55e00", CONTROL: "#777777", FLOOR: "#cc79a7"}
 """Of the classes; Okabe and Ito's, which colour-blind readers tell apart."""
@@ -43,8 +42,8 @@ def _lines(board: Board) -> int:
 def _panel(board: Board, top: int) -> Iterator[str]:
     """One board below ``top``: its title, the axis, and a line a row."""
     names = labels([row.output for row in board.rows])
-    low, high = _range(board.rows)
-    ticks = _ticks(low, high)
+    low, high = axis_of(v for row in board.rows for v in (row.output.value, row.beside, *(row.interval or ())))
+    ticks = ticks_of(low, high)
 
     def x(value: float) -> float:
         return NAMES + WIDTH * (min(max(value, low), high) - low) / (high - low)
@@ -71,9 +70,9 @@ def _panel(board: Board, top: int) -> Iterator[str]:
             yield _dot(x(row.output.value), y, colour)
 
 
-def _range(rows: Sequence[Ranked]) -> tuple[float, float]:
-    """What the axis shows: all values and intervals, but for rows that would leave the others no room."""
-    values = sorted(v for row in rows for v in (row.output.value, row.beside, *(row.interval or ())) if v is not None)
+def axis_of(shown: Iterable[float | None]) -> tuple[float, float]:
+    """What an axis shows: all values, but for those that would leave the others no room. There is one at least."""
+    values = sorted(value for value in shown if value is not None)
     middle = values[len(values) // 2]
     reach = 4 * max(values[3 * len(values) // 4] - values[len(values) // 4], 1e-6 * max(1.0, abs(middle)))
     inside = [v for v in values if abs(v - middle) <= reach]
@@ -82,7 +81,7 @@ def _range(rows: Sequence[Ranked]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def ticks_of(low: float, high: float) -> list[float]:
     """Round values within a range, four to ten of them."""
     step = 10.0 ** math.floor(math.log10((high - low) / 4))
     step *= next(factor for factor in (5, 2, 1) if (high - low) / (step * factor) >= 4)

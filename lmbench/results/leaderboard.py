@@ -56,24 +56,7 @@ def build(runs: Path, out: Path, published: Sequence[Line] = (), scores: ScoresO
     out and named. Raises StaleError where one run stands in both with other values.
     """
     built = Built()
-    records: dict[str, Record] = {}
-    for path in [*sorted((out / "records").glob("*.json")), *find_records(runs)]:
-        try:
-            record = read_record(path)
-        except LmbenchError as error:
-            built.left_out.append(str(error))
-            continue
-        if not _counts(record):
-            continue
-        known = records.setdefault(record.run.casefold(), record)
-        if known.run != record.run:
-            built.left_out.append(f"{path}: its run {record.run} differs from {known.run} in case alone.")
-            continue
-        if _values(known) != _values(record):
-            raise StaleError(
-                f"{path}: the run {record.run} stands in {out / 'records'} with other values; remove one of the two."
-            )
-    built.records = {record.run: record for record in records.values()}
+    built.records, built.left_out = counting_records([*kept_files(out), *find_records(runs)], out)
     found: dict[tuple[str, str], list[Section]] = {}
     for section in ranked_records(built.records.values(), scores):
         found.setdefault(section.scope.column[:2], []).append(section)
@@ -86,6 +69,36 @@ def build(runs: Path, out: Path, published: Sequence[Line] = (), scores: ScoresO
         if board in found:
             built.pages |= _pages(name, boards(found[board]))
     return built
+
+
+def kept_files(out: Path) -> list[Path]:
+    """The copies of records beside the leaderboards."""
+    return sorted((out / "records").glob("*.json"))
+
+
+def counting_records(paths: Iterable[Path], out: Path) -> tuple[dict[str, Record], list[str]]:
+    """The records in some files whose numbers are results, by run, and why others are left out.
+
+    Raises StaleError where one run stands there twice with other values.
+    """
+    records: dict[str, Record] = {}
+    left_out = []
+    for path in paths:
+        try:
+            record = read_record(path)
+        except LmbenchError as error:
+            left_out.append(str(error))
+            continue
+        if not _counts(record):
+            continue
+        known = records.setdefault(record.run.casefold(), record)
+        if known.run != record.run:
+            left_out.append(f"{path}: its run {record.run} differs from {known.run} in case alone.")
+        elif _values(known) != _values(record):
+            raise StaleError(
+                f"{path}: the run {record.run} stands in {out / 'records'} with other values; remove one of the two."
+            )
+    return {record.run: record for record in records.values()}, left_out
 
 
 def _counts(record: Record) -> bool:

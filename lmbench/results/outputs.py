@@ -129,7 +129,13 @@ def kind_of(record: Record) -> str:
         return CONTROL
     if record.supervision == "none":
         return CONTROL if _untrained_of_earlier(record) else FLOOR
-    return {"": LEARNED, "self-supervised": LEARNED, "supervised": SUPERVISED}.get(record.supervision, PRETRAINED)
+    return class_of(record.supervision)
+
+
+def class_of(supervision: str) -> str:
+    """The class of a word for what something learned from, as records and papers have it."""
+    known = {"": LEARNED, "self-supervised": LEARNED, "supervised": SUPERVISED, "random": CONTROL}
+    return known.get(supervision, PRETRAINED)
 
 
 def _untrained_of_earlier(record: Record) -> bool:

@@ -69,14 +69,20 @@ class Ranked:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """Rows that are ranked as one. ``pairs`` were tried, ``apart`` of them told apart; ``widths``: half the paired intervals."""
+    """Rows that are ranked as one. ``pairs`` were tried, ``told`` (better, worse) are those that were told apart; ``widths``:
+    half the paired intervals."""
 
     scope: Scope
     kind: str
     rows: tuple[Ranked, ...]
     pairs: int
-    apart: int
+    told: frozenset[tuple[Output, Output]]
     widths: tuple[float, ...]
+
+    @property
+    def apart(self) -> int:
+        """How many pairs were told apart."""
+        return len(self.told)
 
 
 def sections(outputs: Sequence[Output], scores: ScoresOf = nothing_kept) -> list[Section]:
@@ -131,14 +137,15 @@ class _Judge:
         apart = {pair for pair, told in zip(paired, told_apart(chances), strict=True) if told}
         apart |= {pair for pair in pairs if pair not in paired and self.nothing_in_common(*pair)}
         ordered = sorted(rows, key=lambda row: row.order)
-        spans = places(ordered, [(a, b) if a.better(b) else (b, a) for a, b in apart])
+        told = frozenset((a, b) if a.better(b) else (b, a) for a, b in apart)
+        spans = places(ordered, told)
         ranked = [self.ranked(row, *spans[row], here) for row in ordered]
         widths = [
             (found.high - found.low) / 2
             for found in paired.values()
             if found.low is not None and found.high is not None
         ]
-        return Section(scope, kind, tuple(ranked), len(pairs), len(apart), tuple(widths))
+        return Section(scope, kind, tuple(ranked), len(pairs), told, tuple(widths))
 
     def ranked(self, row: Output, first: int, last: int, here: Sequence[Output]) -> Ranked:
         control = control_of(row, here)

@@ -1,0 +1,1 @@
+"""Static pages: one HTML file each, which asks nothing of any network."""
