@@ -9,6 +9,7 @@ from pathlib import Path
 import datasets
 import pytest
 import torch
+from browsing import _chromium, browser  # noqa: F401  (fixtures)
 from fake_plugins import make  # noqa: F401  (a fixture)
 
 from lmbench.data.pixels import PixelStore, open_pixels

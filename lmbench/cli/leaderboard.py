@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmbench.errors import UsageError
+from lmbench.cli.pages import require_page
 
 if TYPE_CHECKING:
     from lmbench.results.leaderboard import Built
@@ -158,14 +158,6 @@ def html(output: Path, out: Path, force: bool) -> int:
     measured = sum(len(section.rows) for section in sections)
     click.echo(f"{output}: {measured} measured, {len(published)} published")
     return _say_left_out([*left_out, *unread()])
-
-
-def require_page(path: Path, force: bool) -> None:
-    """Raises UsageError where a page may not be written to a path."""
-    if path.suffix.lower() != ".html":
-        raise UsageError(f"-o {path}: pages are written as .html; choose such a name.")
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists; choose another name or pass --force.")
 
 
 def _listed(text: str) -> tuple[str, ...]:

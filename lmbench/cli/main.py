@@ -27,7 +27,14 @@ VERBS = {
     ),
     "describe": ("lmbench.cli.list:describe", "All about one component: settings, presets, source, owner."),
     "data": ("lmbench.cli.data:data", "List, prepare, verify and show datasets."),
-    "leaderboard": ("lmbench.cli.leaderboard:leaderboard", "Build or check the CSV leaderboards."),
+    "leaderboard": (
+        "lmbench.cli.leaderboard:leaderboard",
+        "Build, show or check the leaderboards; as a page to look at.",
+    ),
+    "report": (
+        "lmbench.cli.report:report",
+        "One page about runs: protocol, numbers, curves, pictures, cost, provenance.",
+    ),
     "compare": ("lmbench.cli.compare:compare", "Compare methods on the same images, over their seeds and draws."),
     "reproduce": ("lmbench.cli.reproduce:reproduce", "Any table of the papers by name: published beside measured."),
     "campaign": ("lmbench.cli.campaign:campaign", "Many runs from one file: plan, do, continue, build the boards."),

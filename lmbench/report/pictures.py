@@ -53,16 +53,21 @@ def draw_overlay(predictions: Predictions, pixels: PixelStore, path: Path, count
     chosen = order[np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))]
     tiles = []
     for i in chosen:
-        tile, draw = zoomed_tile(pixels.images[i])
-        for found, true, visible in zip(
-            predictions.predicted[0, i], predictions.target[i], predictions.visible[i], strict=True
-        ):
-            if visible:
-                draw.line([_at(true), _at(found)], fill=(255, 255, 255))
-                draw_dot(draw, true, TRUE)
-                draw_dot(draw, found, PREDICTED)
-        tiles.append(tile)
+        tiles.append(
+            overlaid(pixels.images[i], predictions.predicted[0, i], predictions.target[i], predictions.visible[i])
+        )
     save_png(over_legend(tile_grid(tiles, 8), {"annotated": TRUE, "predicted": PREDICTED}), path)
+
+
+def overlaid(pixels: np.ndarray, predicted: np.ndarray, target: np.ndarray, visible: np.ndarray) -> Image.Image:
+    """An image (H, W, 3), zoomed, with its landmarks (L, 2): green truth, red prediction, a line between the two."""
+    tile, draw = zoomed_tile(pixels)
+    for found, true, seen in zip(predicted, target, visible, strict=True):
+        if seen:
+            draw.line([_at(true), _at(found)], fill=(255, 255, 255))
+            draw_dot(draw, true, TRUE)
+            draw_dot(draw, found, PREDICTED)
+    return tile
 
 
 def draw_points(image: Image.Image, points: np.ndarray) -> Image.Image:

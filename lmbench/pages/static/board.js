@@ -67,9 +67,9 @@ function nameCell(row) {
 
 function intervalCell(row) {
   const [least, most] = data.columns[row.column].axis;
-  const x = (value) => 4 + (112 * (Math.min(Math.max(value, least), most) - least)) / (most - least);
+  const x = (value) => 4 + (192 * (Math.min(Math.max(value, least), most) - least)) / (most - least);
   const said = [`value ${printed(row)}`];
-  const parts = [drawn("line", { class: "axis", x1: 0, x2: 120, y1: 9, y2: 9 })];
+  const parts = [drawn("line", { class: "axis", x1: 0, x2: 200, y1: 9, y2: 9 })];
   if (row.low !== null) {
     parts.push(drawn("line", { class: "interval", x1: x(row.low), x2: Math.max(x(row.high), x(row.low) + 1), y1: 9, y2: 9 }));
     said.push(`interval from ${number(row.low)} to ${number(row.high)}`);
@@ -83,7 +83,7 @@ function intervalCell(row) {
       ? drawn("circle", { class: "value", cx: x(row.value), cy: 9, r: 4 })
       : drawn("rect", { class: "value", x: x(row.value) - 3.5, y: 5.5, width: 7, height: 7 }),
   );
-  const bar = drawn("svg", { class: "bar", viewBox: "0 0 120 18", role: "img", "aria-label": said.join(", ") }, drawn("g", { class: row.class }, ...parts));
+  const bar = drawn("svg", { class: "bar", viewBox: "0 0 200 18", role: "img", "aria-label": said.join(", ") }, drawn("g", { class: row.class }, ...parts));
   return [bar, element("div", { class: "range" }, range(row.low, row.high, number))];
 }
 
