@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_boards import Made
+from made_boards import HOSTILE, Made, printed
 from made_records import keep, record
 
 from lmbench.cli.main import run_cli
@@ -19,18 +19,6 @@ from lmbench.results.leaderboard import measured_lines, ranked_records
 from lmbench.results.record import Record
 
 STATIC = Path(__file__).parents[1] / "lmbench" / "pages" / "static"
-HOSTILE = "<script>alert(1)</script>\"'&\u202eevil\x1b[2J" + "x" * 250
-
-
-def printed(method: str, value: str, **changes: str) -> dict[str, str]:
-    """A published row, as `lmbench.papers.boards` gives it."""
-    row = {
-        "dataset": "mafl", "task": "regression", "metric": "iod", "part": "", "n_annotations": "all", "kind": "published",
-        "method": method, "variant": "", "supervision": "self-supervised", "backbone": "", "feature_dim": "",
-        "pretrain_on": "", "value": value, "std": "", "unit": "percent", "higher_is_better": "false",
-        "source": "paper2020, Table 1", "note": "",
-    }  # fmt: skip
-    return {**row, **changes}
 
 
 def rows_of(page: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -104,7 +92,9 @@ def test_published_rows_are_as_printed_and_ranked_among_themselves(made: Made) -
 def test_names_of_others_stand_in_the_page_as_data_alone() -> None:
     hostile = Made()
     hostile.add(HOSTILE, 10.0, variant=HOSTILE, dataset=HOSTILE, preset=HOSTILE)
-    page = board_page(ranked_records(hostile.records), [printed(HOSTILE, "7.95", source=HOSTILE, note="</script>")], "r")
+    page = board_page(
+        ranked_records(hostile.records), [printed(HOSTILE, "7.95", source=HOSTILE, note="</script>")], "r"
+    )
     assert "<script>alert" not in page and page.count("</script>") == 2  # those of the data and of the page's own
     assert "\u202e" not in page and "\x1b" not in page
     names = [row["name"] for row in rows_of(page)[1]]
@@ -123,11 +113,22 @@ def test_a_thousand_rows_take_less_than_a_tenth_of_3_mb() -> None:
     made = []
     for method in range(20):
         for seed in range(3):
-            document = record(f"a-run-of-some-length_{method}_synthfaces_small_s{seed}_0a1b2c3d", f"method{method}", 1.0, seed=seed)
+            document = record(
+                f"a-run-of-some-length_{method}_synthfaces_small_s{seed}_0a1b2c3d", f"method{method}", 1.0, seed=seed
+            )
             metric = document["metrics"][0]
-            metric["settings"] = {"head": "lmbench:converged 0.4.0", "grid": [48, 48], "strengths": [0.03, 0.018, 0.011]}
+            metric["settings"] = {
+                "head": "lmbench:converged 0.4.0",
+                "grid": [48, 48],
+                "strengths": [0.03, 0.018, 0.011],
+            }
             document["metrics"] = [
-                {**metric, "n_annotations": n, "value": 20 + 0.1234567 * (method + seed), "ci95": [10 + n / 7, 30 + n / 7]}
+                {
+                    **metric,
+                    "n_annotations": n,
+                    "value": 20 + 0.1234567 * (method + seed),
+                    "ci95": [10 + n / 7, 30 + n / 7],
+                }
                 for n in range(1, 51)
             ]
             made.append(Record.of(document))
@@ -139,7 +140,9 @@ def test_a_thousand_rows_take_less_than_a_tenth_of_3_mb() -> None:
 
 def test_ten_thousand_published_rows_take_less_than_3_mb() -> None:
     lines = [
-        printed(f"method{i % 700}", f"{i / 97:.2f}", dataset=f"set{i % 40}", backbone=f"net{i % 9}", note=f"a note {i % 60}")
+        printed(
+            f"method{i % 700}", f"{i / 97:.2f}", dataset=f"set{i % 40}", backbone=f"net{i % 9}", note=f"a note {i % 60}"
+        )
         for i in range(10_000)
     ]
     assert len(board_page([], lines, "records").encode()) < 3_000_000
@@ -179,11 +182,12 @@ def palettes() -> Iterator[dict[str, str]]:
 
 
 def test_letters_and_marks_have_the_contrast_that_wcag_asks_for() -> None:
+    letters = dict.fromkeys(("ink", "muted", "link", "good", "bad"), 4.5)
+    marks = dict.fromkeys(("strong", "focus", "learned", "pretrained", "supervised", "control", "floor"), 3.0)
     light, dark = palettes()
-    assert light.keys() == dark.keys()
+    assert light.keys() == dark.keys() == {"back", "raised", "line", *letters, *marks}
     for palette in (light, dark):
-        for name, least in [("ink", 4.5), ("muted", 4.5), ("link", 4.5), ("good", 4.5), ("bad", 4.5), ("strong", 3.0),
-                            ("focus", 3.0), *((kind, 3.0) for kind in ("learned", "pretrained", "supervised", "control", "floor"))]:  # fmt: skip
+        for name, least in {**letters, **marks}.items():
             for behind in ("back", "raised"):
                 bright, dim = sorted((luminance(palette[name]), luminance(palette[behind])), reverse=True)
                 assert (bright + 0.05) / (dim + 0.05) >= least, (name, behind)

@@ -11,6 +11,7 @@ from lmbench.results.record import Key, Record
 from lmbench.results.scores import Scores
 
 IMAGES = 200
+HOSTILE = "<script>alert(1)</script>\"'&\u202eevil\x1b[2J" + "x" * 250  # as a name
 KEY: Key = ("regression", "iod", None, "all")
 HARD = np.random.default_rng(5).normal(0, 5, IMAGES)  # what is hard for everybody: it cancels where images are paired
 
@@ -55,3 +56,14 @@ class Made:
     @property
     def of(self) -> Callable[[Record], Mapping[Key, Scores]]:
         return lambda found: self.scores.get(found.run, {})
+
+
+def printed(method: str, value: str, **changes: str) -> dict[str, str]:
+    """A published row, as `lmbench.papers.boards` gives it."""
+    row = {
+        "dataset": "mafl", "task": "regression", "metric": "iod", "part": "", "n_annotations": "all", "kind": "published",
+        "method": method, "variant": "", "supervision": "self-supervised", "backbone": "", "feature_dim": "",
+        "pretrain_on": "", "value": value, "std": "", "unit": "percent", "higher_is_better": "false",
+        "source": "paper2020, Table 1", "note": "",
+    }  # fmt: skip
+    return {**row, **changes}
