@@ -11,7 +11,7 @@ from markupsafe import Markup
 from lmbench.pages.charts import Series, line_chart
 from lmbench.pages.judged import Judged
 from lmbench.pages.skeleton import shown
-from lmbench.report.plots import panels
+from lmbench.report.plots import panels_of
 from lmbench.results.record import Record, Row, TrainedStage
 
 MOST_POINTS = 200  # of a curve of errors
@@ -82,7 +82,7 @@ def _behind_metrics(record: Record) -> Iterator[Chart]:
 
 def _learning(stage: TrainedStage) -> Iterator[Chart]:
     """One chart a figure of a stage's learning curve: losses and what was probed on held-out training images."""
-    for name in panels(stage.curve):
+    for name in panels_of(stage.curve):
         points = [(float(entry["epoch"]), float(entry[name])) for entry in stage.curve if name in entry]
         if len(points) > 1:
             told = name.removeprefix(PROBE)

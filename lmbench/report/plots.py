@@ -26,7 +26,7 @@ def draw_curve(stages: Sequence[dict[str, Any]], path: Path) -> None:
     stages = [s for s in stages if s["curve"]]
     if all(len(s["curve"]) < 2 for s in stages):
         return
-    names = [panels(s["curve"]) for s in stages]
+    names = [panels_of(s["curve"]) for s in stages]
     rows = max(len(n) for n in names)
     figure, axes = pyplot.subplots(rows, len(stages), figsize=(5.2 * len(stages), 2.4 * rows), squeeze=False)
     for column, (stage, panels) in enumerate(zip(stages, names, strict=True)):
@@ -113,7 +113,7 @@ def save_figure(figure: Any, path: Path) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def panels(curve: Sequence[Mapping[str, Any]]) -> list[str]:
+def panels_of(curve: Sequence[Mapping[str, Any]]) -> list[str]:
     """The names of a curve's columns: losses first, then probed figures."""
     names = list(dict.fromkeys(k for entry in curve for k in entry if k not in SHOWN_APART))
     return sorted(names, key=lambda n: n.startswith("probe_"))
