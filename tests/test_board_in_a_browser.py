@@ -96,6 +96,7 @@ def test_the_address_holds_the_choice_and_going_back_takes_it_back(browser: Brow
     assert "gamma" not in names(browser)
     linked = browser.run("return location.hash")
     browser.driver.back()
+    browser.run("return new Promise(done => setTimeout(done, 50))")
     assert "gamma" in names(browser)
     browser.open(page, linked)
     assert "gamma" not in names(browser) and browser.run("return document.getElementById('preset').value") == "small"
@@ -172,6 +173,8 @@ def test_of_many_rows_a_hundred_are_in_the_page_at_once(browser: Browser, page: 
     browser.open(page, "#dataset=large")
     assert len(names(browser)) == 100 and browser.texts("#count") == ["250 of 250 rows."]
     assert "published numbers alone" in browser.texts("#told")[0]
+    heads = [e.text.split()[0] for e in browser.all("#rows thead .sort") if e.is_displayed()]
+    assert heads == ["Place", "Method,", "Value", "95"]  # a column that says nothing is not shown
     browser.all("#pages button")[1].click()
     browser.all("#pages button")[1].click()
     assert names(browser) == [f"method{i}" for i in range(200, 250)]

@@ -100,11 +100,13 @@ class _Data:
             }
         )
         names = {output: name.replace("`", "") for output, name in names_of(board).items()}
+        marked = any(ranked.scored for ranked in board.rows)
         for section in board.sections:
             title = f"{', '.join(filter(None, [scope.preset, scope.data]))}: {section_name(section, board)}"
             for ranked, following in zip(section.rows, [*section.rows[1:], None], strict=True):
                 told = None if following is None else (ranked.output, following.output) in section.told
-                measured = _measured(ranked, names[ranked.output], self)
+                sign = " °" if marked and not ranked.scored else ""  # as the first line calls them
+                measured = _measured(ranked, names[ranked.output] + sign, self)
                 measured |= {
                     "column": column, "board": len(self.boards) - 1, "section": title, "class": section.kind,
                     "preset": scope.preset, "apart": None if told is None else int(told),

@@ -104,6 +104,7 @@ function change(changes, quietly = false) {
   for (const [name, value] of Object.entries(changes)) value === "" && name !== "part" && name !== "n" ? next.delete(name) : next.set(name, value);
   if (quietly) location.replace(`#${next}`);
   else location.hash = next;
+  show(); // at once: the event of the change comes later
 }
 
 /** The chosen column; what the hash leaves open, or names wrongly, is the first there is. */
@@ -139,7 +140,10 @@ function fill(id, values, chosen, text = (value) => value) {
 
 // --- the page ----------------------------------------------------------------------------------------------------------
 
+let shownAt = null; // the hash that the page shows
+
 function show() {
+  shownAt = location.hash;
   const asked = state();
   const column = chosenColumn(asked);
   const here = ofColumn[column.index];
@@ -154,8 +158,8 @@ function show() {
   $("rows").caption.replaceChildren(isolated(title));
   document.title = `${title} - lmbench leaderboard`;
   showTold(column, kept);
-  showHead(key, down);
-  showRows(sorted.slice(page * PAGE, (page + 1) * PAGE), key === DEFAULT);
+  showHead(key, down, kept);
+  showRows(sorted.slice(page * PAGE, (page + 1) * PAGE), key === DEFAULT, kept);
   showPages(page, last);
   const mixed = key === DEFAULT || kept.length === 0 ? "" : " Rows that are not ranked as one stand mixed in this order: a place holds within its own section.";
   $("count").textContent = `${kept.length} of ${here.length} ${here.length === 1 ? "row" : "rows"}.${mixed}`;
@@ -208,14 +212,19 @@ function showTold(column, kept) {
   $("told").replaceChildren(...(articles.length || !kept.length ? articles : [none]));
 }
 
-function showHead(key, down) {
+function showHead(key, down, kept) {
   for (const cell of $("rows").tHead.rows[0].cells) {
+    cell.hidden = bare(kept, cell.dataset.key);
     const own = cell.dataset.key === key;
     cell.setAttribute("aria-sort", own ? (down ? "descending" : "ascending") : "none");
   }
 }
 
-function showRows(shown, inSections) {
+/** Whether no row has anything in a column; one that says nothing is not shown. */
+const bare = (kept, key) => key !== "low" && kept.every((row) => row[key] === null || row[key] === "");
+
+function showRows(shown, inSections, kept) {
+  const empty = COLUMNS.map((column) => bare(kept, column.key));
   const made = [];
   let section = null;
   shown.forEach((row, i) => {
@@ -226,6 +235,7 @@ function showRows(shown, inSections) {
     }
     const cells = COLUMNS.map((column) => element("td", { class: column.kind ?? null, role: "cell", "data-label": column.label }, ...column.cell(row).filter((part) => part !== "")));
     if (apart) cells[0].append(hidden(", told apart from the next row"));
+    cells.forEach((cell, place) => { cell.hidden = empty[place]; });
     const line = element("tr", { class: `row${apart ? " apart" : ""}`, role: "row" }, ...cells);
     line.addEventListener("click", (event) => {
       if (event.target.closest("a") || !getSelection().isCollapsed) return;
@@ -332,7 +342,7 @@ function begin() {
   });
   $("classes").append(element("b", {}, "Classes"), ": ");
   for (const [name, words] of Object.entries(data.classes)) $("classes").append(element("span", { class: `tag ${name}` }, `${name}: ${words}`), " ");
-  addEventListener("hashchange", show);
+  addEventListener("hashchange", () => location.hash === shownAt || show());
   if (data.columns.length) show();
   else $("told").replaceChildren(element("p", { class: "notice" }, "There is no row: no record is kept and no paper is brought."));
 }
