@@ -40,6 +40,7 @@ VERBS = {
     "campaign": ("lmbench.cli.campaign:campaign", "Many runs from one file: plan, do, continue, build the boards."),
     "runs": ("lmbench.cli.runs:runs", "List the runs of a folder and their stages; remove some."),
     "plugin": ("lmbench.cli.plugin:plugin", "List, diagnose, start and check plugins."),
+    "figure": ("lmbench.cli.figure:figure", "Figures of finished runs for a paper: PDF, SVG or PNG."),
     "predict": ("lmbench.cli.predict:predict", "Predict landmarks on your own images with the heads of a run."),
     "completion": ("lmbench.cli.completion:completion", "Print the script by which a shell completes lmbench."),
 }

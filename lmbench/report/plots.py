@@ -1,66 +1,207 @@
-"""Plots of a run: the learning curves of its stages, and the curves that stand behind a metric."""
+"""Plots of curves: learning curves of stages, and the curves that stand behind a metric; of one run beside its record, or of
+several in a figure.
+"""
 
 from __future__ import annotations
 
-import io
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from lmbench.results.record import Row
-from lmbench.store.files import write_atomically
+from lmbench.report.style import (
+    BESIDE_RECORD,
+    CYCLE,
+    GREY,
+    MARKERS,
+    Page,
+    legend_below,
+    legend_lines,
+    new_figure,
+    save_figure,
+    styled,
+    wrapped,
+)
+from lmbench.results.record import Number, Row
 
 SHOWN_APART = ("epoch", "lr")
+FEW = 40  # points up to which each is marked
+PANEL = 0.62  # height of a panel by its width
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line with its spread: ``low`` and ``high`` a band, or bars where it has ``bars``. ``number``: whose colour it has.
+
+    A ``published`` one is dotted and hollow, a ``floor`` grey and dashed.
+    """
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    number: int = 0
+    low: Sequence[float] | None = None
+    high: Sequence[float] | None = None
+    kind: Literal["measured", "published", "floor"] = "measured"
+    bars: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves in one pair of axes. ``xticks``: the only ones, with their names; ``mark``: an x that is marked."""
+
+    curves: Sequence[Curve]
+    xlabel: str
+    ylabel: str
+    title: str = ""
+    xlim: tuple[float | None, float | None] = (None, None)
+    ylim: tuple[float | None, float | None] = (None, None)
+    xticks: Mapping[float, str] | None = None
+    log: bool = False
+    mark: float | None = None
+
+
+def curves_figure(panels: Sequence[Sequence[Panel]], page: Page, title: str = "") -> Any:
+    """Rows of panels above one legend; ``title`` stands over the legend. A curve's label is its entry, once for all panels."""
+    columns = max(map(len, panels))
+    labelled = list(dict.fromkeys(_key(c) for row in panels for panel in row for c in panel.curves if c.label))
+    handles = [_handle(*key) for key in labelled]
+    wide = page.width / columns
+    body = len(panels) * (height_of(wide) + 3.2 * page.line)
+    below = (legend_lines(handles, page) + bool(title)) * page.line + 2 if len(handles) > 1 or title else 0
+    figure = new_figure(page, body + below)
+    grid = figure.subplots(len(panels), columns, squeeze=False)
+    for row, axes in zip(panels, grid, strict=True):
+        for panel, axis in zip_longest(row, axes):
+            if panel and panel.curves:
+                draw_panel(panel, axis, page, wide)
+            else:
+                axis.axis("off")
+    if below:
+        legend_below(figure, page, handles, title)
+    return figure
+
+
+def draw_panel(panel: Panel, axis: Any, page: Page, width: float) -> None:
+    """Draws the curves of a panel and names its axes; it is so many mm wide."""
+    for curve in panel.curves:
+        colour, marker, line = _look(curve.number, curve.kind)
+        marks: dict[str, Any] = {"marker": marker, "markerfacecolor": "white" if curve.kind == "published" else colour}
+        if len(curve.x) > FEW:
+            marks["markevery"] = (len(curve.x) // 8 + curve.number * 3, len(curve.x) // 4)
+        shown = marks if curve.kind != "floor" else {}
+        if curve.low is not None and curve.high is not None:
+            if curve.bars:
+                off = np.maximum(0, [np.subtract(curve.y, curve.low), np.subtract(curve.high, curve.y)])
+                axis.errorbar(curve.x, curve.y, yerr=off, fmt="none", ecolor=colour, elinewidth=0.8, capsize=2)
+            else:
+                axis.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
+        axis.plot(curve.x, curve.y, color=colour, linestyle=line, **shown)
+    if panel.mark is not None:
+        axis.axvline(panel.mark, color=GREY, linestyle=":", linewidth=0.8)
+    if panel.log:
+        axis.set_xscale("log")
+    if panel.xticks is not None:
+        axis.set_xticks(list(panel.xticks), list(panel.xticks.values()), minor=False)
+        axis.set_xticks([], minor=True)
+    xlabel, ylabel = wrapped(panel.xlabel, width - 14, page), wrapped(panel.ylabel, height_of(width), page)
+    axis.set(xlabel=xlabel, ylabel=ylabel, title=panel.title, xlim=panel.xlim, ylim=panel.ylim)
+
+
+def height_of(width: float) -> float:
+    """The height of a panel of some width, mm."""
+    return max(30.0, PANEL * min(width, 100.0))
+
+
+def _key(curve: Curve) -> tuple[str, int, str]:
+    return curve.label, curve.number, curve.kind
+
+
+def _look(number: int, kind: str) -> tuple[str, str, str]:
+    """(colour, marker, line style): each line has its own marker too, for prints in grey."""
+    if kind == "floor":
+        return GREY, "", "--"
+    dash = ("-", "--", "-.")[number // len(CYCLE) % 3] if kind == "measured" else ":"
+    return CYCLE[number % len(CYCLE)], MARKERS[number % len(MARKERS)], dash
+
+
+def _handle(label: str, number: int, kind: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    colour, marker, line = _look(number, kind)
+    face = "white" if kind == "published" else colour
+    return Line2D([], [], color=colour, linestyle=line, marker=marker or None, markerfacecolor=face, label=label)
+
+
+def measure_of(row: Number) -> str:
+    """A metric as the name of an axis: ``iod, percent (lower is better)``."""
+    return f"{row.metric}, {row.unit} ({direction(row.higher_is_better)})"
+
+
+def direction(higher_is_better: bool) -> str:
+    return "higher is better" if higher_is_better else "lower is better"
+
+
+def panels_of(curve: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of a learning curve's columns: losses first, then probed figures."""
+    names = list(dict.fromkeys(k for entry in curve for k in entry if k not in SHOWN_APART))
+    return sorted(names, key=lambda n: n.startswith("probe_"))
 
 
 def draw_curve(stages: Sequence[dict[str, Any]], path: Path) -> None:
     """Writes one column of panels a stage: its loss terms, and each probed figure against epochs; nothing where no stage has
     two points, which make no curve."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     stages = [s for s in stages if s["curve"]]
     if all(len(s["curve"]) < 2 for s in stages):
         return
-    names = [panels_of(s["curve"]) for s in stages]
-    rows = max(len(n) for n in names)
-    figure, axes = pyplot.subplots(rows, len(stages), figsize=(5.2 * len(stages), 2.4 * rows), squeeze=False)
-    for column, (stage, panels) in enumerate(zip(stages, names, strict=True)):
-        for row in range(rows):
-            axis = axes[row][column]
-            if row >= len(panels):
-                axis.axis("off")
-                continue
-            name = panels[row]
-            points = [(e["epoch"], e[name]) for e in stage["curve"] if name in e]
-            axis.plot(*zip(*points, strict=True), marker="o" if len(points) < 40 else None, markersize=3)
-            axis.set_ylabel(name.removeprefix("probe_"))
-            axis.grid(alpha=0.3)
-            if row == 0:
-                axis.set_title(f"{stage['name']} ({stage['backbone']})")
-        axes[len(panels) - 1][column].set_xlabel("epoch")
-    save_figure(figure, path)
+    columns = []
+    for stage in stages:
+        column = []
+        for name in panels_of(stage["curve"]):
+            x, y = zip(*[(e["epoch"], e[name]) for e in stage["curve"] if name in e], strict=True)
+            title = "" if column else f"{stage['name']} ({stage['backbone']})"
+            column.append(Panel([Curve("", x, y)], "epoch", name.removeprefix("probe_"), title))
+        columns.append(column)
+    page = Page(BESIDE_RECORD * len(stages))
+    with styled(page):
+        save_figure(curves_figure(in_rows(columns), page), path)
+
+
+def in_rows(columns: Sequence[Sequence[Panel]]) -> list[list[Panel]]:
+    """Columns of panels as rows; where a column ends before the others nothing stands."""
+    return [[panel or Panel([], "", "") for panel in row] for row in zip_longest(*columns)]
+
+
+def accuracy_panel(curves: Sequence[Curve], within: float | None = None) -> Panel:
+    """Accuracy curves (Rahaman et al. 2021, fig. 1) up to a distance."""
+    return Panel(
+        curves,
+        "distance d, px of a 128x128 image",
+        "Acc(d), percent (higher is better)",
+        xlim=(0, within),
+        ylim=(0, 100),
+    )
 
 
 def draw_accuracy(rows: Sequence[Row], path: Path) -> None:
     """Writes the accuracy curves of a record's rows, one line a part; chance is dashed (Rahaman et al. 2021, fig. 1)."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axis = pyplot.subplots(figsize=(5.2, 3.6))
-    for row in rows:
+    curves = []
+    for number, row in enumerate(rows):
+        x, y = zip(*row.curve, strict=True)
         name = row.subset or "all layers"
-        axis.plot(*zip(*row.curve, strict=True), label=name, linestyle="--" if name == "chance" else "-")
-    axis.set(xlabel="d, px of a 128x128 image", ylabel="Acc(d), percent", ylim=(0, 100))
-    axis.grid(alpha=0.3)
-    axis.legend()
-    save_figure(figure, path)
+        curves.append(Curve(name, x, y, number, kind="floor" if name == "chance" else "measured"))
+    page = Page(BESIDE_RECORD)
+    with styled(page):
+        save_figure(curves_figure([[accuracy_panel(curves)]], page), path)
+
+
+def scale_panel(curves: Sequence[Curve], row: Number) -> Panel:
+    """A metric against the zoom-out factor; the scale of the training images is marked (LEAD, Fig. 9)."""
+    return Panel(curves, "zoom-out factor", measure_of(row), ylim=(0, None), mark=1)
 
 
 def draw_scale(rows: Sequence[Row], path: Path) -> None:
@@ -68,52 +209,40 @@ def draw_scale(rows: Sequence[Row], path: Path) -> None:
 
     The dotted line is the scale of the training images.
     """
-    import matplotlib
+    panels = []
+    for name in dict.fromkeys(row.metric for row in rows):
+        own = sorted((row for row in rows if row.metric == name), key=factor_of)
+        low, high = bounds([row.ci95 for row in own])
+        curve = Curve("", [factor_of(row) for row in own], [row.value for row in own], low=low, high=high)
+        panels.append(scale_panel([curve], own[0]))
+    page = Page(BESIDE_RECORD * len(panels))
+    with styled(page):
+        save_figure(curves_figure([panels], page), path)
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
 
-    names = list(dict.fromkeys(row.metric for row in rows))
-    figure, axes = pyplot.subplots(1, len(names), figsize=(5.2 * len(names), 3.6), squeeze=False)
-    for axis, name in zip(axes[0], names, strict=True):
-        own = sorted((row for row in rows if row.metric == name), key=lambda row: float(row.subset or 1))
-        factors, values = [float(row.subset or 1) for row in own], [row.value for row in own]
-        intervals = [row.ci95 for row in own if row.ci95]
-        if len(intervals) == len(own):
-            low, high = zip(*intervals, strict=True)
-            axis.fill_between(factors, low, high, alpha=0.2)
-        axis.plot(factors, values, marker="o", markersize=4)
-        axis.axvline(1, color="grey", linestyle=":")
-        axis.set(xlabel="zoom-out factor", ylabel=f"{name}, {own[0].unit}", ylim=(0, None))
-        axis.grid(alpha=0.3)
-    save_figure(figure, path)
+def factor_of(row: Number) -> float:
+    """The factor of a row of the task scale, of which its part is the name."""
+    try:
+        return float(row.subset or 1)
+    except ValueError:
+        return math.nan
+
+
+def bounds(intervals: Sequence[tuple[float, float] | None]) -> tuple[list[float] | None, list[float] | None]:
+    """(low ends, high ends); none where one interval is missing."""
+    known = [interval for interval in intervals if interval]
+    if not known or len(known) < len(intervals):
+        return None, None
+    low, high = zip(*known, strict=True)
+    return list(low), list(high)
 
 
 def draw_embedding(places: np.ndarray, parts: np.ndarray, colours: np.ndarray, path: Path) -> None:
     """Writes cells embedded in a plane (N, 2), each in the colour (k, 3), 0 to 1, of its part (N,) (LEAD, Fig. 5)."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axis = pyplot.subplots(figsize=(5.2, 5.2))
-    axis.scatter(*places.T, c=colours[parts], s=5, linewidths=0)
-    axis.set(xticks=[], yticks=[], aspect="equal")
-    save_figure(figure, path)
-
-
-def save_figure(figure: Any, path: Path) -> None:
-    """Writes a figure as PNG, atomically, and closes it."""
-    from matplotlib import pyplot
-
-    figure.tight_layout()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    pyplot.close(figure)
-    write_atomically(path, buffer.getvalue())
-
-
-def panels_of(curve: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The names of a curve's columns: losses first, then probed figures."""
-    names = list(dict.fromkeys(k for entry in curve for k in entry if k not in SHOWN_APART))
-    return sorted(names, key=lambda n: n.startswith("probe_"))
+    page = Page(BESIDE_RECORD)
+    with styled(page):
+        figure = new_figure(page, page.width)
+        axis = figure.subplots()
+        axis.scatter(*places.T, c=colours[parts], s=5, linewidths=0)
+        axis.set(xticks=[], yticks=[], aspect="equal")
+        save_figure(figure, path)

@@ -17,7 +17,7 @@ from lmbench.data.pixels import PixelStore
 from lmbench.metrics.base import Predictions
 from lmbench.printable import cell
 from lmbench.report.pictures import PREDICTED, TRUE, draw_dot, save_png, tile_grid, zoomed_tile
-from lmbench.report.plots import save_figure
+from lmbench.report.style import BESIDE_RECORD, Page, new_figure, save_figure, styled
 from lmbench.store.files import write_atomically
 
 COLUMNS = ("draw", "annotated", "discovered", "x_to_x", "y_to_x", "x_to_y", "y_to_y", "norm", "share")
@@ -88,19 +88,18 @@ def write_weights(weights: RegressorWeights, path: Path) -> None:
 
 def draw_weights(weights: RegressorWeights, path: Path) -> None:
     """Writes the shares of the first draw as a matrix: a row an annotated landmark, a column a discovered one."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     shares = weights.shares[0]
     rows, columns = shares.shape
-    figure, axis = pyplot.subplots(figsize=(2.6 + 0.22 * columns, 1.4 + 0.22 * rows))
-    picture = axis.imshow(100 * shares, cmap="viridis", vmin=0, aspect="equal")
-    axis.set(xlabel="discovered landmark", xticks=range(0, columns, 1 if columns <= 20 else 5))
-    axis.set_yticks(range(rows), weights.names)
-    figure.colorbar(picture, label="share of the weight, percent", fraction=0.05, pad=0.03)
-    save_figure(figure, path)
+    page = Page(max(BESIDE_RECORD, 6.0 * columns))
+    with styled(page):
+        figure = new_figure(page, 25 + 6.0 * rows)
+        axis = figure.subplots()
+        picture = axis.imshow(100 * shares, cmap="viridis", vmin=0, aspect="equal")
+        axis.set(xlabel="discovered landmark", xticks=range(0, columns, 1 if columns <= 20 else 5))
+        axis.set_yticks(range(rows), weights.names)
+        axis.grid(False)
+        figure.colorbar(picture, label="share of the weight, percent", fraction=0.05, pad=0.03)
+        save_figure(figure, path)
 
 
 def draw_weighted_landmarks(weights: RegressorWeights, discovered: np.ndarray, pixels: PixelStore, path: Path) -> None:

@@ -86,7 +86,7 @@ def compare(
     scores: dict[str, Mapping[Key, Scores]] = {}
     for run in (run for pair in pairs for side in pair for run in side.runs.values()):
         if run.name not in scores:
-            _same_data(pairs[0][0].first, run)
+            require_same_data(pairs[0][0].first, run)
             scores[run.name] = _at_hand(run, plugins)
     found = [_compared(a, b, scores, tasks, across_heads) for a, b in pairs]
     chances = [made.p for own in found for made in own]
@@ -160,7 +160,7 @@ def _rows(key: Key, side: Side, scores: Mapping[int, Scores]) -> dict[int, Row]:
     return {seed: row for seed, row in rows.items() if row is not None}
 
 
-def _same_data(a: Run, b: Run) -> None:
+def require_same_data(a: Run, b: Run) -> None:
     """Raises StaleError where the runs were not judged on the same images, DataError where a record does not say which."""
     of_a, of_b = _data_of(a), _data_of(b)
     for what, first in of_a.items():

@@ -278,12 +278,17 @@ def labels(outputs: Sequence[Output], short: bool = False) -> dict[Output, str]:
     return named
 
 
-def differing(output: Output, alike: Sequence[Output], most: int = 3) -> list[str]:
+def differing(output: Output, alike: Sequence[Output]) -> list[str]:
     """The settings of an output's recipe in which it differs from those of the same name."""
-    trees = [dict(flat(recipe_of(other.record))) for other in alike]
-    own = dict(flat(recipe_of(output.record)))
+    return differing_settings(output.record, [other.record for other in alike]) or [f"recipe {output.recipe}"]
+
+
+def differing_settings(record: Record, others: Iterable[Record], most: int = 3) -> list[str]:
+    """The first settings of a record's recipe in which it differs from one of some others: ``read.size=8``."""
+    trees = [dict(flat(recipe_of(other))) for other in others]
+    own = dict(flat(recipe_of(record)))
     names = [name for name in sorted(own) if any(tree.get(name) != own[name] for tree in trees)]
-    return [f"{name}={own[name]}" for name in names[:most]] or [f"recipe {output.recipe}"]
+    return [f"{name}={own[name]}" for name in names[:most]]
 
 
 def flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

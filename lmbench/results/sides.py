@@ -70,10 +70,15 @@ def side_of(word: str, place: Place) -> Side:
 
     Raises DataError where there is none, UsageError where it means outputs or recipes of several kinds, else as `Run.open`.
     """
+    return seeds_of(word, runs_of(word, place))
+
+
+def runs_of(word: str, place: Place) -> list[Run]:
+    """The runs that a word names, of whatever outputs. Raises as `side_of` where there is none."""
     parts = [word] if os.path.exists(word) else [part.strip() for part in word.split(",") if part.strip()]
     if not parts:
         raise UsageError(f"{word!r} names no run.")
-    return _side(word, [run for part in parts for run in _runs(part, place)])
+    return [run for part in parts for run in _runs(part, place)]
 
 
 def control_of(side: Side, place: Place) -> Side:
@@ -88,7 +93,7 @@ def control_of(side: Side, place: Place) -> Side:
             f"{place.runs}: there is no control of {side.name}. `lmbench run` with the command of its runs and --untrained "
             "makes it; or name a run of another untrained network as the second side."
         )
-    return _side(f"the control of {side.name}", found)
+    return seeds_of(f"the control of {side.name}", found)
 
 
 def _runs(part: str, place: Place) -> list[Run]:
@@ -123,7 +128,7 @@ def _is_run(path: Path) -> bool:
     return os.path.isfile(path) or os.path.isfile(path / RECORD)  # which know no name that is too long
 
 
-def _side(word: str, runs: Iterable[Run]) -> Side:
+def seeds_of(word: str, runs: Iterable[Run]) -> Side:
     """The newest run of each seed, all of one output. Raises UsageError where they are of several."""
     by_seed: dict[int, list[Run]] = {}
     for run in sorted({run.name: run for run in runs}.values(), key=lambda run: (run.record.finished, run.name)):
@@ -133,7 +138,7 @@ def _side(word: str, runs: Iterable[Run]) -> Side:
             progress.say(f"{word}: of {counted(len(own), 'run')} of seed {seed} the newest counts, {own[-1].name}")
     side = Side({seed: by_seed[seed][-1] for seed in sorted(by_seed)})
     for run in side.runs.values():
-        difference = _differing(side.first.record, run.record)
+        difference = more_than_seeds(side.first.record, run.record)
         if difference:
             raise UsageError(
                 f"{word}: {side.first.name} and {run.name} are no seeds of one output: their {difference}. Name those of one, "
@@ -146,7 +151,7 @@ def _output(record: Record) -> tuple[str, str, str, str]:
     return record.method, record.variant, record.dataset, record.preset
 
 
-def _differing(first: Record, second: Record) -> str:
+def more_than_seeds(first: Record, second: Record) -> str:
     """In what two records differ that is more than their seed, in words; empty where they do not."""
     names = ("method", "variant", "dataset", "preset")
     for name, a, b in zip(names, _output(first), _output(second), strict=True):

@@ -7,6 +7,7 @@ training strength, before the centre crop.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +22,7 @@ from lmbench.features import Extractor, Normalise
 from lmbench.geometry.framing import Preprocessing
 from lmbench.geometry.heatmaps import argmax_points
 from lmbench.geometry.strength import EVAL_PAIR
-from lmbench.geometry.warps import warp_pairs
+from lmbench.geometry.warps import PointMode, WarpedPairs, warp_pairs
 from lmbench.metrics.base import Predictions
 from lmbench.seeds import generator_for
 from lmbench.tasks.base import TaskContext
@@ -81,19 +82,7 @@ def match_pairs(
     matches: dict[str, list[np.ndarray]] = {"same": [], "different": []}
     targets: dict[str, list[np.ndarray]] = {"same": [], "different": []}
     with progress.task("matching", len(sources), "pairs") as bar:
-        for start in range(0, len(sources), PAIRS_AT_ONCE):
-            a, b = sources[start : start + PAIRS_AT_ONCE], partners[start : start + PAIRS_AT_ONCE]
-            interleaved = np.stack([a, b], 1).ravel()  # the reference draws one image after the other
-            views = warp_pairs(
-                pixels.batch(interleaved, device),
-                torch.from_numpy(np.array(pixels.landmarks[interleaved])).to(device),
-                EVAL_PAIR,
-                generator,
-                im1_multiplier=1.0,
-                im1_multiplier_aff=1.0,
-                crop=crop,
-                points=settings.points,
-            )
+        for a, b, views in paired_views(pixels, sources, partners, crop, settings.points, generator, device):
             assert views.landmarks_a is not None and views.landmarks_b is not None
             source = extractor.maps(views.view_a[0::2]).read(reading.cells, reading.normalise)
             queries = source.sample(reading.to_cells(views.landmarks_a[0::2], side))
@@ -131,6 +120,26 @@ def match_pairs(
             )
         )
     return results[0], results[1]
+
+
+def paired_views(
+    pixels: PixelStore,
+    sources: np.ndarray,
+    partners: np.ndarray,
+    crop: int,
+    points: PointMode,
+    generator: torch.Generator,
+    device: torch.device,
+) -> Iterator[tuple[np.ndarray, np.ndarray, WarpedPairs]]:
+    """(sources, partners, views) of some pairs at a time: each image's two views, source and partner in turn as the reference
+    draws them. A generator of the same seed gives the same views.
+    """
+    for start in range(0, len(sources), PAIRS_AT_ONCE):
+        a, b = sources[start : start + PAIRS_AT_ONCE], partners[start : start + PAIRS_AT_ONCE]
+        interleaved = np.stack([a, b], 1).ravel()
+        landmarks = torch.from_numpy(np.array(pixels.landmarks[interleaved])).to(device)
+        images = pixels.batch(interleaved, device)
+        yield a, b, warp_pairs(images, landmarks, EVAL_PAIR, generator, 1.0, 1.0, crop, points)
 
 
 def choose_pairs(identity: np.ndarray, pairs: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,155 @@
+"""Curves that records hold: scale, equivariance, learning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from lmbench.errors import UsageError
+from lmbench.figures.asking import Asked, Drawn, Line, basis, lacking, require_same_images
+from lmbench.report.plots import (
+    Curve,
+    Panel,
+    accuracy_panel,
+    curves_figure,
+    factor_of,
+    in_rows,
+    measure_of,
+    panels_of,
+    scale_panel,
+)
+from lmbench.results.record import Row, TrainedStage
+from lmbench.tasks.equivariance import CHANCE
+
+Values = Mapping[float, float]
+"""What a seed measured, by where on the axis."""
+
+
+def scale(asked: Asked) -> Drawn:
+    """Error against the zoom-out factor; the band is the standard deviation over seeds, of one seed its 95 % interval."""
+    require_same_images(asked.lines)
+    first = _first(asked.first, "scale", asked.metric, {"--tasks": "regression,scale"})
+    curves = []
+    for number, line in enumerate(asked.lines):
+        _first(line, "scale", first.metric, {"--tasks": "regression,scale"})
+        seeds = [sorted(_rows(run.record.rows, first), key=factor_of) for run in line.runs]
+        made = over_seeds(line.label, number, [{factor_of(r): r.value for r in rows} for rows in seeds])
+        intervals = [row.ci95 for row in seeds[0]]
+        if len(seeds) == 1 and all(intervals):
+            low, high = zip(*(i for i in intervals if i), strict=True)
+            made = Curve(made.label, made.x, made.y, number, low, high)
+        curves.append(made)
+    said = [
+        f"{measure_of(first)} against the zoom-out factor: above 1 the object is smaller than in the images that the head was fitted on",
+        "bands: 95 % over test images, or the standard deviation over seeds",
+        *basis(asked.lines, first),
+    ]
+    return Drawn.saying(curves_figure([[scale_panel(curves, first)]], asked.page), said)
+
+
+def equivariance(asked: Asked) -> Drawn:
+    """Accuracy curves: of one method by layer, of several each method's whole (or one ``part``); chance is dashed."""
+    require_same_images(asked.lines)
+    wanted = {"--tasks": "regression,equivariance"}
+    curves: list[Curve] = []
+    if len(asked.lines) == 1 and not asked.part:
+        named = {part: part or "all layers" for part in _parts(asked.first, wanted) if part != CHANCE}
+        for number, (part, name) in enumerate(named.items()):
+            curves.append(over_seeds(name, number, _curves(asked.first, part)))
+    else:
+        for number, line in enumerate(asked.lines):
+            parts = _parts(line, wanted)
+            part = asked.part or next(iter(parts))
+            if part not in parts:
+                there = ", ".join(p or "all layers" for p in parts)
+                raise UsageError(f"--part {part}: {line.label} has no such layer; there are {there}.")
+            name = f"{line.label}, {part}" if part and asked.part else line.label
+            curves.append(over_seeds(name, number, _curves(line, part)))
+    if CHANCE in _parts(asked.first, wanted):
+        chance = over_seeds(CHANCE, 0, _curves(asked.first, CHANCE))
+        curves.append(Curve(CHANCE, chance.x, chance.y, kind="floor"))
+    first = next(row for row in asked.first.record.rows if row.task == "equivariance")
+    said = [
+        "Share of annotated points found within d pixels in a deformed copy of their own image, by the cosine similarity of frozen "
+        "features (higher is better)",
+        "bands: one standard deviation over seeds" if any(c.low is not None for c in curves) else "",
+        *basis(asked.lines, first),
+    ]
+    return Drawn.saying(curves_figure([[accuracy_panel(curves)]], asked.page), said)
+
+
+def learning(asked: Asked) -> Drawn:
+    """A column a stage: its loss and what was probed, against epochs; over seeds the mean with its standard deviation."""
+    stages: dict[str, dict[Line, list[TrainedStage]]] = {}
+    for line in asked.lines:
+        for stage in (stage for run in line.runs for stage in run.record.stages if len(stage.curve) > 1):
+            stages.setdefault(stage.name, {}).setdefault(line, []).append(stage)
+    shown = {line for own in stages.values() for line in own}
+    for line in asked.lines:
+        if line not in shown:
+            raise UsageError(
+                f"{line.label}: no stage of it has a learning curve of two epochs or more"
+                + ("; it was left untrained." if not any(s.epochs for s in line.record.stages) else ". Train it for longer.")
+            )
+    columns = []
+    for name, own in stages.items():
+        quantities = list(dict.fromkeys(q for found in own.values() for s in found for q in panels_of(s.curve)))
+        kept = [q for q in quantities if q == "total" or q.startswith("probe_")]
+        column = []
+        for quantity in kept:
+            curves = []
+            for line, found in own.items():
+                values = [{float(e["epoch"]): float(e[quantity]) for e in s.curve if quantity in e} for s in found]
+                if all(len(v) > 1 for v in values):
+                    curves.append(over_seeds(line.label, asked.lines.index(line), values))
+            if curves:
+                said = "loss (lower is better)" if quantity == "total" else f"{quantity.removeprefix('probe_')}, probed"
+                column.append(Panel(curves, "epoch", said, "" if column else name))
+        columns.append(column)
+    said = [
+        "Learning curves of the stages: the training loss, and what heads on frozen features gave on held-out training images",
+        *basis(asked.lines),
+    ]
+    return Drawn.saying(curves_figure(in_rows(columns), asked.page), said)
+
+
+def over_seeds(label: str, number: int, seeds: Sequence[Values]) -> Curve:
+    """The mean over seeds with a band of one standard deviation, where all seeds have a value."""
+    at = [x for x in seeds[0] if all(x in own for own in seeds)]
+    values = np.array([[own[x] for x in at] for own in seeds])
+    mean = values.mean(0)
+    if len(seeds) == 1:
+        return Curve(label, at, mean.tolist(), number)
+    spread = values.std(0, ddof=1)
+    return Curve(label, at, mean.tolist(), number, (mean - spread).tolist(), (mean + spread).tolist())
+
+
+def _first(line: Line, task: str, metric: str, wanted: dict[str, str]) -> Row:
+    """The first number of a task. Raises UsageError with the command that makes one."""
+    for row in line.record.rows:
+        if row.task == task and metric in ("", row.metric):
+            return row
+    raise lacking(line.first, f"its record has no {metric or 'number'} of the task {task}", wanted)
+
+
+def _rows(rows: Iterable[Row], like: Row) -> list[Row]:
+    return [row for row in rows if (row.task, row.metric) == (like.task, like.metric)]
+
+
+def _parts(line: Line, wanted: dict[str, str]) -> list[str]:
+    """The parts that have a curve; ``""`` for all layers joined."""
+    found = [row.subset or "" for row in line.record.rows if row.task == "equivariance" and row.curve]
+    if not found:
+        raise lacking(line.first, "its record has no curve of the task equivariance", wanted)
+    return found
+
+
+def _curves(line: Line, part: str) -> list[Values]:
+    """Of each seed the accuracy curve of a part."""
+    return [
+        dict(row.curve)
+        for run in line.runs
+        for row in run.record.rows
+        if row.task == "equivariance" and row.curve and (row.subset or "") == part
+    ]

@@ -1,0 +1,152 @@
+"""How every figure looks: as wide as a column, letters of one size, colours that the colour-blind tell apart, equal bytes for
+equal input.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lmbench.errors import UsageError
+from lmbench.store.files import write_atomically
+
+COLUMN, WHOLE = 85.0, 178.0  # mm; a column and the whole width of a page of two columns
+LETTERS = 8.0  # pt at that width
+MM, INCH_PT = 25.4, 72.0
+DPI = 300  # of PNGs, and of photographs in vector files
+BESIDE_RECORD = 130.0  # mm; of the pictures that a run leaves beside its record, which are looked at on a screen
+
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
+)  # fmt: skip
+CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)  # Okabe and Ito 2008, without the yellow that paper swallows
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+GREY = "#777777"
+FORMATS = ("pdf", "svg", "png")
+
+
+@dataclass(frozen=True)
+class Page:
+    """``width`` of a figure in mm, as it is printed, and the size of its letters in pt."""
+
+    width: float = COLUMN
+    font: float = LETTERS
+
+    @property
+    def line(self) -> float:
+        """The height of a line of text, mm."""
+        return 1.35 * self.font * MM / INCH_PT
+
+
+@contextmanager
+def styled(page: Page) -> Iterator[None]:
+    """A block in which figures are made and written in the one style, whatever the user's own settings of matplotlib are."""
+    import matplotlib
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_settings(page))
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a box stands there
+        yield
+
+
+def _settings(page: Page) -> dict[str, Any]:
+    sizes = ("font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize")
+    return {
+        **dict.fromkeys((*sizes, "legend.title_fontsize", "figure.titlesize"), page.font),
+        "font.family": ["DejaVu Sans"],  # which comes with matplotlib: no font of the machine changes a figure
+        "text.parse_math": False,  # names are shown as they are
+        "pdf.fonttype": 42,  # letters stay letters, as publishers ask
+        "svg.fonttype": "path",
+        "svg.hashsalt": "lmbench",
+        "savefig.dpi": DPI,
+        "axes.linewidth": 0.6,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlelocation": "left",
+        "grid.linewidth": 0.4,
+        "grid.color": "#dddddd",
+        "xtick.major.width": 0.6,
+        "ytick.major.width": 0.6,
+        "xtick.major.size": 2.5,
+        "ytick.major.size": 2.5,
+        "lines.linewidth": 1.2,
+        "lines.markersize": 3.5,
+        "legend.frameon": False,
+        "legend.handlelength": 2.2,
+        "legend.labelspacing": 0.3,
+        "figure.constrained_layout.h_pad": 0.02,
+        "figure.constrained_layout.w_pad": 0.02,
+    }
+
+
+def new_figure(page: Page, height: float, arranged: bool = True) -> Any:
+    """A figure of the page's width and a height in mm, whose panels arrange themselves, or stand where they are put."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(page.width / MM, height / MM), layout="constrained" if arranged else None)
+
+
+def figure_bytes(figure: Any, form: str) -> bytes:
+    """A figure as a file of one of `FORMATS`; equal figures give equal bytes: no dates, no chance in names."""
+    unsaid = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {"Software": None}}
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=form, metadata=unsaid[form])
+    return buffer.getvalue()
+
+
+def form_of(path: Path) -> str:
+    """The format that a file's name asks for. Raises UsageError for another than `FORMATS`."""
+    form = path.suffix.lower().removeprefix(".")
+    if form not in FORMATS:
+        raise UsageError(f"-o {path}: figures are written as .{', .'.join(FORMATS)}; choose such a name.")
+    return form
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Writes a figure in the format of its file's name, atomically. Raises as `form_of`."""
+    write_atomically(path, figure_bytes(figure, form_of(path)))
+
+
+def look(number: int) -> tuple[str, str]:
+    """(colour, marker) of the n-th of several things: colours first, then the same with the next marker."""
+    return CYCLE[number % len(CYCLE)], MARKERS[number // len(CYCLE) % len(MARKERS)]
+
+
+def wrapped(text: str, room: float, page: Page) -> str:
+    """A text in lines that fit into so many mm; words are not cut."""
+    return textwrap.fill(text, max(8, int(room / _letter(page))), break_long_words=False)
+
+
+def legend_below(figure: Any, page: Page, handles: Sequence[Any], title: str = "", arranged: bool = True) -> None:
+    """A legend below all panels, in as many columns as its longest entry leaves room for."""
+    if handles:
+        loc = "outside lower left" if arranged else "lower left"
+        figure.legend(
+            handles=handles, loc=loc, ncols=_legend_columns(handles, page), title=title or None,
+            alignment="left", borderaxespad=0.2, columnspacing=1.2,
+        )  # fmt: skip
+
+
+def legend_lines(handles: Sequence[Any], page: Page) -> int:
+    """In how many lines `legend_below` writes them."""
+    return -(-len(handles) // _legend_columns(handles, page))
+
+
+def _legend_columns(handles: Sequence[Any], page: Page) -> int:
+    longest = max((len(str(handle.get_label())) for handle in handles), default=0)
+    fitting = int(page.width / ((longest + 7) * _letter(page)))
+    return max(1, min(fitting, len(handles)))
+
+
+def _letter(page: Page) -> float:
+    """The width of an average letter, mm."""
+    return 0.58 * page.font * MM / INCH_PT
