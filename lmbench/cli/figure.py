@@ -19,12 +19,18 @@ PLACES = ("runs", "dataset", "preset", "labels", "width", "font")
 @click.command()
 @click.argument("name", required=False, default="")
 @click.argument("words", nargs=-1, metavar="RUN...")
-@click.option("--list", "listed", is_flag=True, help="List the figures, what each needs and which paper prints such a one.")
+@click.option(
+    "--list", "listed", is_flag=True, help="List the figures, what each needs and which paper prints such a one."
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=None, help="FILE.pdf, .svg or .png.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option("--label", "labels", multiple=True, help="What a line is called; once for each, in their order.")
-@click.option("--width", type=click.FloatRange(30, 600), default=None, help="In mm, as printed.  [85, or 178 of pictures]")
-@click.option("--font", type=click.FloatRange(4, 30), default=8.0, show_default=True, help="Letters in pt at that width.")
+@click.option(
+    "--width", type=click.FloatRange(30, 600), default=None, help="In mm, as printed.  [85, or 178 of pictures]"
+)
+@click.option(
+    "--font", type=click.FloatRange(4, 30), default=8.0, show_default=True, help="Letters in pt at that width."
+)
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
 @click.option("--dataset", default="", help="Of the runs of METHOD/OUTPUT, those on this dataset.")
 @click.option("--preset", default="", help="Of the runs of METHOD/OUTPUT, those with this preset.")
@@ -32,11 +38,15 @@ PLACES = ("runs", "dataset", "preset", "labels", "width", "font")
 @click.option("--task", default=None, help="Of this task.")
 @click.option("--metric", default=None, help="In this metric.  [the dataset's first]")
 @click.option("--part", default=None, help="Of this part: same or different pairs, a layer.")
-@click.option("--threshold", type=click.FloatRange(0, min_open=True), default=None, help="Where a cumulative curve ends.")
+@click.option(
+    "--threshold", type=click.FloatRange(0, min_open=True), default=None, help="Where a cumulative curve ends."
+)
 @click.option("--images", type=click.IntRange(1, 2000), default=None, help="How many images.")
 @click.option("--parts", type=click.IntRange(2, 50), default=None, help="How many parts.")
 @click.option("--published", default=None, metavar="METHOD,...", help="Published curves of these methods; or none.")
-@click.option("--data-root", type=click.Path(path_type=Path), default=None, help="Folder of the datasets.  [$LMBENCH_DATA]")
+@click.option(
+    "--data-root", type=click.Path(path_type=Path), default=None, help="Folder of the datasets.  [$LMBENCH_DATA]"
+)
 @click.option("--device", default=None, help="[auto]")
 @click.option("--json", "as_json", is_flag=True, help="Print the list, or file and caption, as JSON.")
 def figure(

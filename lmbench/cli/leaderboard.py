@@ -15,8 +15,37 @@ if TYPE_CHECKING:
     from lmbench.results.ranking import ScoresOf
     from lmbench.results.record import Key, Record
     from lmbench.results.scores import Scores
+    from lmbench.results.sheets import Beside, Sheet
+    from lmbench.results.tables import Selection
 
 PARTLY_DONE, STALE = 4, 3
+
+
+OUT = click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboards"), show_default=True)
+
+
+def _of_a_table(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options by which a table is chosen."""
+    options = [
+        click.option("--preset", default="small", show_default=True, help="Of runs with this preset."),
+        click.option(
+            "--method", "methods", multiple=True, metavar="METHOD[/VARIANT]", help="Of these alone; may be repeated."
+        ),
+        click.option("--annotations", default="", help="Of these numbers of annotated images: 10,all."),
+        click.option(
+            "--part", "parts", multiple=True, help="A layer, a joint: shown besides the whole; may be repeated."
+        ),
+        click.option(
+            "--beside",
+            type=click.Choice(["interval", "spread", "nothing"]),
+            default="interval",
+            show_default=True,
+            help="A value's 95 % interval, or its standard deviation over seeds.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @click.group()
@@ -26,7 +55,7 @@ def leaderboard() -> None:
 
 @leaderboard.command()
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboards"), show_default=True)
+@OUT
 def build(runs: Path, out: Path) -> int:
     """Write one CSV per dataset and task: measured rows (with their records) beside published ones; and beside it a page and a
     picture of the measured rows, which say what the board can tell.
@@ -52,7 +81,7 @@ def build(runs: Path, out: Path) -> int:
 
 @leaderboard.command()
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboards"), show_default=True)
+@OUT
 def check(runs: Path, out: Path) -> int:
     """Compare the CSVs, and the tables in the documents beside them, with what the records and the published numbers give;
     exit 3 where they differ.
@@ -78,7 +107,7 @@ def check(runs: Path, out: Path) -> int:
 
 
 @leaderboard.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboards"), show_default=True)
+@OUT
 @click.option("--dataset", default="", help="Of this dataset; else of all that were measured.")
 @click.option("--task", "tasks", default="", help="Of these tasks: regression,matching; else of all.")
 @click.option("--preset", default="", help="Of runs with this preset; else of all.")
@@ -111,26 +140,26 @@ def show(out: Path, dataset: str, tasks: str, preset: str, annotations: str, par
 
 
 @leaderboard.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboards"), show_default=True)
+@OUT
 @click.option("--dataset", default="", help="Print a table of this dataset, and write nothing.")
 @click.option("--task", "tasks", default="regression", show_default=True, help="Of these tasks: regression,matching.")
-@click.option("--preset", default="small", show_default=True, help="Of runs with this preset.")
-@click.option("--method", "methods", multiple=True, metavar="METHOD[/VARIANT]", help="Of these alone; may be repeated.")
-@click.option("--annotations", default="", help="Of these numbers of annotated images: 10,all.")
-@click.option("--part", "parts", multiple=True, help="A layer, a joint: shown besides the whole; may be repeated.")
+@_of_a_table
 def markdown(
-    out: Path, dataset: str, tasks: str, preset: str, methods: tuple[str, ...], annotations: str, parts: tuple[str, ...]
-) -> int:
+    out: Path, dataset: str, tasks: str, preset: str, methods: tuple[str, ...], annotations: str, parts: tuple[str, ...],
+    beside: Beside,
+) -> int:  # fmt: skip
     """Write the tables of README.md, docs and plugins/*/README.md from the records in OUT/records.
 
-    A table stands below a line like <!-- table: synthfaces regression,matching quick lead --> and above <!-- end -->.
+    A table stands below a line like <!-- table: synthfaces regression,matching quick lead --> and above <!-- end -->. With
+    --dataset one is printed: values with their intervals, the best bold where they are told apart.
     """
     from lmbench.results import documents
-    from lmbench.results.tables import Selection, results_table
+    from lmbench.results.sheets import as_markdown
+    from lmbench.results.tables import Selection
 
     if dataset:
         selection = Selection(dataset, _listed(tasks), preset, methods, _listed(annotations), parts)
-        click.echo(results_table(documents.kept_records(out).values(), selection), nl=False)
+        click.echo(as_markdown(_sheet(out, selection), beside), nl=False)
         return 0
     for path in documents.write_documents(out):
         click.echo(f"{path}: written")
@@ -158,6 +187,48 @@ def html(output: Path, out: Path, force: bool) -> int:
     measured = sum(len(section.rows) for section in sections)
     click.echo(f"{output}: {measured} measured, {len(published)} published")
     return _say_left_out([*left_out, *unread()])
+
+
+@leaderboard.command()
+@click.argument("dataset")
+@click.argument("tasks", nargs=-1, required=True, metavar="TASK...")
+@OUT
+@_of_a_table
+def latex(
+    dataset: str, tasks: tuple[str, ...], out: Path, preset: str, methods: tuple[str, ...], annotations: str,
+    parts: tuple[str, ...], beside: Beside,
+) -> None:  # fmt: skip
+    """Print a table of DATASET for LaTeX (booktabs) from the records in OUT/records.
+
+    Values with their intervals, the best bold where they are told apart; controls and what is supervised are marked.
+    """
+    from lmbench.results.sheets import as_latex
+    from lmbench.results.tables import Selection
+
+    named = tuple(task for word in tasks for task in _listed(word))
+    selection = Selection(dataset, named, preset, methods, _listed(annotations), parts)
+    click.echo(as_latex(_sheet(out, selection), beside), nl=False)
+
+
+def _sheet(out: Path, selection: Selection) -> Sheet:
+    """The table of a selection; what is bold is decided among its own rows."""
+    from functools import partial
+
+    from lmbench.results import documents
+    from lmbench.results.scores import kept_scores
+    from lmbench.results.sheets import sheet
+
+    records = [record for record in documents.kept_records(out).values() if selection.takes(record)]
+    boards = documents.boards_of(
+        records,
+        partial(kept_scores, out),
+        dataset=selection.dataset,
+        tasks=selection.tasks,
+        preset=selection.preset,
+        annotations=selection.annotations,
+        parts=selection.parts,
+    )
+    return sheet(boards)
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -25,7 +25,8 @@ from lmbench.results.record import Record, Row
 from lmbench.results.run import Annotations, Run
 from lmbench.results.sides import Place, Side, more_than_seeds, runs_of, seeds_of
 
-LONGEST = 60  # letters of a label
+LONGEST = 80  # letters of a label
+BESIDE = ("stages", "references")  # in a folder of runs, which `runs/*` names as well
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,9 @@ class Asked:
     def only(self) -> Line:
         """The one line of a figure that shows one. Raises UsageError where there are more."""
         if len(self.lines) > 1:
-            raise UsageError(f"this figure shows one method; {counted(len(self.lines), 'line')} were given: {self.names}.")
+            raise UsageError(
+                f"this figure shows one method; {counted(len(self.lines), 'line')} were given: {self.names}."
+            )
         return self.lines[0]
 
     @property
@@ -106,7 +109,8 @@ def lines_of(words: Sequence[str], place: Place, labels: Sequence[str] = ()) -> 
     Raises UsageError for labels of another number, else as `lmbench.results.sides.side_of`.
     """
     groups: list[list[Run]] = []
-    for run in {run.name: run for word in words for run in runs_of(word, place)}.values():
+    named = [word for word in words if not (Path(word).name in BESIDE and Path(word).is_dir())]
+    for run in {run.name: run for word in named or words for run in runs_of(word, place)}.values():
         group = next((own for own in groups if _one_output(own[0].record, run.record)), None)
         if group is None:
             groups.append([run])

@@ -37,7 +37,9 @@ class FigureSpec:
         for option in given:
             if option not in self.takes:
                 known = ", ".join(f"--{name.replace('_', '-')}" for name in self.takes) or "none of them"
-                raise UsageError(f"--{option.replace('_', '-')} says nothing to the figure {self.name}; it takes {known}.")
+                raise UsageError(
+                    f"--{option.replace('_', '-')} says nothing to the figure {self.name}; it takes {known}."
+                )
 
 
 PICTURES = ("images", "data_root")

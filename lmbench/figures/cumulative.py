@@ -40,9 +40,7 @@ class Cumulative:
         curves = np.stack([100 * accuracy_at(errors, at.tolist()) for errors in draws])
         areas = [np.clip(1 - errors / threshold, 0, None).mean() for errors in draws]
         spread = curves.std(0, ddof=1) if len(curves) > 1 else None
-        return cls(
-            at, curves.mean(0), spread, 100 * float(np.mean(areas)), 100 - float(curves[:, -1].mean())
-        )
+        return cls(at, curves.mean(0), spread, 100 * float(np.mean(areas)), 100 - float(curves[:, -1].mean()))
 
     def curve(self, label: str, number: int) -> Curve:
         low, high = (None, None) if self.spread is None else (self.share - self.spread, self.share + self.spread)
@@ -142,4 +140,3 @@ def _of_predictions(asked: Asked, found: Sequence[tuple[Run, Predictions]]) -> l
         *(["bands: one standard deviation over seeds and draws"] if several else []),
         *basis(asked.lines, row),
     ]
-

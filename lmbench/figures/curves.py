@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from lmbench.errors import UsageError
 from lmbench.figures.asking import Asked, Drawn, Line, basis, lacking, require_same_images
 from lmbench.report.plots import (
+    EPOCH,
     Curve,
     Panel,
     accuracy_panel,
     curves_figure,
+    direction,
     factor_of,
-    in_rows,
     measure_of,
     panels_of,
     scale_panel,
 )
 from lmbench.results.record import Row, TrainedStage
+from lmbench.results.run import Run
 from lmbench.tasks.equivariance import CHANCE
+
+LOSS = "total"
 
 Values = Mapping[float, float]
 """What a seed measured, by where on the axis."""
@@ -41,7 +45,7 @@ def scale(asked: Asked) -> Drawn:
             made = Curve(made.label, made.x, made.y, number, low, high)
         curves.append(made)
     said = [
-        f"{measure_of(first)} against the zoom-out factor: above 1 the object is smaller than in the images that the head was fitted on",
+        f"{measure_of(first)} against the zoom-out factor: above 1 the object is smaller than where the head was fitted",
         "bands: 95 % over test images, or the standard deviation over seeds",
         *basis(asked.lines, first),
     ]
@@ -71,8 +75,8 @@ def equivariance(asked: Asked) -> Drawn:
         curves.append(Curve(CHANCE, chance.x, chance.y, kind="floor"))
     first = next(row for row in asked.first.record.rows if row.task == "equivariance")
     said = [
-        "Share of annotated points found within d pixels in a deformed copy of their own image, by the cosine similarity of frozen "
-        "features (higher is better)",
+        "Share of annotated points found within d pixels in a deformed copy of their own image, by the cosine similarity of "
+        "frozen features (higher is better)",
         "bands: one standard deviation over seeds" if any(c.low is not None for c in curves) else "",
         *basis(asked.lines, first),
     ]
@@ -90,28 +94,53 @@ def learning(asked: Asked) -> Drawn:
         if line not in shown:
             raise UsageError(
                 f"{line.label}: no stage of it has a learning curve of two epochs or more"
-                + ("; it was left untrained." if not any(s.epochs for s in line.record.stages) else ". Train it for longer.")
+                + (
+                    "; it was left untrained."
+                    if not any(s.epochs for s in line.record.stages)
+                    else ". Train it for longer."
+                )
             )
-    columns = []
-    for name, own in stages.items():
-        quantities = list(dict.fromkeys(q for found in own.values() for s in found for q in panels_of(s.curve)))
-        kept = [q for q in quantities if q == "total" or q.startswith("probe_")]
-        column = []
-        for quantity in kept:
-            curves = []
-            for line, found in own.items():
-                values = [{float(e["epoch"]): float(e[quantity]) for e in s.curve if quantity in e} for s in found]
-                if all(len(v) > 1 for v in values):
-                    curves.append(over_seeds(line.label, asked.lines.index(line), values))
-            if curves:
-                said = "loss (lower is better)" if quantity == "total" else f"{quantity.removeprefix('probe_')}, probed"
-                column.append(Panel(curves, "epoch", said, "" if column else name))
-        columns.append(column)
+    columns = {name: list(_quantities(own, asked.lines)) for name, own in stages.items()}
+    order = list(dict.fromkeys(quantity for column in columns.values() for quantity, _ in column))
+    order.sort(key=lambda quantity: quantity != LOSS)
+    rows = []
+    for number, quantity in enumerate(order):
+        row = []
+        for name, column in columns.items():
+            curves = dict(column).get(quantity, [])
+            row.append(Panel(curves, EPOCH, _called(quantity, asked.first.first), "" if number else name))
+        rows.append(row)
     said = [
-        "Learning curves of the stages: the training loss, and what heads on frozen features gave on held-out training images",
+        "Learning curves of the stages: the training loss, and what frozen features gave on held-out training images",
         *basis(asked.lines),
     ]
-    return Drawn.saying(curves_figure(in_rows(columns), asked.page), said)
+    return Drawn.saying(curves_figure(rows, asked.page), said)
+
+
+def _called(quantity: str, run: Run) -> str:
+    """A column of a learning curve as the name of an axis, with its direction where that is known."""
+    name = quantity.removeprefix("probe_")
+    higher = {spec.name: spec.higher_is_better for spec in (entry.spec for entry in run.plugins.registry("metric"))}
+    metric = next((m for m in sorted(higher, key=len, reverse=True) if name.endswith(f"_{m}")), "")
+    lower = quantity == LOSS or name == "matching_px"
+    said = f"\n({direction(higher.get(metric, False))})" if metric or lower else ""
+    return ("loss" if quantity == LOSS else name.replace("_", " ")) + said
+
+
+def _quantities(
+    found: Mapping[Line, Sequence[TrainedStage]], lines: Sequence[Line]
+) -> Iterator[tuple[str, list[Curve]]]:
+    """What the stages of some lines have curves of: the loss, and what was probed."""
+    for quantity in dict.fromkeys(q for stages in found.values() for s in stages for q in panels_of(s.curve)):
+        if quantity != LOSS and not quantity.startswith("probe_"):
+            continue  # a term of the loss, of one method
+        curves = []
+        for line, stages in found.items():
+            values = [{float(e[EPOCH]): float(e[quantity]) for e in s.curve if quantity in e} for s in stages]
+            if all(len(v) > 1 for v in values):
+                curves.append(over_seeds(line.label, lines.index(line), values))
+        if curves:
+            yield quantity, curves
 
 
 def over_seeds(label: str, number: int, seeds: Sequence[Values]) -> Curve:

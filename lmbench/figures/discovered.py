@@ -16,7 +16,7 @@ from lmbench.report.weights import RegressorWeights, read_weights
 from lmbench.results.record import HEADS
 
 IMAGES, WEIGHED = 10, 4
-LARGEST = 0.13  # diameter of the point with the largest weight, of the width of its image
+LARGEST = 0.11  # diameter of the point with the largest weight, of the width of its image
 SMALLEST = 0.01
 
 
@@ -84,8 +84,14 @@ def weights(asked: Asked) -> Drawn:
     pixels = test_images(run, asked.data_root).first(asked.images or WEIGHED)
     points = discovered_landmarks(run, pixels, asked.device)
     if points.shape[1] != found.blocks.shape[2]:
-        raise UsageError(f"{run.name}: its head is of {found.blocks.shape[2]} discovered landmarks, its network gives {points.shape[1]}.")
-    chosen = range(len(found.names)) if len(found.names) <= 8 else np.linspace(0, len(found.names) - 1, 8).round().astype(int)
+        raise UsageError(
+            f"{run.name}: its head is of {found.blocks.shape[2]} discovered landmarks, its network gives {points.shape[1]}."
+        )
+    chosen = (
+        range(len(found.names))
+        if len(found.names) <= 8
+        else np.linspace(0, len(found.names) - 1, 8).round().astype(int)
+    )
     side = asked.page.width / len(chosen)
     tiles = [
         [Tile(image, "" if row else str(found.names[k]).replace("_", " ")) for k in chosen]
@@ -98,8 +104,8 @@ def weights(asked: Asked) -> Drawn:
             if pixels.visible[i, k]:
                 put(axis, pixels.landmarks[i, [k]], made.point, TRUE)
     said = [
-        f"{asked.only.label}: how much each discovered landmark weighs in the prediction of the annotated one above its column; areas "
-        "are shares of the weight",
+        f"{asked.only.label}: how much each discovered landmark weighs in the prediction of the annotated one above its column; "
+        "areas are shares of the weight",
         *basis(asked.lines),
     ]
     return Drawn.saying(made.figure, said)

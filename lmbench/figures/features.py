@@ -84,9 +84,13 @@ def tsne(asked: Asked) -> Drawn:
     for axis in axes[len(asked.lines) :]:
         axis.axis("off")
     for line, axis in zip(asked.lines, axes, strict=False):
-        descriptors, which = at_landmarks(frozen_maps(line.first, pixels, asked.device), pixels.landmarks, seen, pixels.size)
+        descriptors, which = at_landmarks(
+            frozen_maps(line.first, pixels, asked.device), pixels.landmarks, seen, pixels.size
+        )
         if len(descriptors) < 8:
-            raise UsageError(f"{line.label}: {len(descriptors)} landmarks are visible in {len(pixels)} images; t-SNE needs 8.")
+            raise UsageError(
+                f"{line.label}: {len(descriptors)} landmarks are visible in {len(pixels)} images; t-SNE needs 8."
+            )
         places = embed(descriptors, seed=0)
         for k, (colour, marker) in enumerate(looks):
             own = places[which == k]
@@ -95,8 +99,8 @@ def tsne(asked: Asked) -> Drawn:
         axis.spines[["top", "right"]].set_visible(True)
     legend_below(figure, page, handles)
     said = [
-        f"Frozen features at the annotated landmarks of {len(pixels)} test images, of unit length, in a plane by t-SNE; near means "
-        "alike, distances between groups mean nothing",
+        f"Frozen features at the annotated landmarks of {len(pixels)} test images, of unit length, in a plane by t-SNE; near "
+        "means alike, distances between groups mean nothing",
         *basis(asked.lines),
     ]
     return Drawn.saying(figure, said)
@@ -127,8 +131,8 @@ def parts(asked: Asked) -> Drawn:
         rows.append([Tile(image) for image in _painted(pictures, strengths, k)])
     made = grid(asked.page, rows, ["image", *(line.label for line in asked.lines)])
     said = [
-        f"{k} parts of frozen features by non-negative matrix factorisation of all images together; a colour is a part, the stronger "
-        "the more opaque; parts of two methods have nothing to do with each other",
+        f"{k} parts of frozen features by non-negative matrix factorisation of all images together; a colour is a part, the "
+        "stronger the more opaque; parts of two methods have nothing to do with each other",
         *basis(asked.lines),
     ]
     return Drawn.saying(made.figure, said)
@@ -165,5 +169,3 @@ def _cells(maps: FeatureMaps, side: int) -> np.ndarray:
     if not bool(cells.isfinite().all()):
         raise DataError("the frozen features have NaN or infinite values; the network is damaged.")
     return np.asarray(cells.numpy())
-
-

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from lmbench.errors import UsageError
 from lmbench.figures.asking import Asked, Drawn, Line, basis, lacking, require_same_images
-from lmbench.papers.published import Cell, read_papers
+from lmbench.papers.published import read_papers
 from lmbench.papers.rules import Rules
 from lmbench.papers.targets import Target, metric_of, target_of
 from lmbench.plugins.loading import Plugins, get_plugins
@@ -65,7 +65,9 @@ def few_shot(asked: Asked) -> Drawn:
     for line, points in measured.items():
         if len(points) < 2:
             there = f"n = {', '.join(map(str, points))} alone" if points else f"no {first.metric} of {task}"
-            raise lacking(line.first, f"a curve over annotations has two points or more, its record has {there}", _wanted(task))
+            raise lacking(
+                line.first, f"a curve over annotations has two points or more, its record has {there}", _wanted(task)
+            )
     amounts = sorted({n for points in measured.values() for n in points}, key=_order)
     training = _training_images(asked.first.record)
     places = _places(amounts, training)
@@ -77,9 +79,7 @@ def few_shot(asked: Asked) -> Drawn:
     for (number, source), values in printed.items():
         shown = {n: value for n, value in sorted(values.items(), key=lambda item: _order(item[0])) if n in places}
         if shown:
-            curves.append(
-                Curve(source, [places[n] for n in shown], list(shown.values()), number, kind="published")
-            )
+            curves.append(Curve(source, [places[n] for n in shown], list(shown.values()), number, kind="published"))
     ticks = {places[n]: str(n) if n != ALL else f"all\n({training:,})" if training else ALL for n in amounts}
     panel = Panel(curves, "annotated images", measure_of(first), xticks=_apart(ticks), log=True)
     said = [
@@ -125,7 +125,11 @@ def _floor(lines: Iterable[Line], first: Row, amounts: Sequence[Amount]) -> dict
     found: dict[Amount, list[float]] = {}
     for record in (run.record for line in lines for run in line.runs):
         for beside in record.references:
-            if beside.reference == FLOOR and (beside.task, beside.metric, beside.subset) == (first.task, first.metric, None):
+            if beside.reference == FLOOR and (beside.task, beside.metric, beside.subset) == (
+                first.task,
+                first.metric,
+                None,
+            ):
                 found.setdefault(beside.n_annotations or ALL, []).append(beside.value)
     return {n: fmean(found[n]) for n in amounts if n in found}
 
@@ -208,7 +212,13 @@ def _of(row: Row) -> str:
 def _chance(lines: Iterable[Line], first: Row) -> str:
     """What the bars are the spread of."""
     own = list(lines)
-    draws = {row.draws for line in own for run in line.runs for row in run.record.rows if row.task == first.task and row.draws}
+    draws = {
+        row.draws
+        for line in own
+        for run in line.runs
+        for row in run.record.rows
+        if row.task == first.task and row.draws
+    }
     several = max(len(line.runs) for line in own) > 1
     drawn = f"{', '.join(map(str, sorted(draws)))} draws" if draws else "draws"
     return f"{drawn}{' and seeds' if several else ''}"

@@ -26,8 +26,8 @@ def opened(run: Run, data_root: Path | None) -> OpenDataset:
     dataset = open_dataset(run.config.dataset, data_root, run.plugins, run.config.partial)
     if dataset.fingerprint != run.record.data.fingerprint:
         raise StaleError(
-            f"{run.name} was judged on other data than {dataset.name} is now (fingerprint {run.record.data.fingerprint or 'none'}, "
-            f"found {dataset.fingerprint}): its predictions would stand on other images. Give its command again."
+            f"{run.name} was judged on other data than {dataset.name} is now (fingerprint "
+            f"{run.record.data.fingerprint or 'none'}, found {dataset.fingerprint}): its predictions would stand on other images. Give its command again."
         )
     return dataset
 

@@ -39,7 +39,7 @@ def landmarks(asked: Asked) -> Drawn:
     }
     made = {line: of_landmarks(own, drawn) for line, own in errors.items()}
     shown = [k for k, one in enumerate(made[asked.first]) if one is not None]
-    shown.sort(key=lambda k: np.mean([own[k].value for own in made.values() if own[k] is not None]))
+    shown.sort(key=lambda k: np.mean([one.value for own in made.values() if (one := own[k]) is not None]))
     first = next(iter(errors[asked.first].values()))
     figure = _draw(asked, made, shown, first)
     row = next(r for r in asked.first.record.rows if r.task == "regression")

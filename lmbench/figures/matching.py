@@ -71,12 +71,12 @@ def matching(asked: Asked) -> Drawn:
                 axis.plot(*line.T, color="white", linewidth=0.25 * made.point, scalex=False, scaley=False)
             put(axis, predictions.predicted[0, i][seen], made.point, own, shapes)
     what = "a warped copy of the same image" if part == "same" else "an image of another face or object, warped too"
-    row = next(r for r in run.record.rows if r.task == TASK)
+    measured = next(r for r in run.record.rows if r.task == TASK)
     said = [
         f"Annotated points (first row) found in {what}; white lines end where they are; the number above each image is its "
-        f"{row.metric} in {row.unit} (lower is better)",
+        f"{measured.metric} in {measured.unit} (lower is better)",
         f"of the first {min(AMONG, len(first.target))} pairs, at equal steps of the rank of {asked.first.label}'s error",
-        *basis(asked.lines, row),
+        *basis(asked.lines, measured),
     ]
     return Drawn.saying(made.figure, said)
 
@@ -128,22 +128,22 @@ def views_of(
     found: dict[int, Views] = {}
     start, last = 0, int(chosen.max())
     with progress.task("views", last + 1, "pairs") as bar:
-        for a, _, views in paired_views(whole, sources, partners, steps.crop, settings.points, generator, place):
+        for count, views in paired_views(whole, sources, partners, steps.crop, settings.points, generator, place):
             assert views.landmarks_a is not None and views.landmarks_b is not None
             targets = slice(0 if part == "same" else 1, None, 2)
             points = views.landmarks_b[targets].cpu().numpy()
-            if not np.allclose(points, stored.target[start : start + len(a)], atol=CLOSE):
+            if not np.allclose(points, stored.target[start : start + count], atol=CLOSE):
                 raise StaleError(
                     f"{run.name}: the views of its pairs cannot be made again as they were: their landmarks lie elsewhere. It "
                     "was measured on another kind of device, or by another version; give its command again."
                 )
-            for i in chosen[(chosen >= start) & (chosen < start + len(a))]:
+            for i in chosen[(chosen >= start) & (chosen < start + count)]:
                 at = int(i) - start
                 pictures = as_pictures(views.view_a[2 * at : 2 * at + 1])
                 pictures += as_pictures(views.view_b[targets][at : at + 1])
                 found[int(i)] = Views(pictures[0], views.landmarks_a[2 * at].cpu().numpy(), pictures[1])
-            start += len(a)
-            bar.advance(len(a))
+            start += count
+            bar.advance(count)
             if start > last:
                 break
     return found

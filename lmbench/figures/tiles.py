@@ -81,7 +81,9 @@ def grid(
     return Grid(figure, axes, max(1.5, min(6.0, size)))
 
 
-def put(axis: Any, points: Points, size: float, colours: Sequence[str] | str, markers: Sequence[str] | str = "o") -> None:
+def put(
+    axis: Any, points: Points, size: float, colours: Sequence[str] | str, markers: Sequence[str] | str = "o"
+) -> None:
     """Filled points, each in its colour with a thin black rim; those outside of the image are not drawn."""
     for k, (x, y) in enumerate(points):
         colour = colours if isinstance(colours, str) else colours[k]

@@ -28,8 +28,9 @@ from lmbench.report.style import (
 )
 from lmbench.results.record import Number, Row
 
-SHOWN_APART = ("epoch", "lr")
-FEW = 40  # points up to which each is marked
+EPOCH = "epoch"
+SHOWN_APART = (EPOCH, "lr")
+FEW = 15  # points up to which each is marked
 PANEL = 0.62  # height of a panel by its width
 
 
@@ -81,6 +82,7 @@ def curves_figure(panels: Sequence[Sequence[Panel]], page: Page, title: str = ""
                 draw_panel(panel, axis, page, wide)
             else:
                 axis.axis("off")
+                axis.set_title(panel.title if panel else "")
     if below:
         legend_below(figure, page, handles, title)
     return figure
@@ -109,6 +111,8 @@ def draw_panel(panel: Panel, axis: Any, page: Page, width: float) -> None:
         axis.set_xticks(list(panel.xticks), list(panel.xticks.values()), minor=False)
         axis.set_xticks([], minor=True)
     xlabel, ylabel = wrapped(panel.xlabel, width - 14, page), wrapped(panel.ylabel, height_of(width), page)
+    if panel.xlabel == EPOCH:
+        axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set(xlabel=xlabel, ylabel=ylabel, title=panel.title, xlim=panel.xlim, ylim=panel.ylim)
 
 
@@ -160,11 +164,11 @@ def draw_curve(stages: Sequence[dict[str, Any]], path: Path) -> None:
         return
     columns = []
     for stage in stages:
-        column = []
+        column: list[Panel] = []
         for name in panels_of(stage["curve"]):
-            x, y = zip(*[(e["epoch"], e[name]) for e in stage["curve"] if name in e], strict=True)
+            x, y = zip(*[(e[EPOCH], e[name]) for e in stage["curve"] if name in e], strict=True)
             title = "" if column else f"{stage['name']} ({stage['backbone']})"
-            column.append(Panel([Curve("", x, y)], "epoch", name.removeprefix("probe_"), title))
+            column.append(Panel([Curve("", x, y)], EPOCH, name.removeprefix("probe_"), title))
         columns.append(column)
     page = Page(BESIDE_RECORD * len(stages))
     with styled(page):

@@ -25,7 +25,15 @@ BESIDE_RECORD = 130.0  # mm; of the pictures that a run leaves beside its record
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
 )  # fmt: skip
-CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)  # Okabe and Ito 2008, without the yellow that paper swallows
+CYCLE = (
+    BLUE,
+    VERMILION,
+    GREEN,
+    PURPLE,
+    ORANGE,
+    SKY,
+    BLACK,
+)  # Okabe and Ito 2008, without the yellow that paper swallows
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 GREY = "#777777"
 FORMATS = ("pdf", "svg", "png")
@@ -123,7 +131,8 @@ def look(number: int) -> tuple[str, str]:
 
 def wrapped(text: str, room: float, page: Page) -> str:
     """A text in lines that fit into so many mm; words are not cut."""
-    return textwrap.fill(text, max(8, int(room / _letter(page))), break_long_words=False)
+    letters = max(8, int(room / _letter(page)))
+    return "\n".join(textwrap.fill(line, letters, break_long_words=False) for line in text.split("\n"))
 
 
 def legend_below(figure: Any, page: Page, handles: Sequence[Any], title: str = "", arranged: bool = True) -> None:

@@ -82,7 +82,7 @@ def match_pairs(
     matches: dict[str, list[np.ndarray]] = {"same": [], "different": []}
     targets: dict[str, list[np.ndarray]] = {"same": [], "different": []}
     with progress.task("matching", len(sources), "pairs") as bar:
-        for a, b, views in paired_views(pixels, sources, partners, crop, settings.points, generator, device):
+        for count, views in paired_views(pixels, sources, partners, crop, settings.points, generator, device):
             assert views.landmarks_a is not None and views.landmarks_b is not None
             source = extractor.maps(views.view_a[0::2]).read(reading.cells, reading.normalise)
             queries = source.sample(reading.to_cells(views.landmarks_a[0::2], side))
@@ -91,7 +91,7 @@ def match_pairs(
                 cells = argmax_points(target.similarity(queries))
                 matches[kind].append(reading.to_pixels(cells, side).cpu().numpy())
                 targets[kind].append(views.landmarks_b[which].double().cpu().numpy())
-            bar.advance(len(a))
+            bar.advance(count)
     protocol = {
         "reading": settings.reading,
         "grid": [reading.cells, reading.cells],
@@ -130,16 +130,17 @@ def paired_views(
     points: PointMode,
     generator: torch.Generator,
     device: torch.device,
-) -> Iterator[tuple[np.ndarray, np.ndarray, WarpedPairs]]:
-    """(sources, partners, views) of some pairs at a time: each image's two views, source and partner in turn as the reference
-    draws them. A generator of the same seed gives the same views.
+) -> Iterator[tuple[int, WarpedPairs]]:
+    """(how many, views) of some pairs at a time: two views of each image, source and partner in turn as the reference draws them.
+
+    A generator of the same seed gives the same views.
     """
     for start in range(0, len(sources), PAIRS_AT_ONCE):
         a, b = sources[start : start + PAIRS_AT_ONCE], partners[start : start + PAIRS_AT_ONCE]
         interleaved = np.stack([a, b], 1).ravel()
         landmarks = torch.from_numpy(np.array(pixels.landmarks[interleaved])).to(device)
         images = pixels.batch(interleaved, device)
-        yield a, b, warp_pairs(images, landmarks, EVAL_PAIR, generator, 1.0, 1.0, crop, points)
+        yield len(a), warp_pairs(images, landmarks, EVAL_PAIR, generator, 1.0, 1.0, crop, points)
 
 
 def choose_pairs(identity: np.ndarray, pairs: int) -> tuple[np.ndarray, np.ndarray]:
