@@ -272,7 +272,7 @@ def test_documents_beside_the_boards_are_written_and_a_stale_one_exits_with_3(tm
     assert run_cli(["leaderboard", "check", *places]) == 3
     capsys.readouterr()
     assert run_cli(["leaderboard", "markdown", "--out", str(out), "--dataset", "mafl"]) == 0
-    assert "| `mine`, v | 1.50 |" in capsys.readouterr().out and "1.40" in page.read_text()
+    assert "| `mine`, v | 1.50 [0.50, 2.50] |" in capsys.readouterr().out and "1.40" in page.read_text()
 
 
 def test_every_kept_record_reads_with_the_numbers_of_its_file() -> None:

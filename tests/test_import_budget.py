@@ -38,6 +38,7 @@ COMMANDS = {
     "plugin list": ["plugin", "list"],
     "doctor": ["plugin", "doctor"],
     "plugin help": ["plugin", "--help"],
+    "figure list": ["figure", "--list"],
 }
 
 

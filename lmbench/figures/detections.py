@@ -6,7 +6,7 @@ import numpy as np
 
 from lmbench.errors import UsageError
 from lmbench.figures.asking import Asked, Drawn, basis, lacking, require_same_images, require_same_truth, stored
-from lmbench.figures.errors import Errors, errors_of
+from lmbench.figures.errors import errors_of
 from lmbench.figures.images import by_rank, opened, shown, test_images
 from lmbench.figures.tiles import Tile, compare, compared, grid
 from lmbench.metrics.base import Predictions
@@ -27,7 +27,7 @@ def detections(asked: Asked) -> Drawn:
     found = [(line.first, stored(line.first, "regression", asked.annotations)) for line in asked.lines]
     require_same_truth(found)
     errors = [errors_of(p, run.plugins) for run, p in found]
-    own = _of_images(errors[0])
+    own = errors[0].of_first_draw
     count, pixels = asked.images or IMAGES, test_images(found[0][0], asked.data_root)
     if len(found) == 1:
         names, chosen = list(BANDS), _bands(own, count)
@@ -36,7 +36,7 @@ def detections(asked: Asked) -> Drawn:
         names = [line.label for line in asked.lines]
         rows = [(p, e, by_rank(own, count)) for (_, p), e in zip(found, errors, strict=True)]
     tiles = [
-        [Tile(image, f"{_of_images(e)[i]:.1f}") for i, image in zip(places, shown(pixels, places), strict=True)]
+        [Tile(image, f"{e.of_first_draw[i]:.1f}") for i, image in zip(places, shown(pixels, places), strict=True)]
         for _, e, places in rows
     ]
     made = grid(asked.page, tiles, names, compared(), found[0][1].target.shape[1])
@@ -52,14 +52,6 @@ def detections(asked: Asked) -> Drawn:
         *basis(asked.lines),
     ]
     return Drawn.saying(made.figure, said)
-
-
-def _of_images(errors: Errors) -> np.ndarray:
-    """(N,): the first draw's mean error of each image, NaN where it shows no landmark."""
-    seen = ~np.isnan(errors.values[0]).all(1)
-    found = np.full(len(seen), np.nan)
-    found[seen] = np.nanmean(errors.values[0][seen], axis=1)
-    return found
 
 
 def _bands(errors: np.ndarray, count: int) -> list[np.ndarray]:
@@ -79,7 +71,7 @@ def zoomed(asked: Asked) -> Drawn:
     found = {factor: _at(run, factor) for factor in factors}
     dataset = opened(run, asked.data_root)
     middle = factors[int(np.argmin(np.abs(np.array(factors) - 1)))]
-    errors = _of_images(errors_of(found[middle], run.plugins))
+    errors = errors_of(found[middle], run.plugins).of_first_draw
     places = by_rank(errors, asked.images or ZOOMED)
     pixels = {f: zoomed_pixels(dataset, "test", f).first(run.config.test_images) for f in factors}
     tiles = [

@@ -8,14 +8,14 @@ import numpy as np
 
 from lmbench.errors import UsageError
 from lmbench.figures.asking import Asked, Drawn, Line, basis, require_same_images, require_same_truth, stored
-from lmbench.figures.images import discovered_landmarks, shown, test_images
+from lmbench.figures.images import by_rank, discovered_landmarks, shown, test_images
 from lmbench.figures.tiles import FOUND, TRUE, Tile, compare, compared, grid, put
 from lmbench.metrics.base import Predictions
 from lmbench.report.style import INCH_PT, MM, look
 from lmbench.report.weights import RegressorWeights, read_weights
 from lmbench.results.record import HEADS
 
-IMAGES, WEIGHED = 10, 4
+IMAGES, WEIGHED, COLUMNS = 10, 4, 8
 LARGEST = 0.11  # diameter of the point with the largest weight, of the width of its image
 SMALLEST = 0.01
 
@@ -87,11 +87,7 @@ def weights(asked: Asked) -> Drawn:
         raise UsageError(
             f"{run.name}: its head is of {found.blocks.shape[2]} discovered landmarks, its network gives {points.shape[1]}."
         )
-    chosen = (
-        range(len(found.names))
-        if len(found.names) <= 8
-        else np.linspace(0, len(found.names) - 1, 8).round().astype(int)
-    )
+    chosen = by_rank(np.arange(len(found.names), dtype=float), COLUMNS)
     side = asked.page.width / len(chosen)
     tiles = [
         [Tile(image, "" if row else str(found.names[k]).replace("_", " ")) for k in chosen]
@@ -100,7 +96,7 @@ def weights(asked: Asked) -> Drawn:
     made = grid(asked.page, tiles, handles=_weighed())
     for i, axes in enumerate(made.axes):
         for k, axis in zip(chosen, axes, strict=True):
-            _weigh(axis, points[i], found, int(k), side)
+            _weigh(axis, points[i], found, k, side)
             if pixels.visible[i, k]:
                 put(axis, pixels.landmarks[i, [k]], made.point, TRUE)
     said = [
@@ -111,7 +107,7 @@ def weights(asked: Asked) -> Drawn:
     return Drawn.saying(made.figure, said)
 
 
-def _weigh(axis: Any, points: np.ndarray, found: RegressorWeights, k: int, side: float) -> None:
+def _weigh(axis: Any, points: np.ndarray, found: RegressorWeights, k: Any, side: float) -> None:
     """Points of which the areas are shares of the weight, the largest first, so that none is hidden."""
     shares = found.shares[0, k]
     sizes = np.sqrt(shares / max(float(shares.max()), 1e-12))

@@ -27,8 +27,13 @@ class Errors:
     @property
     def of_images(self) -> np.ndarray:
         """(S, M): the mean error of each image that shows a landmark."""
-        seen = ~np.isnan(self.values).all((0, 2))
-        return np.asarray(np.nanmean(self.values[:, seen], axis=-1))
+        means = mean_of_images(self.values)
+        return means[:, ~np.isnan(means).all(0)]
+
+    @property
+    def of_first_draw(self) -> np.ndarray:
+        """(N,): the mean error of each image in the first draw, NaN where it shows no landmark."""
+        return mean_of_images(self.values)[0]
 
     @property
     def axis(self) -> str:
@@ -38,6 +43,13 @@ class Errors:
     @property
     def of_what(self) -> str:
         return f"{self.unit} of the {self.normaliser}" if self.normaliser else self.unit
+
+
+def mean_of_images(values: np.ndarray) -> np.ndarray:
+    """(S, N): the mean over the landmarks of (S, N, L) that are scored, NaN where none is."""
+    scored = ~np.isnan(values)
+    counts = scored.sum(-1)
+    return np.where(counts > 0, np.where(scored, values, 0).sum(-1) / np.maximum(counts, 1), np.nan)
 
 
 def errors_of(predictions: Predictions, plugins: Plugins, metric: str = "") -> Errors:

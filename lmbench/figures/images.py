@@ -25,9 +25,10 @@ def opened(run: Run, data_root: Path | None) -> OpenDataset:
     """The dataset that a run was judged on. Raises StaleError where other data has that name now, else as `open_dataset`."""
     dataset = open_dataset(run.config.dataset, data_root, run.plugins, run.config.partial)
     if dataset.fingerprint != run.record.data.fingerprint:
+        then = run.record.data.fingerprint or "none"
         raise StaleError(
-            f"{run.name} was judged on other data than {dataset.name} is now (fingerprint "
-            f"{run.record.data.fingerprint or 'none'}, found {dataset.fingerprint}): its predictions would stand on other images. Give its command again."
+            f"{run.name} was judged on other data than {dataset.name} is now (fingerprint {then}, found {dataset.fingerprint}): "
+            "its predictions would stand on other images. Give its command again."
         )
     return dataset
 

@@ -11,6 +11,7 @@ import numpy as np
 from lmbench import progress
 from lmbench.errors import StaleError, UsageError
 from lmbench.figures.asking import Asked, Drawn, Line, basis, lacking, require_same_images, require_same_truth
+from lmbench.figures.errors import mean_of_images
 from lmbench.figures.images import as_pictures, by_rank, opened
 from lmbench.figures.tiles import Tile, grid, named, put
 from lmbench.geometry.framing import Preprocessing
@@ -104,10 +105,7 @@ def _of_one_seed(asked: Asked, part: str) -> tuple[int, Mapping[Line, Prediction
 def _errors(run: Run, predictions: Predictions) -> np.ndarray:
     """(N,): the mean error of each pair in the metric of the task, NaN where it shows no landmark."""
     (_, result), *_ = results(predictions, run.plugins)
-    seen = ~np.isnan(result.values[0]).all(1)
-    errors = np.full(len(seen), np.nan)
-    errors[seen] = np.nanmean(result.values[0][seen], axis=1)
-    return errors
+    return mean_of_images(result.values)[0]
 
 
 def views_of(
