@@ -112,13 +112,13 @@ def test_published_values_stand_with_the_line_that_measured_the_same() -> None:
     line = Line("ours", Side({0: Run(Path(), own)}))
     found = _published(Asked(lines=(line,)), own.rows[0], get_plugins())
     ((number, source),) = found
-    assert number == 0 and source == "published, lead2022 Table 5"
+    assert number == 0 and source == "ours, published in lead2022 Table 5"
     assert set(found[number, source]) == {1, 5, 10, 20, 50, 100}
     other = Line("ours", Side({0: Run(Path(), replace(own, dataset="mafl", method="nobody"))}))
     assert _published(Asked(lines=(other,)), own.rows[0], get_plugins()) == {}
     assert _published(Asked(lines=(line,), published=()), own.rows[0], get_plugins()) == {}
     named = _published(Asked(lines=(line,), published=("dve",)), own.rows[0], get_plugins())
-    assert len(named) == 1 and next(iter(named))[1].startswith("published, dve")
+    assert len(named) == 1 and next(iter(named))[1].startswith("dve 64-d, published in")
 
 
 def test_the_command_of_a_run_names_it() -> None:

@@ -172,14 +172,14 @@ def head_name(record: Record) -> str:
     return next((head_of(row).rpartition(":")[2] for row in record.rows if head_of(row)), "")
 
 
-def require_same_images(lines: Sequence[Line]) -> None:
-    """Raises StaleError where runs were not judged on the same images; says so where they have other heads."""
+def require_same_images(lines: Sequence[Line], headed: bool = True) -> None:
+    """Raises StaleError where runs were not judged on the same images; says so where a ``headed`` figure has other heads."""
     first = lines[0].first
     for run in (run for line in lines for run in line.runs):
         if run is not first:
             require_same_data(first, run)
     heads = {line.label: head_name(line.record) for line in lines if head_name(line.record) not in ("", "mean_shape")}
-    if len(set(heads.values())) > 1:
+    if headed and len(set(heads.values())) > 1:
         said = ", ".join(f"{label}: {head}" for label, head in heads.items())
         progress.say(f"warning: other heads stand behind these lines, and numbers of one are none of another ({said})")
 
@@ -239,15 +239,15 @@ def command_of(record: Record, options: dict[str, str]) -> str:
     return shlex.join(["lmbench", "run", *words, *(["--untrained"] if untrained else [])])
 
 
-def basis(lines: Iterable[Line], row: Row | None = None) -> Iterator[str]:
-    """What all lines of a figure share, for its caption: data, images, version, seeds, head."""
+def basis(lines: Iterable[Line], row: Row | None = None, headed: bool = True) -> Iterator[str]:
+    """What all lines of a figure share, for its caption: data, images, version, seeds and, ``headed``, the head."""
     own = list(lines)
     records = [run.record for line in own for run in line.runs]
     yield ", ".join(dict.fromkeys(record.dataset for record in records))
     if row is not None and row.images:
         yield f"{row.images} test images"
     heads = list(dict.fromkeys(filter(None, map(head_name, records))))
-    if heads and (row is None or head_of(row)):
+    if heads and headed and (row is None or head_of(row)):
         yield f"head {', '.join(heads)}"
     seeds = sorted({record.seed for record in records})
     yield f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"

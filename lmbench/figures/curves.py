@@ -54,7 +54,7 @@ def scale(asked: Asked) -> Drawn:
 
 def equivariance(asked: Asked) -> Drawn:
     """Accuracy curves: of one method by layer, of several each method's whole (or one ``part``); chance is dashed."""
-    require_same_images(asked.lines)
+    require_same_images(asked.lines, headed=False)
     wanted = {"--tasks": "regression,equivariance"}
     curves: list[Curve] = []
     if len(asked.lines) == 1 and not asked.part:
@@ -112,7 +112,7 @@ def learning(asked: Asked) -> Drawn:
         rows.append(row)
     said = [
         "Learning curves of the stages: the training loss, and what frozen features gave on held-out training images",
-        *basis(asked.lines),
+        *basis(asked.lines, headed=False),
     ]
     return Drawn.saying(curves_figure(rows, asked.page), said)
 

@@ -31,7 +31,7 @@ def pca(asked: Asked) -> Drawn:
     """A row of images, and below it a row for each method: the first three principal components of its features, all images
     together, as red, green and blue.
     """
-    require_same_images(asked.lines)
+    require_same_images(asked.lines, headed=False)
     pixels = test_images(asked.first.first, asked.data_root).first(asked.images or PCA_IMAGES)
     rows = [[Tile(image) for image in shown(pixels, range(len(pixels)))]]
     explained = []
@@ -44,7 +44,7 @@ def pca(asked: Asked) -> Drawn:
     said = [
         "The first three principal components of frozen features, of all images together, as red, green and blue",
         f"they hold of the variance: {', '.join(explained)}",
-        *basis(asked.lines),
+        *basis(asked.lines, headed=False),
     ]
     return Drawn.saying(made.figure, said)
 
@@ -69,7 +69,7 @@ def three_colours(cells: np.ndarray, images: int) -> tuple[np.ndarray, float]:
 
 def tsne(asked: Asked) -> Drawn:
     """A panel a method: its features at the annotated landmarks of many images, in a plane by t-SNE, coloured by landmark."""
-    require_same_images(asked.lines)
+    require_same_images(asked.lines, headed=False)
     pixels = test_images(asked.first.first, asked.data_root).first(asked.images or TSNE_IMAGES)
     seen = np.array(pixels.visible)
     looks = [look(k) for k in range(seen.shape[1])]
@@ -101,7 +101,7 @@ def tsne(asked: Asked) -> Drawn:
     said = [
         f"Frozen features at the annotated landmarks of {len(pixels)} test images, of unit length, in a plane by t-SNE; near "
         "means alike, distances between groups mean nothing",
-        *basis(asked.lines),
+        *basis(asked.lines, headed=False),
     ]
     return Drawn.saying(figure, said)
 
@@ -120,7 +120,7 @@ def parts(asked: Asked) -> Drawn:
     """A row of images, and below it a row for each method: the parts that a non-negative factorisation of its features, of all
     images together, divides them into (Cheng et al. 2021, Fig. 5).
     """
-    require_same_images(asked.lines)
+    require_same_images(asked.lines, headed=False)
     pixels = test_images(asked.first.first, asked.data_root).first(asked.images or PARTS_IMAGES)
     pictures = shown(pixels, range(len(pixels)))
     k = asked.parts or PARTS
@@ -133,7 +133,7 @@ def parts(asked: Asked) -> Drawn:
     said = [
         f"{k} parts of frozen features by non-negative matrix factorisation of all images together; a colour is a part, the "
         "stronger the more opaque; parts of two methods have nothing to do with each other",
-        *basis(asked.lines),
+        *basis(asked.lines, headed=False),
     ]
     return Drawn.saying(made.figure, said)
 

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from lmbench.errors import UsageError
 from lmbench.figures.asking import Asked, Drawn, Line, basis, lacking, require_same_images
-from lmbench.papers.published import read_papers
+from lmbench.papers.published import Cell, read_papers
 from lmbench.papers.rules import Rules
 from lmbench.papers.targets import Target, metric_of, target_of
 from lmbench.plugins.loading import Plugins, get_plugins
@@ -146,17 +146,17 @@ def _published(asked: Asked, first: Row, plugins: Plugins) -> dict[tuple[int, st
         and metric_of(cell) == first.metric and not cell.here("pairs") and not cell.here("part")
     ]  # fmt: skip
     found: dict[tuple[int, str], dict[Amount, float]] = {}
+    others: dict[str, int] = {}
     for cell in cells:
         target, n = target_of(cell, rules), cell.n_annotations
         number = _line_of(target, asked.lines) if isinstance(target, Target) else None
-        source = f"{cell.paper} {cell['table']}"
-        if asked.published is not None:
-            if cell["method"] not in asked.published:
-                continue
-            number = len(asked.lines) + asked.published.index(cell["method"]) if number is None else number
-            source = f"{cell['method']} {cell['variant']}".strip() + f", {source}"
-        if number is not None and n is not None:
-            found.setdefault((number, f"published, {source}"), {})[n] = float(cell["value"])
+        if number is None if asked.published is None else cell["method"] not in asked.published:
+            continue
+        what = _printed(cell) if number is None else asked.lines[number].label
+        if number is None:
+            number = len(asked.lines) + others.setdefault(what, len(others))
+        source = f"{what}, published in {cell.paper} {cell['table']}"
+        found.setdefault((number, source), {})[n or ALL] = float(cell["value"])
     if asked.published and (unknown := {*asked.published} - {cell["method"] for cell in cells}):
         there = ", ".join(sorted({cell["method"] for cell in cells})) or "none"
         raise UsageError(
@@ -164,6 +164,12 @@ def _published(asked: Asked, first: Row, plugins: Plugins) -> dict[tuple[int, st
             f"there are {there}."
         )
     return {key: values for key, values in found.items() if any(n != ALL for n in values)}
+
+
+def _printed(cell: Cell) -> str:
+    """What a printed output is called: ``lead 128-d``."""
+    dimension = f"{cell['feature_dim']}-d" if cell["feature_dim"] else ""
+    return " ".join(filter(None, [cell["method"], cell["variant"], dimension]))
 
 
 def _line_of(target: Target, lines: Sequence[Line]) -> int | None:

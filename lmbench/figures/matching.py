@@ -43,7 +43,7 @@ def matching(asked: Asked) -> Drawn:
     """The first row: images with their annotated points, each in its colour; below, a row for each method: where it found them,
     a line from there to where they are.
     """
-    require_same_images(asked.lines)
+    require_same_images(asked.lines, headed=False)
     part = asked.part or "different"
     if part not in PARTS:
         raise UsageError(f"--part {part}: pairs are of the {' or of '.join(PARTS)} image.")

@@ -94,7 +94,8 @@ def draw_panel(panel: Panel, axis: Any, page: Page, width: float) -> None:
         colour, marker, line = _look(curve.number, curve.kind)
         marks: dict[str, Any] = {"marker": marker, "markerfacecolor": "white" if curve.kind == "published" else colour}
         if len(curve.x) > FEW:
-            marks["markevery"] = (len(curve.x) // 8 + curve.number * 3, len(curve.x) // 4)
+            step = len(curve.x) // 4
+            marks["markevery"] = ((step // 2 + 3 * curve.number) % step, step)
         shown = marks if curve.kind != "floor" else {}
         if curve.low is not None and curve.high is not None:
             if curve.bars:

@@ -36,6 +36,7 @@ CYCLE = (
 )  # Okabe and Ito 2008, without the yellow that paper swallows
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 GREY = "#777777"
+BESIDE_HANDLE = 7  # letters; what the handle of an entry takes with its gaps
 FORMATS = ("pdf", "svg", "png")
 
 
@@ -136,23 +137,27 @@ def wrapped(text: str, room: float, page: Page) -> str:
 
 
 def legend_below(figure: Any, page: Page, handles: Sequence[Any], title: str = "", arranged: bool = True) -> None:
-    """A legend below all panels, in as many columns as its longest entry leaves room for."""
+    """A legend below all panels, in as many columns as its longest entry leaves room for; one that is too long is wrapped."""
     if handles:
-        loc = "outside lower left" if arranged else "lower left"
         figure.legend(
-            handles=handles, loc=loc, ncols=_legend_columns(handles, page), title=title or None,
-            alignment="left", borderaxespad=0.2, columnspacing=1.2,
+            handles=handles, labels=_entries(handles, page), ncols=_legend_columns(handles, page), title=title or None,
+            loc="outside lower left" if arranged else "lower left", alignment="left", borderaxespad=0.2, columnspacing=1.2,
         )  # fmt: skip
 
 
 def legend_lines(handles: Sequence[Any], page: Page) -> int:
     """In how many lines `legend_below` writes them."""
-    return -(-len(handles) // _legend_columns(handles, page))
+    columns = _legend_columns(handles, page)
+    return -(-len(handles) // columns) + sum(entry.count("\n") for entry in _entries(handles, page))
+
+
+def _entries(handles: Sequence[Any], page: Page) -> list[str]:
+    return [wrapped(str(handle.get_label()), page.width - BESIDE_HANDLE * _letter(page), page) for handle in handles]
 
 
 def _legend_columns(handles: Sequence[Any], page: Page) -> int:
     longest = max((len(str(handle.get_label())) for handle in handles), default=0)
-    fitting = int(page.width / ((longest + 7) * _letter(page)))
+    fitting = int(page.width / ((longest + BESIDE_HANDLE) * _letter(page)))
     return max(1, min(fitting, len(handles)))
 
 
