@@ -14,7 +14,6 @@ from typing import Any, Literal
 import numpy as np
 
 from lmbench.report.style import (
-    BESIDE_RECORD,
     CYCLE,
     GREY,
     MARKERS,
@@ -171,7 +170,7 @@ def draw_curve(stages: Sequence[dict[str, Any]], path: Path) -> None:
             title = "" if column else f"{stage['name']} ({stage['backbone']})"
             column.append(Panel([Curve("", x, y)], EPOCH, name.removeprefix("probe_"), title))
         columns.append(column)
-    page = Page(BESIDE_RECORD * len(stages))
+    page = Page.on_screen(len(stages))
     with styled(page):
         save_figure(curves_figure(in_rows(columns), page), path)
 
@@ -199,7 +198,7 @@ def draw_accuracy(rows: Sequence[Row], path: Path) -> None:
         x, y = zip(*row.curve, strict=True)
         name = row.subset or "all layers"
         curves.append(Curve(name, x, y, number, kind="floor" if name == "chance" else "measured"))
-    page = Page(BESIDE_RECORD)
+    page = Page.on_screen()
     with styled(page):
         save_figure(curves_figure([[accuracy_panel(curves)]], page), path)
 
@@ -220,7 +219,7 @@ def draw_scale(rows: Sequence[Row], path: Path) -> None:
         low, high = bounds([row.ci95 for row in own])
         curve = Curve("", [factor_of(row) for row in own], [row.value for row in own], low=low, high=high)
         panels.append(scale_panel([curve], own[0]))
-    page = Page(BESIDE_RECORD * len(panels))
+    page = Page.on_screen(len(panels))
     with styled(page):
         save_figure(curves_figure([panels], page), path)
 
@@ -244,7 +243,7 @@ def bounds(intervals: Sequence[tuple[float, float] | None]) -> tuple[list[float]
 
 def draw_embedding(places: np.ndarray, parts: np.ndarray, colours: np.ndarray, path: Path) -> None:
     """Writes cells embedded in a plane (N, 2), each in the colour (k, 3), 0 to 1, of its part (N,) (LEAD, Fig. 5)."""
-    page = Page(BESIDE_RECORD)
+    page = Page.on_screen()
     with styled(page):
         figure = new_figure(page, page.width)
         axis = figure.subplots()

@@ -20,7 +20,7 @@ COLUMN, WHOLE = 85.0, 178.0  # mm; a column and the whole width of a page of two
 LETTERS = 8.0  # pt at that width
 MM, INCH_PT = 25.4, 72.0
 DPI = 300  # of PNGs, and of photographs in vector files
-BESIDE_RECORD = 130.0  # mm; of the pictures that a run leaves beside its record, which are looked at on a screen
+SCREEN_WIDTH, SCREEN_DPI = 130.0, 130  # mm; of the pictures that a run leaves beside its record
 
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
@@ -42,10 +42,16 @@ FORMATS = ("pdf", "svg", "png")
 
 @dataclass(frozen=True)
 class Page:
-    """``width`` of a figure in mm, as it is printed, and the size of its letters in pt."""
+    """``width`` of a figure in mm, as it is printed, the size of its letters in pt, and how fine PNGs and photographs are."""
 
     width: float = COLUMN
     font: float = LETTERS
+    dpi: int = DPI
+
+    @classmethod
+    def on_screen(cls, columns: int = 1) -> Page:
+        """That of a picture beside a record, of so many columns."""
+        return cls(SCREEN_WIDTH * columns, dpi=SCREEN_DPI)
 
     @property
     def line(self) -> float:
@@ -74,7 +80,7 @@ def _settings(page: Page) -> dict[str, Any]:
         "pdf.fonttype": 42,  # letters stay letters, as publishers ask
         "svg.fonttype": "path",
         "svg.hashsalt": "lmbench",
-        "savefig.dpi": DPI,
+        "savefig.dpi": page.dpi,
         "axes.linewidth": 0.6,
         "axes.grid": True,
         "axes.axisbelow": True,

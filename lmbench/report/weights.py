@@ -17,7 +17,7 @@ from lmbench.data.pixels import PixelStore
 from lmbench.metrics.base import Predictions
 from lmbench.printable import cell
 from lmbench.report.pictures import PREDICTED, TRUE, draw_dot, save_png, tile_grid, zoomed_tile
-from lmbench.report.style import BESIDE_RECORD, Page, new_figure, save_figure, styled
+from lmbench.report.style import Page, new_figure, save_figure, styled
 from lmbench.store.files import write_atomically
 
 COLUMNS = ("draw", "annotated", "discovered", "x_to_x", "y_to_x", "x_to_y", "y_to_y", "norm", "share")
@@ -90,7 +90,7 @@ def draw_weights(weights: RegressorWeights, path: Path) -> None:
     """Writes the shares of the first draw as a matrix: a row an annotated landmark, a column a discovered one."""
     shares = weights.shares[0]
     rows, columns = shares.shape
-    page = Page(max(BESIDE_RECORD, 6.0 * columns))
+    page = Page.on_screen(1 + columns // 20)
     with styled(page):
         figure = new_figure(page, 25 + 6.0 * rows)
         axis = figure.subplots()
