@@ -63,8 +63,8 @@ def discovered_landmarks(run: Run, pixels: PixelStore, device: str) -> np.ndarra
     extractor, place = extractor_of(run, device)
     if not extractor.discovers_landmarks:
         raise UsageError(
-            f"{run.name}: {run.record.method}/{run.record.variant} discovers no landmarks. Methods that do have heads on "
-            "landmarks: `lmbench describe method NAME`; sparse, imm and twostep are such."
+            f"{run.name}: {run.record.method}/{run.record.variant} discovers no landmarks; the figure is of methods that do: "
+            "their heads read landmarks (`lmbench describe method NAME`)."
         )
     return torch.cat([extractor.landmarks(images).float().cpu() for images in pixels.batches(BATCH, place)]).numpy()
 
