@@ -73,7 +73,7 @@ class StageProbe:
         return figures
 
     def figures(self, extractor: Extractor) -> dict[str, float]:
-        """``probe_matching_px`` (different images), ``probe_n10_iod`` (mean over draws) and ``probe_<layer>_iod``.
+        """``probe_matching_px`` (different images), ``probe_n200_iod`` (mean over draws) and ``probe_<layer>_iod``.
 
         A dataset that is judged by another metric first has that one's name in place of ``iod``. Half of
         ``settings.images`` training images fits, the other half judges; the same ones at every look.
