@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lmbench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from lmbench.results.detecting import Region
+    from lmbench.detecting.regions import Region
 
 FILLING = ("whole", "central")
 SIDES = ("left", "top", "width", "height")
@@ -35,7 +35,7 @@ def parse_box(text: str) -> tuple[float, ...]:
 
 def regions_of(images: Sequence[Path], given: Sequence[str], table: str) -> list[Region]:
     """What is to be looked at: each image with its boxes, or without one. Raises UsageError, DataError naming the line."""
-    from lmbench.results.detecting import Region
+    from lmbench.detecting.regions import Region
 
     if given and table:
         raise UsageError("--box and --boxes exclude each other: give the boxes on the command line or in a table.")
@@ -58,7 +58,7 @@ def regions_of(images: Sequence[Path], given: Sequence[str], table: str) -> list
 
 def _from_table(images: Sequence[Path], table: Path) -> list[Region]:
     """The boxes of each image by its path from the table's folder or from here, else by a name that one image alone has."""
-    from lmbench.results.detecting import Region
+    from lmbench.detecting.regions import Region
 
     rows = _read(table)
     places: dict[Path, list[str]] = defaultdict(list)

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from lmbench.results.leaderboard import Built
-    from lmbench.results.record import Key, Record
-    from lmbench.results.scores import Scores
 
 PARTLY_DONE, STALE = 4, 3
 
@@ -30,13 +24,13 @@ def build(runs: Path, out: Path) -> int:
     A measured row is a method's output over its seeds. The scores of runs whose predictions are at hand are kept in OUT/scores:
     the intervals of differences are made of them. Published rows of a paper that no installed plugin brings go, and are named.
     """
-    from lmbench.papers.boards import unbrought_rows
+    from lmbench.papers.boards import built_boards, unbrought_rows
     from lmbench.plugins.loading import get_plugins
     from lmbench.results import leaderboard as boards
 
     plugins = get_plugins()
     lost = boards.keep_all_scores(runs, out, plugins)
-    built = _built(runs, out)
+    built = built_boards(plugins, runs, out)
     gone = unbrought_rows(plugins, out)
     built.left_out += [*lost, *(f"{said}: they went; install it and build again" for said in gone)]
     for path in boards.write(built, out):
@@ -53,13 +47,14 @@ def check(runs: Path, out: Path) -> int:
     """Compare the CSVs, and the tables in the documents beside them, with what the records and the published numbers give;
     exit 3 where they differ.
     """
-    from lmbench.papers.boards import unbrought_rows
+    from lmbench.papers.boards import built_boards, unbrought_rows
     from lmbench.plugins.loading import get_plugins
     from lmbench.results import documents
     from lmbench.results import leaderboard as boards
 
-    built = _built(runs, out)
-    unbrought = unbrought_rows(get_plugins(), out)
+    plugins = get_plugins()
+    built = built_boards(plugins, runs, out)
+    unbrought = unbrought_rows(plugins, out)
     for said in unbrought:
         click.echo(f"{said}: install it, or they go.", err=True)
     first = "install what is missing, then " if unbrought else ""
@@ -135,29 +130,6 @@ def markdown(
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _built(runs: Path, out: Path) -> Built:
-    """The leaderboards of records and of the papers that plugins bring; what cannot be read is left out and named."""
-    from lmbench.errors import LmbenchError
-    from lmbench.papers.boards import published_rows
-    from lmbench.plugins.loading import get_plugins
-    from lmbench.results.leaderboard import build
-    from lmbench.results.scores import kept_scores
-
-    damaged: dict[str, str] = {}
-
-    def scores(record: Record) -> dict[Key, Scores]:
-        try:
-            return kept_scores(out, record)
-        except LmbenchError as error:
-            damaged[record.run] = str(error)
-            return {}
-
-    published, unread = published_rows(get_plugins())
-    built = build(runs, out, published, scores)
-    built.left_out += [*unread, *damaged.values()]
-    return built
 
 
 def _say_left_out(left_out: list[str]) -> int:

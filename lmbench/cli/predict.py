@@ -14,7 +14,7 @@ from lmbench.cli.given_boxes import FILLING, regions_of
 from lmbench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from lmbench.results.detecting import Detection
+    from lmbench.detecting.regions import Detection
 
 
 @click.command()
@@ -67,13 +67,13 @@ def predict(
     if missing:
         raise DataError(f"{missing[0]}: there is no such file.")
     regions = regions_of(images, boxes, table)
-    from lmbench.results.detecting import Detector
+    from lmbench.detecting.regions import Detection
     from lmbench.results.run import Run
 
     filling: Any = table if table in FILLING else ""
     with contextlib.redirect_stdout(sys.stderr):  # what networks print is no result
-        detector = Detector.of(Run.open(run), device)
-        found = list(detector.detect(regions, filling))
+        detector = Run.open(run).detector(device)
+        found = [d for d in detector.detect(regions, filling, keep_images=True) if isinstance(d, Detection)]
     names = detector.landmark_names
     if output is not None:
         _draw(found, names, output)

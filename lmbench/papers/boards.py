@@ -7,9 +7,33 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from lmbench.errors import LmbenchError
 from lmbench.papers.published import Cell, read_papers
 from lmbench.papers.targets import metric_of
 from lmbench.plugins.loading import Plugins
+from lmbench.results.leaderboard import Built, build
+from lmbench.results.record import Key, Record
+from lmbench.results.scores import Scores, kept_scores
+
+
+def built_boards(plugins: Plugins, runs: Path, out: Path) -> Built:
+    """The leaderboards of records below ``runs`` and in ``out``, and of the papers that plugins bring; writes nothing.
+
+    What cannot be read is left out and named. Raises as `build`.
+    """
+    damaged: dict[str, str] = {}
+
+    def scores(record: Record) -> dict[Key, Scores]:
+        try:
+            return dict(kept_scores(out, record))
+        except LmbenchError as error:
+            damaged[record.run] = str(error)
+            return {}
+
+    published, unread = published_rows(plugins)
+    built = build(runs, out, published, scores)
+    built.left_out += [*unread, *damaged.values()]
+    return built
 
 
 def published_rows(plugins: Plugins) -> tuple[list[dict[str, Any]], list[str]]:

@@ -73,7 +73,7 @@ def side_of(word: str, place: Place) -> Side:
     parts = [word] if os.path.exists(word) else [part.strip() for part in word.split(",") if part.strip()]
     if not parts:
         raise UsageError(f"{word!r} names no run.")
-    return _side(word, [run for part in parts for run in _runs(part, place)])
+    return side_of_runs(word, [run for part in parts for run in _runs(part, place)])
 
 
 def control_of(side: Side, place: Place) -> Side:
@@ -88,7 +88,7 @@ def control_of(side: Side, place: Place) -> Side:
             f"{place.runs}: there is no control of {side.name}. `lmbench run` with the command of its runs and --untrained "
             "makes it; or name a run of another untrained network as the second side."
         )
-    return _side(f"the control of {side.name}", found)
+    return side_of_runs(f"the control of {side.name}", found)
 
 
 def _runs(part: str, place: Place) -> list[Run]:
@@ -123,7 +123,7 @@ def _is_run(path: Path) -> bool:
     return os.path.isfile(path) or os.path.isfile(path / RECORD)  # which know no name that is too long
 
 
-def _side(word: str, runs: Iterable[Run]) -> Side:
+def side_of_runs(word: str, runs: Iterable[Run]) -> Side:
     """The newest run of each seed, all of one output. Raises UsageError where they are of several."""
     by_seed: dict[int, list[Run]] = {}
     for run in sorted({run.name: run for run in runs}.values(), key=lambda run: (run.record.finished, run.name)):
