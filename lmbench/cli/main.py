@@ -32,7 +32,8 @@ VERBS = {
     "reproduce": ("lmbench.cli.reproduce:reproduce", "Any table of the papers by name: published beside measured."),
     "campaign": ("lmbench.cli.campaign:campaign", "Many runs from one file: plan, do, continue, build the boards."),
     "plugin": ("lmbench.cli.plugin:plugin", "List, diagnose, start and check plugins."),
-    "predict": ("lmbench.cli.predict:predict", "Predict landmarks on your own images with the heads of a run."),
+    "predict": ("lmbench.cli.predict:predict", "Landmarks of your own images and videos, by the heads of a run."),
+    "match": ("lmbench.cli.match:match", "Find points of one image in others, by the features of a run."),
 }
 
 COMMAND = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")

@@ -7,7 +7,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby, islice
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from lmbench.config.model import digest_of
 from lmbench.data.images import suffixes
 from lmbench.detecting.framer import Framed, Framer
 from lmbench.detecting.images import batch_of, network_input, regions_of
@@ -23,7 +24,7 @@ from lmbench.detecting.video import Frames, is_video
 from lmbench.errors import DataError, LmbenchError, UsageError
 from lmbench.features import Extractor
 from lmbench.heads.base import FittedHeads, HeadInputs, TensorInputs
-from lmbench.heads.frozen import halved
+from lmbench.heads.frozen import digest_of_state, halved
 
 BATCH = 64  # images that are encoded at once, as many as a run's own
 BATCH_WITH_IMAGES = 16  # where the images themselves are kept for a while: so many may be large
@@ -55,6 +56,14 @@ class Detector:
             found, said = (), " ".join(str(error).split())
         if found != wanted:
             raise LmbenchError(f"{self.framer.name}: what is kept there is a head of another run: {said}.")
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of network, head and framing: of another one, results are others."""
+        states = [digest_of_state(state) for state in (self.extractor.network.state_dict(), self.heads.state())]
+        read = [self.extractor.layers, self.extractor.size, self.extractor.normalise, self.reads]
+        framing = self.framer.framing
+        return digest_of([states, read, self.device.type, asdict(self.framer.steps), framing and asdict(framing)])
 
     def predict(self, images: Any, boxes: Any = None) -> Landmarks:
         """The landmarks of images of any kind (see `lmbench.detecting.images`), in pixels of these images."""

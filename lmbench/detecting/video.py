@@ -14,6 +14,7 @@ from lmbench.errors import DataError
 
 VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts", ".mts"})
 CODECS = ("libx264", "mpeg4")  # the first that PyAV was built with
+SLACK = 1  # frames that a length or a header may be off
 RATE = 25  # frames a second where a video does not state its own
 
 
@@ -25,19 +26,18 @@ def is_video(path: Path) -> bool:
 class Frames:
     """The frames of a video: (number from 0, second, upright RGB image), decoded one by one.
 
-    ``stated``: how many its header says there are, 0 where it says nothing. ``broken``: once it was gone through, why it ended
-    before its end; empty where it did not. Raises DataError where there is no video in it, and while going through where there
-    is no frame.
+    ``expected``: how many its header says there are, or its length makes, 0 where it says neither. ``broken``: once it was gone
+    through, why it ended before its end; empty where it did not. Raises DataError where there is no video in it, and while going
+    through where there is no frame.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.broken = ""
-        with self._opened() as (_, stream):
+        with self._opened() as (container, stream):
             self.rate = Fraction(stream.average_rate or stream.guessed_rate or RATE)
-            length = float(stream.duration * stream.time_base) if stream.duration else 0.0
-            self.stated = int(stream.frames)
-            self.expected = self.stated or round(length * self.rate)
+            length = float(stream.duration * stream.time_base) if stream.duration else _length(container)
+            self.expected = int(stream.frames) or round(length * self.rate)
 
     def __iter__(self) -> Iterator[tuple[int, float, Image.Image]]:
         number, why = 0, ""
@@ -59,8 +59,8 @@ class Frames:
             raise DataError(
                 f"{self.path} holds no frame that can be read{why}; copy it again, or convert it to MP4 (H.264)."
             )
-        if why or number < self.stated:
-            of = f" of {self.stated:,}" if self.stated else ""
+        if why or number < self.expected - SLACK:
+            of = f" of {self.expected:,}" if self.expected else ""
             self.broken = f"{self.path} ends early: {number:,}{of} frames could be read{why}"
 
     @contextmanager
@@ -126,6 +126,11 @@ def _upright(frame: Any) -> Image.Image:
     image: Image.Image = frame.to_image()
     turned = getattr(frame, "rotation", 0) % 360
     return image.rotate(turned, expand=True) if turned else image
+
+
+def _length(container: Any) -> float:
+    """Seconds that a file says it lasts, which some keep for all streams together, in microseconds."""
+    return float(container.duration or 0) / 1e6
 
 
 def _said(error: Exception) -> str:
