@@ -82,8 +82,13 @@ def run(
 
 
 def load(place: Place) -> Run:
-    """The finished run in a folder (or of its record.json). Raises DataError where there is none."""
-    return Run.open(place)
+    """The finished run in a folder (or of its record.json), or in a file that `lmbench export` wrote.
+
+    Raises DataError where there is none, or it is damaged.
+    """
+    from lmbench.results.exported import load as load_run
+
+    return load_run(place)
 
 
 def compare(

@@ -211,6 +211,19 @@ def test_no_images_have_no_landmarks(run: Run) -> None:
     assert on_cpu(run, torch.zeros(0, 3, 96, 96)).landmarks.shape == (0, len(run.landmark_names), 2)
 
 
+def test_an_exported_run_is_a_run_without_its_stages(run: Run, tmp_path: Path, monkeypatch) -> None:
+    from lmbench.results.exported import export
+
+    for n in (4, "all"):
+        export(run, tmp_path / f"{n}.lmb", n)
+    monkeypatch.setattr(Run, "_trained", None)
+    images = torch.rand(2, 3, 96, 96)
+    for n in (4, "all"):
+        there = lmbench.load(tmp_path / f"{n}.lmb")
+        assert there.record == run.record
+        np.testing.assert_array_equal(on_cpu(there, images).landmarks, on_cpu(run, images, n_annotations=n).landmarks)
+
+
 # --- comparing, boards ----------------------------------------------------------------------------------------------
 
 

@@ -34,6 +34,7 @@ VERBS = {
     "plugin": ("lmbench.cli.plugin:plugin", "List, diagnose, start and check plugins."),
     "predict": ("lmbench.cli.predict:predict", "Landmarks of your own images and videos, by the heads of a run."),
     "match": ("lmbench.cli.match:match", "Find points of one image in others, by the features of a run."),
+    "export": ("lmbench.cli.export:export", "A run's network and head as one file: lmbench's own, ONNX, torch."),
 }
 
 COMMAND = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")

@@ -12,11 +12,12 @@ from scipy.special import stdtrit
 from torch import Tensor
 
 from lmbench import progress
+from lmbench.features import FeatureMaps
 from lmbench.geometry.coordinates import denormalise_points, normalise_points
 from lmbench.heads.base import HeadInputs, Subset, mean_shape
 from lmbench.heads.blocks import Blocks
 from lmbench.heads.readout import CANDIDATES, readouts
-from lmbench.heads.refining import NUMBERS, TINY, Fit, Prior, points, proposed
+from lmbench.heads.refining import NUMBERS, TINY, Fit, Prior, expected, points, proposed
 from lmbench.heads.settings import ConvergedSettings
 from lmbench.heads.whitening import Whitening, whitening
 
@@ -66,6 +67,18 @@ class FittedConverged:
                 predicted = predicted + at.transpose(0, 1).flatten(1) @ linear
             found.append(denormalise_points(predicted.unflatten(1, (-1, 2)), (side, side)).cpu())
         return torch.stack(found)
+
+    def on(self, maps: FeatureMaps, image_size: int) -> Tensor:
+        """(B, L, 2) pixels: what the first head predicts of maps, as one computation without branches: for a graph."""
+        filters, centres, precision, linear, offset = (
+            self._state[name][0] for name in ("filters", "centres", "precision", "linear", "offset")
+        )
+        predicted = offset.expand(maps.maps[0].shape[0], -1)
+        if len(filters):  # else it is the mean shape
+            maps = maps.coarse(int(self._state["cells"]))
+            at = expected(maps, filters, Prior(centres, precision).on(maps.size))[1]
+            predicted = predicted + at.flatten(1) @ linear
+        return denormalise_points(predicted.unflatten(1, (-1, 2)), (image_size, image_size))
 
 
 class Converged:
