@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import zipfile
@@ -68,7 +67,7 @@ def test_a_file_finds_what_its_run_found_when_the_run_is_gone(made, capsys) -> N
     file, image, before = made
     run = lmbench.load(file)
     assert isinstance(run, lmbench.Run) and len(run.metrics) == len(run.record.rows) > 0
-    np.testing.assert_array_equal(run.predict(image, device="cpu").landmarks, before)
+    np.testing.assert_allclose(run.predict(image, device="cpu").landmarks, before, atol=1e-4)
     code, out, _ = run_here(capsys, "predict", str(file), str(image), "--device", "cpu", "--json")
     assert code == 0
     np.testing.assert_allclose(list(json.loads(out)[0]["landmarks"].values()), before[0], atol=1e-4)
@@ -94,9 +93,8 @@ def rewritten(file: Path, out: Path, change) -> Path:
     change(document)
     if "sha256" in document["record"]:
         document["record"]["sha256"] = seal_of(document["record"])
-    text = json.dumps(document)
-    metadata = {exported.ENTRY: text, exported.SEAL: hashlib.sha256(text.encode()).hexdigest()}
-    safetensors.torch.save_file(safetensors.torch.load_file(file), out, metadata)
+    document["sha256"] = seal_of(document)
+    safetensors.torch.save_file(safetensors.torch.load_file(file), out, {exported.ENTRY: json.dumps(document)})
     return out
 
 

@@ -1,9 +1,9 @@
 """A run's network and one of its heads in a file of their own, without stages, data or folder: ``detector.lmb``.
 
-The file is one of safetensors. Its tensors are ``network.NAME``, ``head.NAME`` and ``check.landmarks``; one entry of its metadata
-is a JSON document (`FORMAT` of it): the run's record, which holds the configuration that the network is rebuilt by, framing,
-preprocessing, the landmarks' names and the versions; which head it is; and the SHA-256 of the tensors. Nothing in it is code, and
-nothing of it is unpickled.
+The file is one of safetensors. Its tensors are ``network.NAME``, ``head.NAME`` and ``check.landmarks``; its metadata is one JSON
+document: the run's record, which holds the configuration that the network is rebuilt by, framing, preprocessing, the landmarks'
+names and the versions; which head it is; the SHA-256 of the tensors, and its own. Nothing in it is code, and nothing of it is
+unpickled.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from lmbench.config.setting_types import without_weights
 from lmbench.errors import DataError, StaleError, UsageError
 from lmbench.plugins.loading import Plugins
 from lmbench.results.reading import checked
+from lmbench.results.record import SEAL, seal_of
 from lmbench.results.run import Annotations, Run
-from lmbench.store.files import replacing
+from lmbench.store.files import replacing, write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from lmbench.metrics.stored import StoredResult
 
 FORMAT = 1
-ENTRY, SEAL = "lmbench", "lmbench_sha256"
+ENTRY = "lmbench"  # of the metadata; one alone, for safetensors keeps no order of several
 AGREEING = 0.01
 """Parts of the side by which the landmarks of an image may be off those at export: another device's arithmetic is, another
 network is off by more."""
@@ -136,6 +137,9 @@ def export(run: Run, path: Path, n_annotations: Annotations = None) -> None:
     import safetensors.torch
 
     detector = run.detector("cpu", n_annotations)
+    if isinstance(run, ExportedRun):
+        write_atomically(path, run.folder.read_bytes())
+        return
     where, heads = run._head_state(n_annotations)
     tensors = {f"network.{k}": v for k, v in detector.extractor.network.state_dict().items()}
     tensors |= {f"head.{k}": v[:1] if v.ndim else v for k, v in heads.items()}
@@ -143,11 +147,11 @@ def export(run: Run, path: Path, n_annotations: Annotations = None) -> None:
     tensors["check.landmarks"] = _as_tensor(detector.landmarks(_check_image(detector)))
     document = {
         "format": FORMAT, "version": __version__, "run": run.name, "landmarks": list(run.landmark_names),
-        "head_of": run.head_of if isinstance(run, ExportedRun) else where.stem.rpartition("-n")[2],
+        "head_of": where.stem.rpartition("-n")[2],
         "tensors_sha256": _digest(tensors), "record": run.record.to_json(),
     }  # fmt: skip
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False)
-    metadata = {ENTRY: text, SEAL: hashlib.sha256(text.encode()).hexdigest()}
+    document[SEAL] = seal_of(document)
+    metadata = {ENTRY: json.dumps(document, ensure_ascii=False, allow_nan=False)}
     with replacing(path) as draft:
         safetensors.torch.save_file(tensors, draft, metadata)
         ExportedRun.open(draft).detector("cpu")
@@ -187,7 +191,7 @@ def _document(path: Path) -> dict[str, Any]:
             f"{path} has format {document.get('format')!r:.40}, written by lmbench {document.get('version')!s:.40}; this lmbench "
             f"({__version__}) reads format {FORMAT}. Update lmbench, or export the run again."
         )
-    if not isinstance(document, dict) or hashlib.sha256(metadata[ENTRY].encode()).hexdigest() != metadata.get(SEAL):
+    if not isinstance(document, dict) or document.get(SEAL) != seal_of(document):
         raise _damaged(path, "its description is not what was written")
     return document
 
