@@ -200,7 +200,7 @@ def test_objects_of_one_image_are_gone_on_with_together(run, shots, tmp_path, ca
     command = [run, *(shots / f"0{i}.png" for i in range(3)), "--boxes", shots / "boxes.csv", "-o"]
     predicted(capsys, *command, tmp_path / "whole.csv")
     seen = interrupted(capsys, monkeypatch, 2, *command, tmp_path / "out.csv")
-    predicted(capsys, *command, tmp_path / "out.csv")
+    assert f"{tmp_path / 'out.csv'}: 3 images" in predicted(capsys, *command, tmp_path / "out.csv")[1]
     assert sum(seen[1:]) == 6  # four were seen; the second image's third object was not
     assert (tmp_path / "out.csv").read_text() == (tmp_path / "whole.csv").read_text()
     assert [row["id"] for row in csv.DictReader((tmp_path / "out.csv").open())] == ["1", "2", "3"] * 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,36 +96,56 @@ def predict(
     filling: Any = table if table in FILLING else ""
     with contextlib.redirect_stdout(sys.stderr):  # what networks print is no result
         detector = load(run).detector(device, annotations)
-    left_out: list[str] = []
-    framed: dict[str, None] = {}
-
-    def kept(found: Iterable[Detection | LeftOut]) -> Iterable[Detection]:
-        for one in found:
-            if hasattr(one, "why"):
-                left_out.append(one.why)
-            else:
-                framed.setdefault(one.framed)
-                yield one
-
-    found = kept(predicted(detector, regions, filling, wanted, force))
-    names, count = detector.landmark_names, 0
+    told, names = _Told(), detector.landmark_names
+    found = told.of(predicted(detector, regions, filling, wanted, force))
     if as_json:
-        for count, d in enumerate(found, 1):
-            click.echo(f"{',' if count > 1 else '['}\n {json.dumps(_entry(d, names), ensure_ascii=False)}", nl=False)
-        click.echo("\n]" if count else "[]")
+        _print_json(found, names)
     elif files:
-        count = sum(1 for _ in found)
+        for _ in found:
+            pass
     else:
-        count = _show(list(found), names)
+        _show(list(found), names)
     from lmbench.printable import counted
 
     for path in (*wanted.files, *wanted.folders):
-        click.echo(f"{path}: {counted(count, 'image')}", err=True)
-    click.echo("framed by " + "; ".join(framed), err=True)
-    return _say_left_out(left_out)
+        click.echo(f"{path}: {counted(told.images, 'image')}", err=True)
+    click.echo("framed by " + "; ".join(told.framed), err=True)
+    return _say_left_out(told.left_out)
 
 
-def _show(found: list[Detection], names: tuple[str, ...]) -> int:
+class _Told:
+    """What is said of a prediction once it is through: how many images, how they were framed, what was left out."""
+
+    def __init__(self) -> None:
+        self.images = 0
+        self.framed: dict[str, None] = {}
+        self.left_out: list[str] = []
+
+    def of(self, found: Iterable[Detection | LeftOut]) -> Iterator[Detection]:
+        from lmbench.detecting.regions import LeftOut
+
+        last: Any = None
+        for one in found:
+            if isinstance(one, LeftOut):
+                self.left_out.append(one.why)
+                continue
+            here = one.region.path, one.region.moment
+            self.images += here != last
+            self.framed.setdefault(one.framed)
+            last = here
+            yield one
+
+
+def _print_json(found: Iterable[Detection], names: tuple[str, ...]) -> None:
+    """An array of objects, each as soon as it is found."""
+    between = "["
+    for d in found:
+        click.echo(f"{between}\n {json.dumps(_entry(d, names), ensure_ascii=False)}", nl=False)
+        between = ","
+    click.echo("[]" if between == "[" else "\n]")
+
+
+def _show(found: list[Detection], names: tuple[str, ...]) -> None:
     from lmbench.cli.table import show_table
 
     several, moments = any(d.region.label for d in found), any(d.region.moment for d in found)
@@ -144,7 +164,6 @@ def _show(found: list[Detection], names: tuple[str, ...]) -> int:
             for n, (x, y) in zip(names, d.landmarks, strict=True)
         ],
     )
-    return len({d.region.path for d in found})
 
 
 def _entry(d: Detection, names: tuple[str, ...]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from lmbench import progress
 from lmbench.config.model import digest_of
 from lmbench.data.images import suffixes
 from lmbench.detecting.framer import Framed, Framer
@@ -70,8 +71,11 @@ class Detector:
         batch = batch_of(images)
         if batch is None:
             regions, filling = regions_of(images, boxes)
-            found = [one for one in self.detect(regions, filling) if isinstance(one, Detection)]
-            return Landmarks.of(found, self.landmark_names)
+            found = list(self.detect(regions, filling))
+            for one in found:
+                if isinstance(one, LeftOut):  # the end of a video
+                    progress.say(one.why)
+            return Landmarks.of([one for one in found if isinstance(one, Detection)], self.landmark_names)
         points = self.landmarks(network_input(batch, boxes, self.framer))
         frames = np.tile([0.0, 0.0, *2 * (self.framer.steps.size,)], (len(batch), 1))
         return Landmarks(points, None, self.landmark_names, frames, tuple(f"image {i}" for i in range(len(batch))))
