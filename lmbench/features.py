@@ -126,7 +126,7 @@ class FeatureMaps:
         """The maps after K 1x1 filters (K, dim), each (K, B, h, w) at its own resolution: one product a map."""
         blocks = filters.split(self.channels, dim=1)
         return tuple(
-            (w @ m.transpose(0, 1).flatten(1)).unflatten(1, (len(m), *m.shape[2:]))
+            (w @ m.transpose(0, 1).flatten(1)).unflatten(1, (m.shape[0], *m.shape[2:]))
             for m, w in zip(self.maps, blocks, strict=True)
         )
 

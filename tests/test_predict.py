@@ -13,7 +13,7 @@ from folder_trees import coco_tree, csv_tree, photos
 from other_trees import bbc_tree, cat_tree, cub_tree, lspet_tree, there
 from PIL import Image
 from small_face_trees import celeba_full_tree, w300_tree
-from small_runs import command, recorded, run_here
+from small_runs import command, pixels_run, recorded, run_here
 from small_trees import write_image
 from torchvision.models import resnet18
 
@@ -32,14 +32,6 @@ from lmbench.results.run import Run
 from lmbench.store import manifests
 
 Boxes = dict[str, tuple[float, ...]]
-
-
-def measured(runs: Path, dataset: str, *options: str) -> Path:
-    """The folder of a run without training, with a head fitted for some steps."""
-    arguments = ["run", "--method", "pixels", "--dataset", dataset, "--preset", "smoke", "--runs", str(runs)]
-    arguments += ["--tasks", "regression", "--device", "cpu", "--set", "read.size=8"]
-    arguments += ["--set", "regression.head=softargmax_conditioned"]  # which never falls back on the mean shape
-    return runs / recorded([*arguments, *options])["run"]
 
 
 def stored(run: Path, root: Path | None = None) -> dict[str, np.ndarray]:
@@ -90,13 +82,13 @@ def same_as_the_run(capsys, run: Path, folder: Path, *options: str, root: Path |
 
 def test_whole_images_of_a_folder_are_read_whole(tmp_path: Path, capsys) -> None:
     coco_tree(tmp_path / "data")
-    run = measured(tmp_path / "runs", f"folder:{tmp_path / 'data'}:crop=image")
+    run = pixels_run(tmp_path / "runs", f"folder:{tmp_path / 'data'}:crop=image")
     same_as_the_run(capsys, run, tmp_path / "data")
 
 
 def test_a_box_of_the_annotation_is_asked_for_and_gets_the_runs_margin(tmp_path: Path, capsys) -> None:
     coco_tree(tmp_path / "data")
-    run = measured(tmp_path / "runs", f"folder:{tmp_path / 'data'}:crop=box:margin=0.2")
+    run = pixels_run(tmp_path / "runs", f"folder:{tmp_path / 'data'}:crop=box:margin=0.2")
     same_as_the_run(capsys, run, tmp_path / "data", "--box", "10,8,40,30")
     kept = stored(run)
     table = table_of(tmp_path / "data" / "boxes.csv", dict.fromkeys(kept, (10, 8, 40, 30)))
@@ -105,7 +97,7 @@ def test_a_box_of_the_annotation_is_asked_for_and_gets_the_runs_margin(tmp_path:
 
 def test_the_extent_of_the_landmarks_is_asked_for_and_gets_the_runs_margin(tmp_path: Path, capsys) -> None:
     points = csv_tree(tmp_path / "data")
-    run = measured(tmp_path / "runs", f"folder:{tmp_path / 'data'}")  # the second image has no nose
+    run = pixels_run(tmp_path / "runs", f"folder:{tmp_path / 'data'}")  # the second image has no nose
     boxes = {f"{i:02}.png": (*p.min(0), *np.ptp(p, axis=0)) for i, p in enumerate(points)}
     (left, top), (right, bottom) = points[1, :2]
     boxes["01.png"] = (left, top, right - left, bottom - top)
@@ -124,14 +116,14 @@ def test_a_papers_set_cut_around_its_points_is_framed_as_there(tmp_path: Path, c
         for i, joints in enumerate(lspet_tree(tmp_path, count=20).transpose(2, 0, 1), 1):
             p = joints[joints[:, 2] > 0, :2]
             boxes[f"im{i:05}.jpg"] = (*p.min(0), *np.ptp(p, axis=0))
-    run = measured(tmp_path / "runs", name, "--data-root", str(tmp_path))
+    run = pixels_run(tmp_path / "runs", name, "--data-root", str(tmp_path))
     table = str(table_of(tmp_path / "boxes.csv", boxes))
     same_as_the_run(capsys, run, folder, "--boxes", table, root=tmp_path)
 
 
 def test_a_papers_set_of_whole_images_is_read_whole(tmp_path: Path, capsys) -> None:
     cub_tree(tmp_path)
-    run = measured(tmp_path / "runs", "cub_species:001", "--data-root", str(tmp_path))
+    run = pixels_run(tmp_path / "runs", "cub_species:001", "--data-root", str(tmp_path))
     same_as_the_run(capsys, run, tmp_path / "CUB_200_2011" / "images", root=tmp_path)
 
 
@@ -171,7 +163,7 @@ def boxed(tmp_path_factory) -> tuple[Path, Path]:
     """(run, folder) of a run whose images were cut around their landmarks."""
     place = tmp_path_factory.mktemp("boxed")
     csv_tree(place / "data")
-    return measured(place / "runs", f"folder:{place / 'data'}"), place / "data"
+    return pixels_run(place / "runs", f"folder:{place / 'data'}"), place / "data"
 
 
 def refused(capsys, *arguments: str) -> str:
@@ -320,7 +312,7 @@ def test_a_record_of_before_framings_were_stated_asks_for_the_frame_itself(capsy
 
 def test_a_run_serves_where_its_data_lie_no_more(capsys, tmp_path: Path) -> None:
     coco_tree(tmp_path / "data")
-    run = measured(tmp_path / "runs", f"folder:{tmp_path / 'data'}:crop=image")
+    run = pixels_run(tmp_path / "runs", f"folder:{tmp_path / 'data'}:crop=image")
     (tmp_path / "data").rename(tmp_path / "elsewhere")
     (row,) = predicted(capsys, run, str(tmp_path / "elsewhere" / "pictures" / "00.png"))
     assert set(row["landmarks"]) == {"left_eye", "right_eye", "nose"}
@@ -365,7 +357,7 @@ def test_damaged_and_foreign_heads_are_named(capsys, tmp_path: Path, boxed) -> N
 
 def test_heads_that_were_fitted_in_another_run_are_not_this_runs(capsys, tmp_path: Path, boxed) -> None:
     """Of as many landmarks in images of the same size, with their own manifest: the record alone tells them."""
-    other = measured(tmp_path, f"folder:{boxed[1]}", "--seed", "1")
+    other = pixels_run(tmp_path, f"folder:{boxed[1]}", "--seed", "1")
     shutil.copytree(boxed[0], tmp_path / "copy")
     shutil.rmtree(tmp_path / "copy" / "heads")
     shutil.copytree(other / "heads", tmp_path / "copy" / "heads")
@@ -446,7 +438,7 @@ def test_weights_that_were_replaced_since_the_run_are_refused(capsys, tmp_path: 
 
 def test_a_run_on_stored_pixels_predicts_on_stored_pixels(capsys, tmp_path: Path) -> None:
     coco_tree(tmp_path / "data")
-    run = measured(tmp_path / "runs", f"folder:{tmp_path / 'data'}:crop=image:orientation=raw")
+    run = pixels_run(tmp_path / "runs", f"folder:{tmp_path / 'data'}:crop=image:orientation=raw")
     plain, turned = tmp_path / "data" / "pictures" / "00.png", tmp_path / "turned.png"
     with Image.open(plain) as image:
         exif = image.getexif()

@@ -103,4 +103,4 @@ def test_a_device_that_is_not_there_exits_with_5_and_one_that_is_none_with_2(tmp
 def test_a_run_without_a_frozen_network_says_what_its_head_looks_at(method: str, said: str) -> None:
     config = resolve_run(get_plugins(), method, "synthfaces").dump()
     with pytest.raises(UsageError, match=said):
-        Run(Path(), Record.of(record("a", method, 1.5, schema=2, config=config))).extractor("cpu")
+        Run(Path(), Record.of(record("a", method, 1.5, schema=2, config=config))).frozen("cpu")

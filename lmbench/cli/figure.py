@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from lmbench.cli.run import parse_annotations
+from lmbench.config.asking import parse_annotations
 from lmbench.errors import UsageError
 
 PLACES = ("runs", "dataset", "preset", "labels", "width", "font")

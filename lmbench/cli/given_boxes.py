@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from lmbench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from lmbench.results.detecting import Region
+    from lmbench.detecting.regions import Region
 
-FILLING = ("whole", "central")
 SIDES = ("left", "top", "width", "height")
 
 
@@ -33,9 +33,9 @@ def parse_box(text: str) -> tuple[float, ...]:
     return box
 
 
-def regions_of(images: Sequence[Path], given: Sequence[str], table: str) -> list[Region]:
+def boxed(images: Sequence[Region], given: Sequence[str], table: str) -> list[Region]:
     """What is to be looked at: each image with its boxes, or without one. Raises UsageError, DataError naming the line."""
-    from lmbench.results.detecting import Region
+    from lmbench.detecting.regions import FILLING
 
     if given and table:
         raise UsageError("--box and --boxes exclude each other: give the boxes on the command line or in a table.")
@@ -43,40 +43,45 @@ def regions_of(images: Sequence[Path], given: Sequence[str], table: str) -> list
     if table and table not in FILLING:
         return _from_table(images, Path(table))
     if not boxes:
-        return [Region(path) for path in images]
+        return list(images)
     if len(boxes) == 1:
-        return [Region(path, boxes[0]) for path in images]
+        return [replace(image, box=boxes[0]) for image in images]
     if len(images) == 1:
-        return [Region(images[0], box, str(i)) for i, box in enumerate(boxes, 1)]
+        return [replace(images[0], box=box, label=str(i)) for i, box in enumerate(boxes, 1)]
     if len(boxes) != len(images):
         raise UsageError(
             f"{len(boxes)} boxes are given for {len(images)} images; expected one for all of them, one for each in the same "
             "order, or several for one image. Other cases: --boxes FILE.csv."
         )
-    return [Region(path, box) for path, box in zip(images, boxes, strict=True)]
+    return [replace(image, box=box) for image, box in zip(images, boxes, strict=True)]
 
 
-def _from_table(images: Sequence[Path], table: Path) -> list[Region]:
+def _from_table(images: Sequence[Region], table: Path) -> list[Region]:
     """The boxes of each image by its path from the table's folder or from here, else by a name that one image alone has."""
-    from lmbench.results.detecting import Region
-
     rows = _read(table)
     places: dict[Path, list[str]] = defaultdict(list)
+    called: dict[str, list[str]] = defaultdict(list)
     for name in rows:
+        written = PurePosixPath(name.replace("\\", "/"))
+        called[written.name].append(name)
         for base in (table.parent, Path()):
-            places[(base / PurePosixPath(name.replace("\\", "/"))).resolve()].append(name)
+            places[(base / written).resolve()].append(name)
+    namesakes = Counter(image.path.name for image in images)
     regions = []
-    for path in images:
-        found = list(dict.fromkeys(places.get(path.resolve(), ())))
-        alike = [n for n in rows if PurePosixPath(n.replace("\\", "/")).name == path.name]
-        if not found and len(alike) == 1 and sum(p.name == path.name for p in images) == 1:
+    for image in images:
+        path = image.path
+        found, alike = list(dict.fromkeys(places.get(path.resolve(), ()))), called.get(path.name, [])
+        if not found and len(alike) == 1 and namesakes[path.name] == 1:
             found = alike
         if not found:
             said = f"; {', '.join(alike[:3])} may be meant: give the path from the table's folder" if alike else ""
             raise DataError(f"{table} has no box of {path}{said}.")
         boxes = [row for name in found for row in rows[name]]
         numbered = len(boxes) > 1
-        regions += [Region(path, box, label or (str(i) if numbered else "")) for i, (label, box) in enumerate(boxes, 1)]
+        regions += [
+            replace(image, box=box, label=label or (str(i) if numbered else ""))
+            for i, (label, box) in enumerate(boxes, 1)
+        ]
     return regions
 
 
@@ -84,6 +89,7 @@ def _read(table: Path) -> dict[str, list[tuple[str, tuple[float, ...]]]]:
     """``{image: [(object, box), ...]}``. Raises DataError naming the line."""
     from lmbench.data.boxes import check_box
     from lmbench.datasets.folders.rows import read_rows
+    from lmbench.detecting.regions import FILLING
 
     if not table.is_file():
         raise DataError(f"--boxes {table}: there is no such file (or write {' or '.join(FILLING)}).")

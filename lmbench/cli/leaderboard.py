@@ -11,10 +11,6 @@ import click
 from lmbench.cli.pages import require_page
 
 if TYPE_CHECKING:
-    from lmbench.results.leaderboard import Built
-    from lmbench.results.ranking import ScoresOf
-    from lmbench.results.record import Key, Record
-    from lmbench.results.scores import Scores
     from lmbench.results.sheets import Beside, Sheet
     from lmbench.results.tables import Selection
 
@@ -63,13 +59,13 @@ def build(runs: Path, out: Path) -> int:
     A measured row is a method's output over its seeds. The scores of runs whose predictions are at hand are kept in OUT/scores:
     the intervals of differences are made of them. Published rows of a paper that no installed plugin brings go, and are named.
     """
-    from lmbench.papers.boards import unbrought_rows
+    from lmbench.papers.boards import built_boards, unbrought_rows
     from lmbench.plugins.loading import get_plugins
     from lmbench.results import leaderboard as boards
 
     plugins = get_plugins()
     lost = boards.keep_all_scores(runs, out, plugins)
-    built = _built(runs, out)
+    built = built_boards(plugins, runs, out)
     gone = unbrought_rows(plugins, out)
     built.left_out += [*lost, *(f"{said}: they went; install it and build again" for said in gone)]
     for path in boards.write(built, out):
@@ -86,13 +82,14 @@ def check(runs: Path, out: Path) -> int:
     """Compare the CSVs, and the tables in the documents beside them, with what the records and the published numbers give;
     exit 3 where they differ.
     """
-    from lmbench.papers.boards import unbrought_rows
+    from lmbench.papers.boards import built_boards, unbrought_rows
     from lmbench.plugins.loading import get_plugins
     from lmbench.results import documents
     from lmbench.results import leaderboard as boards
 
-    built = _built(runs, out)
-    unbrought = unbrought_rows(get_plugins(), out)
+    plugins = get_plugins()
+    built = built_boards(plugins, runs, out)
+    unbrought = unbrought_rows(plugins, out)
     for said in unbrought:
         click.echo(f"{said}: install it, or they go.", err=True)
     first = "install what is missing, then " if unbrought else ""
@@ -176,12 +173,14 @@ def html(output: Path, out: Path, force: bool) -> int:
     The page asks nothing of any network. Its links to records lead from where it is written to OUT/records.
     """
     from lmbench.pages.board import board_page, link_to
+    from lmbench.papers.boards import sources
+    from lmbench.plugins.loading import get_plugins
     from lmbench.results import leaderboard as boards
     from lmbench.store.files import write_atomically
 
     require_page(output, force)
     records, left_out = boards.counting_records(boards.kept_files(out), out)
-    published, scores, unread = _sources(out)
+    published, scores, unread = sources(get_plugins(), out)
     sections = boards.ranked_records(records.values(), scores)
     write_atomically(output, board_page(sections, published, link_to(out / "records", output)))
     measured = sum(len(section.rows) for section in sections)
@@ -233,36 +232,6 @@ def _sheet(out: Path, selection: Selection) -> Sheet:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _built(runs: Path, out: Path) -> Built:
-    """The leaderboards of records and of the papers that plugins bring; what cannot be read is left out and named."""
-    from lmbench.results.leaderboard import build
-
-    published, scores, unread = _sources(out)
-    built = build(runs, out, published, scores)
-    built.left_out += unread()
-    return built
-
-
-def _sources(out: Path) -> tuple[list[dict[str, Any]], ScoresOf, Callable[[], list[str]]]:
-    """The published rows, the kept scores of a record, and what could not be read of both by the time it is asked."""
-    from lmbench.errors import LmbenchError
-    from lmbench.papers.boards import published_rows
-    from lmbench.plugins.loading import get_plugins
-    from lmbench.results.scores import kept_scores
-
-    damaged: dict[str, str] = {}
-
-    def scores(record: Record) -> dict[Key, Scores]:
-        try:
-            return kept_scores(out, record)
-        except LmbenchError as error:
-            damaged[record.run] = str(error)
-            return {}
-
-    published, unread = published_rows(get_plugins())
-    return published, scores, lambda: [*unread, *damaged.values()]
 
 
 def _say_left_out(left_out: list[str]) -> int:

@@ -41,7 +41,9 @@ VERBS = {
     "runs": ("lmbench.cli.runs:runs", "List the runs of a folder and their stages; remove some."),
     "plugin": ("lmbench.cli.plugin:plugin", "List, diagnose, start and check plugins."),
     "figure": ("lmbench.cli.figure:figure", "Figures of finished runs for a paper: PDF, SVG or PNG."),
-    "predict": ("lmbench.cli.predict:predict", "Predict landmarks on your own images with the heads of a run."),
+    "predict": ("lmbench.cli.predict:predict", "Landmarks of your own images and videos, by the heads of a run."),
+    "match": ("lmbench.cli.match:match", "Find points of one image in others, by the features of a run."),
+    "export": ("lmbench.cli.export:export", "A run's network and head as one file: lmbench's own, ONNX, torch."),
     "completion": ("lmbench.cli.completion:completion", "Print the script by which a shell completes lmbench."),
 }
 

@@ -1,48 +1,61 @@
-"""``lmbench predict``: the landmarks of a run's heads on somebody's own images."""
+"""``lmbench predict``: the landmarks of a run's heads on somebody's own images and videos."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lmbench.cli.completion import run_folders
-from lmbench.cli.given_boxes import FILLING, regions_of
-from lmbench.errors import DataError, UsageError
+from lmbench.cli.given_boxes import boxed
+from lmbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from lmbench.results.detecting import Detection
+    from lmbench.detecting.regions import Detection, LeftOut
+
+MOST_SHOWN = 1000  # images in a table on the terminal
+NAMED = 5  # images that are left out
+PARTLY_DONE = 4
+
+
+def box_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options by which the object's place is said."""
+    command = click.option(
+        "--boxes",
+        "table",
+        default="",
+        metavar="FILE|whole|central",
+        help="Table of boxes (image,left,top,width,height); or: the object fills the whole image, or its central square.",
+    )(command)
+    return click.option(
+        "--box",
+        "boxes",
+        multiple=True,
+        metavar="LEFT,TOP,WIDTH,HEIGHT",
+        help="The object's box in pixels: one for all images, one for each in order, or several of one image.",
+    )(command)
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path), shell_complete=run_folders)
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--box",
-    "boxes",
-    multiple=True,
-    metavar="LEFT,TOP,WIDTH,HEIGHT",
-    help="The object's box in pixels: one for all images, one for each in order, or several of one image.",
-)
-@click.option(
-    "--boxes",
-    "table",
-    default="",
-    metavar="FILE|whole|central",
-    help="Table of boxes (image,left,top,width,height); or: the object fills the whole image, or its central square.",
-)
+@box_options
 @click.option(
     "-o",
     "--output",
+    "outputs",
+    multiple=True,
     type=click.Path(path_type=Path),
-    default=None,
-    help="Picture (.png) of the images with their landmarks.",
+    help="May be repeated: out.csv, out.json (COCO keypoints), out.dlc.csv or out.h5 (DeepLabCut), a folder of overlays, "
+    "out.mp4 (an overlaid video), out.png (a sheet of a few images).",
 )
-@click.option("--force", is_flag=True, help="Replace an existing picture.")
+@click.option("--annotations", default=None, metavar="N|all", help="The head of so many annotated images.  [the most]")
+@click.option("--force", is_flag=True, help="Replace existing files.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the landmarks as JSON instead of a table.")
 def predict(
@@ -50,70 +63,127 @@ def predict(
     images: tuple[Path, ...],
     boxes: tuple[str, ...],
     table: str,
-    output: Path | None,
+    outputs: tuple[Path, ...],
+    annotations: str | None,
     force: bool,
     device: str,
     as_json: bool,
-) -> None:
-    """Predict the landmarks of IMAGES with the frozen network and the heads of RUN (a folder with record.json).
+) -> int:
+    """Predict the landmarks of IMAGES with the frozen network and the heads of RUN (a folder with record.json, or what
+    `lmbench export` wrote).
 
-    Images are framed as the run's own were: read whole, or cut to a square, where those were. Where the run's images were
-    cut by boxes or by their labels, say where the object is by --box or --boxes; the run's margin is added to it.
+    IMAGES are images, videos, folders of images and quoted patterns. They are framed as the run's own were: read whole, or cut
+    to a square, where those were. Where the run's images were cut by boxes or by their labels, say where the object is by
+    --box or --boxes; the run's margin is added to it. An interrupted command with -o goes on when it is given again.
     """
-    if output is not None and output.exists() and not force:
-        raise UsageError(f"{output} exists; choose another name or pass --force.")
-    if output is not None and output.suffix.lower() != ".png":
-        raise UsageError(f"-o {output}: pictures are written as .png.")
-    missing = [p for p in images if not p.is_file()]
-    if missing:
-        raise DataError(f"{missing[0]}: there is no such file.")
-    regions = regions_of(images, boxes, table)
-    from lmbench.results.detecting import Detector
-    from lmbench.results.run import Run
+    from lmbench.detecting.finding import named_regions
+    from lmbench.detecting.predicting import Outputs
+    from lmbench.detecting.predicting import predict as predicted
+    from lmbench.detecting.regions import FILLING
+    from lmbench.facade import load
 
+    wanted = Outputs.named(outputs)
+    wanted.require_new(force)
+    regions, notes = named_regions(images)
+    regions = boxed(regions, boxes, table)
+    wanted.require_fitting(regions)
+    files = wanted.resumable is not None
+    if not files and not as_json and len(regions) > MOST_SHOWN:
+        raise UsageError(
+            f"{len(regions):,} images make no table to read: write it to a file, -o landmarks.csv, or pass --json."
+        )
+    for note in notes:
+        click.echo(note, err=True)
     filling: Any = table if table in FILLING else ""
     with contextlib.redirect_stdout(sys.stderr):  # what networks print is no result
-        detector = Detector.of(Run.open(run), device)
-        found = list(detector.detect(regions, filling))
-    names = detector.landmark_names
-    if output is not None:
-        _draw(found, names, output)
+        detector = load(run).detector(device, annotations)
+    told, names = _Told(), detector.landmark_names
+    found = told.of(predicted(detector, regions, filling, wanted, force))
     if as_json:
-        click.echo(json.dumps([_entry(d, names) for d in found], indent=1))
-        return
+        _print_json(found, names)
+    elif files:
+        for _ in found:
+            pass
+    else:
+        _show(list(found), names)
+    from lmbench.printable import counted
+
+    for path in (*wanted.files, *wanted.folders):
+        click.echo(f"{path}: {counted(told.images, 'image')}", err=True)
+    click.echo("framed by " + "; ".join(told.framed), err=True)
+    return _say_left_out(told.left_out)
+
+
+class _Told:
+    """What is said of a prediction once it is through: how many images, how they were framed, what was left out."""
+
+    def __init__(self) -> None:
+        self.images = 0
+        self.framed: dict[str, None] = {}
+        self.left_out: list[str] = []
+
+    def of(self, found: Iterable[Detection | LeftOut]) -> Iterator[Detection]:
+        from lmbench.detecting.regions import LeftOut
+
+        last: Any = None
+        for one in found:
+            if isinstance(one, LeftOut):
+                self.left_out.append(one.why)
+                continue
+            here = one.region.path, one.region.moment
+            self.images += here != last
+            self.framed.setdefault(one.framed)
+            last = here
+            yield one
+
+
+def _print_json(found: Iterable[Detection], names: tuple[str, ...]) -> None:
+    """An array of objects, each as soon as it is found."""
+    between = "["
+    for d in found:
+        click.echo(f"{between}\n {json.dumps(_entry(d, names), ensure_ascii=False)}", nl=False)
+        between = ","
+    click.echo("[]" if between == "[" else "\n]")
+
+
+def _show(found: list[Detection], names: tuple[str, ...]) -> None:
     from lmbench.cli.table import show_table
 
-    several = any(d.region.label for d in found)
+    several, moments = any(d.region.label for d in found), any(d.region.moment for d in found)
     show_table(
-        ["image", *(["object"] if several else []), "landmark", "x", "y"],
+        ["image", *(["frame"] if moments else []), *(["object"] if several else []), "landmark", "x", "y"],
         [
-            [d.region.path.name, *([d.region.label] if several else []), n, f"{x:.1f}", f"{y:.1f}"]
+            [
+                d.region.path.name,
+                *([d.region.moment[0] if d.region.moment else ""] if moments else []),
+                *([d.region.label] if several else []),
+                n,
+                f"{x:.1f}",
+                f"{y:.1f}",
+            ]
             for d in found
             for n, (x, y) in zip(names, d.landmarks, strict=True)
         ],
     )
-    click.echo("framed by " + "; ".join(dict.fromkeys(d.framed for d in found)), err=True)
-
-
-def _draw(found: list[Detection], names: tuple[str, ...], output: Path) -> None:
-    """Writes one picture of all images, all objects of an image on it, above the colours of the landmarks."""
-    from lmbench.printable import counted
-    from lmbench.report.pictures import COLOURS, draw_points, over_legend, save_png, side_by_side
-
-    pictures: dict[Path, Any] = {}
-    for d in found:
-        pictures[d.region.path] = draw_points(pictures.get(d.region.path, d.image), d.landmarks)
-    legend = dict(zip(names, COLOURS, strict=False)) if len(names) <= len(COLOURS) else {}  # beyond, colours repeat
-    save_png(over_legend(side_by_side(list(pictures.values())), legend), output)
-    click.echo(f"{output}: {counted(len(pictures), 'image')}", err=True)
 
 
 def _entry(d: Detection, names: tuple[str, ...]) -> dict[str, Any]:
     """A detection as JSON states it: landmarks in pixels of the image, the frame they were seen in, and why that one."""
+    sure = {} if d.confidence is None else {"confidence": dict(zip(names, d.confidence.tolist(), strict=True))}
     return {
         "image": str(d.region.path),
+        **({"video_frame": d.region.moment[0], "second": d.region.moment[1]} if d.region.moment else {}),
         **({"object": d.region.label} if d.region.label else {}),
         "landmarks": dict(zip(names, d.landmarks.round(4).tolist(), strict=True)),
+        **sure,
         "frame": [round(v, 4) for v in d.frame],
         "framed_by": d.framed,
     }
+
+
+def _say_left_out(left_out: list[str]) -> int:
+    for why in left_out[:NAMED]:
+        click.echo(f"left out: {why}", err=True)
+    if len(left_out) > NAMED:
+        click.echo(f"left out: {len(left_out) - NAMED} more", err=True)
+    return PARTLY_DONE if left_out else 0

@@ -5,33 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lmbench.cli.completion import names_of, variants
-from lmbench.errors import UsageError
 from lmbench.printable import counted
 
 if TYPE_CHECKING:
-    from lmbench.config.model import RunConfig
-    from lmbench.plugins.loading import Plugins
     from lmbench.results.record import Record
-
-
-def parse_annotations(text: str) -> tuple[int | str, ...]:
-    """``"1,5,all"`` as ``(1, 5, "all")``. Raises UsageError for anything else."""
-    found: list[int | str] = []
-    for part in text.split(","):
-        part = part.strip()
-        if part != "all" and not part.isdecimal():
-            raise UsageError(f"--annotations {text!r}: expected numbers and all, for instance 1,5,10,all.")
-        value = part if part == "all" else int(part)
-        if value not in found:
-            found.append(value)
-    return tuple(found)
 
 
 @click.command()
@@ -110,48 +93,30 @@ def run(
 ) -> int:
     """Train a method without labels, freeze it, judge it on a dataset, and leave one record."""
     from lmbench import progress
+    from lmbench.config.asking import configurations, parse_annotations
     from lmbench.config.object_scale import unequal_scales
     from lmbench.config.overrides import parse_assignments, read_toml
-    from lmbench.config.resolving import resolve_run
     from lmbench.plugins.loading import get_plugins
 
-    options: dict[str, Any] = {}
-    everywhere: dict[str, Any] = {}
-    if annotations is not None:
-        everywhere["annotations"] = parse_annotations(annotations)
-    if draws is not None:
-        everywhere["draws"] = draws
-    if tasks is not None:
-        options["tasks"] = tuple(t.strip() for t in tasks.split(","))
-    if probe_every is not None:
-        options["probe"] = {"every": probe_every}
-    if precision is not None:
-        options["precision"] = precision
-    if allow_test_images:
-        options["allow_test_images"] = True
-    if partial:
-        options["partial"] = True
-    overrides = [options, read_toml(config_file) if config_file else {}, parse_assignments(assignments)]
     plugins = get_plugins()
-    spec = plugins.find("method", method).spec
-    variants = [v.name for v in spec.variants] if variant == "all" else [v.strip() for v in variant.split(",")]
-    configs = [
-        resolve_run(
-            plugins,
-            method,
-            dataset,
-            preset=preset,
-            variant=v,
-            pretrain_on=pretrain_on,
-            seed=seed,
-            untrained=untrained,
-            everywhere=everywhere,
-            overrides=overrides,
-        )
-        for v in variants
-    ]
-    for said in without_effect(overrides, configs, plugins):
-        progress.say(f"warning: {said}")
+    configs = configurations(
+        plugins,
+        method,
+        dataset,
+        variants=[v.strip() for v in variant.split(",")],
+        preset=preset,
+        pretrain_on=pretrain_on,
+        seed=seed,
+        untrained=untrained,
+        annotations=None if annotations is None else parse_annotations(annotations),
+        draws=draws,
+        tasks=None if tasks is None else [t.strip() for t in tasks.split(",")],
+        probe_every=probe_every,
+        precision=precision,
+        allow_test_images=allow_test_images,
+        partial=partial,
+        overrides=[read_toml(config_file) if config_file else {}, parse_assignments(assignments)],
+    )
 
     from lmbench import job as jobs  # imports torch: every mistake above is told before
     from lmbench import runner
@@ -175,17 +140,6 @@ def run(
         for plan in results:
             show_plan(plan)
     return 0
-
-
-def without_effect(overrides: Sequence[Mapping[str, Any]], configs: Sequence[RunConfig], plugins: Plugins) -> list[str]:
-    """What a user sets of tasks and stages that none of the runs has."""
-    tasks = {name for config in configs for name in config.settings}
-    stages = {name for config in configs for name in config.stages}
-    asked = dict.fromkeys(name for given in overrides for name in given if name in plugins.tasks.names())
-    own = dict.fromkeys(name for given in overrides for name in given.get("stages", {}))
-    idle = [f"{name}: no run here has this task" for name in asked if name not in tasks]
-    idle += [f"stages.{name}: no run here has this stage" for name in own if name not in stages]
-    return [f"{said}, and what is set of it changes nothing." for said in idle]
 
 
 def show_record(record: Record, runs: Path, known: bool) -> None:

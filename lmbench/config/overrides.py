@@ -50,6 +50,20 @@ def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, Any
     return tree
 
 
+def dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """``{"a.b": 1, "c": {"d": 2}}`` as ``{"a": {"b": 1}, "c": {"d": 2}}``. Raises UsageError for what is no plain value."""
+    tree: dict[str, Any] = {}
+    for path, value in settings.items():
+        keys = str(path).split(".")
+        if not all(keys) or len(keys) > DEEPEST:
+            raise UsageError(f"settings {briefly(path)}: expected a name as stages.byol.training.epochs.")
+        require_plain(value, path)
+        for key in reversed(keys):
+            value = {key: value}
+        tree = merge(tree, value)
+    return tree
+
+
 def _literal(text: str) -> Any:
     """The Python literal that a text is, true, false and none in any case among them; else the text."""
     try:

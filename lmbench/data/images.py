@@ -90,13 +90,27 @@ def read_image(source: Path | bytes, name: str, where: str, raw: bool = False) -
     Raises DataError naming ``where`` and the file: missing, empty, damaged, too large, or of values with no 8-bit meaning.
     """
     with _opened(source, name, where) as image:
-        header = _header(image)
-        turned_by_pillow = image.format == "TIFF"
-        rgb = _eight_bits(image, f"{where}: {name}")
-        ways = STORED if turned_by_pillow else UPRIGHT
-        if header.orientation in ways and raw == turned_by_pillow:
-            rgb = rgb.transpose(ways[header.orientation])
-        return rgb, header.work(raw)
+        return _read(image, f"{where}: {name}", raw)
+
+
+def rgb_of(image: Image.Image, name: str, where: str) -> Image.Image:
+    """An 8-bit RGB image, upright, of one that somebody opened or made himself. Raises DataError as `read_image` does."""
+    try:
+        return _read(image, f"{where}: {name}", raw=False)[0]
+    except DataError:
+        raise
+    except Exception as error:  # of a file that was opened and not yet decoded
+        raise DataError(f"{where}: {name} cannot be read as an image ({error}).") from None
+
+
+def _read(image: Image.Image, what: str, raw: bool) -> tuple[Image.Image, tuple[str, ...]]:
+    header = _header(image)
+    turned_by_pillow = image.format == "TIFF"
+    rgb = _eight_bits(image, what)
+    ways = STORED if turned_by_pillow else UPRIGHT
+    if header.orientation in ways and raw == turned_by_pillow:
+        rgb = rgb.transpose(ways[header.orientation])
+    return rgb, header.work(raw)
 
 
 def read_grey(source: Path | bytes, name: str, where: str) -> np.ndarray:
@@ -195,6 +209,8 @@ def _first(value: Any) -> Any:
 def _late_exif(image: Image.Image) -> Image.Exif:
     """The chunk eXIf of a PNG that stands behind the pixels, where programs append it."""
     found, file = Image.Exif(), image.fp  # type: ignore[attr-defined]
+    if file is None:  # decoded before, and Pillow has found what there was
+        return found
     at = file.tell()
     file.seek(8)
     while len(head := file.read(8)) == 8:

@@ -39,9 +39,9 @@ def test_images(run: Run, data_root: Path | None) -> PixelStore:
 
 
 def extractor_of(run: Run, device: str) -> tuple[Extractor, torch.device]:
-    """The frozen network on a device. Raises as `Run.extractor`."""
+    """The frozen network on a device. Raises as `Run.frozen`."""
     place = resolve_device(device)
-    return run.extractor(place), place
+    return run.frozen(place), place
 
 
 @torch.no_grad()

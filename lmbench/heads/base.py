@@ -71,6 +71,8 @@ class FittedHeads(Protocol):
         """The tensors that make the heads, for keeping them."""
         ...
 
+    # Heads that can stand in one graph with their network have ``on(maps, image_size) -> (B, L, 2)`` besides: what the first of
+    # them predicts of FeatureMaps, without branches that depend on values or on B.
     # Heads that choose among themselves have ``said: list[str]`` besides: what was chosen for each, for the record.
     # Heads that know how far they are to be trusted have ``predict_with_confidence(inputs)`` besides: see `FittedConverged`.
 

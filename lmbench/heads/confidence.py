@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from sklearn.isotonic import IsotonicRegression
@@ -9,6 +11,7 @@ from torch import Tensor
 
 WITHIN = 0.05  # of the frame's side: a prediction so near is right (PCK@5%)
 KNOTS = 32
+UNKNOWN = -1.0  # probability where nothing was held out
 PER_LANDMARK = 50  # held-out predictions of a landmark from which it has a curve of its own
 
 
@@ -16,7 +19,7 @@ def calibrated(spread: Tensor, right: Tensor, seen: Tensor) -> Tensor:
     """(L, 2, KNOTS): for each landmark, spreads in rising order and the probability of being right there, which never rises.
 
     From held-out predictions (n, L): their ``spread``, whether they were ``right``, where the landmark is ``seen``. Isotonic
-    regression; landmarks of few held-out predictions share one curve. NaN where there is none at all.
+    regression; landmarks of few held-out predictions share one curve. UNKNOWN where there is none at all.
     """
     curves = []
     for landmark in range(spread.shape[1]):
@@ -30,7 +33,7 @@ def calibrated(spread: Tensor, right: Tensor, seen: Tensor) -> Tensor:
 
 def _curve(spread: Tensor, right: Tensor) -> Tensor:
     if not len(spread):
-        return torch.full((2, KNOTS), float("nan"))
+        return torch.full((2, KNOTS), UNKNOWN)
     x, y = spread.cpu().double().numpy(), right.cpu().double().numpy()
     knots = np.quantile(x, np.linspace(0, 1, KNOTS))
     probability = IsotonicRegression(increasing=False, out_of_bounds="clip").fit(x, y).predict(knots)
@@ -38,7 +41,10 @@ def _curve(spread: Tensor, right: Tensor) -> Tensor:
 
 
 def looked_up(curves: Tensor, spread: Tensor) -> Tensor:
-    """(N, L): the probabilities (see `calibrated`) at spreads (N, L), straight between knots and constant beyond the last."""
+    """(N, L): the probabilities (see `calibrated`) at spreads (N, L), straight between knots and constant beyond the last.
+
+    NaN where they are unknown.
+    """
     found = torch.empty_like(spread)
     for landmark, (knots, probability) in enumerate(curves):
         at = spread[:, landmark].clamp(knots[0], knots[-1]).contiguous()
@@ -46,4 +52,4 @@ def looked_up(curves: Tensor, spread: Tensor) -> Tensor:
         low, high = knots[above - 1], knots[above]
         share = ((at - low) / (high - low).clamp(min=1e-12)).clamp(0, 1)
         found[:, landmark] = probability[above - 1] + share * (probability[above] - probability[above - 1])
-    return found
+    return torch.where(found < 0, math.nan, found)

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from lmbench.features import FeatureMaps
 from lmbench.geometry.coordinates import denormalise_points
 from lmbench.heads.base import HeadInputs
 from lmbench.heads.blocks import Blocks
 from lmbench.heads.confidence import looked_up
-from lmbench.heads.refining import Prior, points
+from lmbench.heads.refining import Prior, expected, points
 
 
 class FittedConverged:
@@ -53,11 +54,24 @@ class FittedConverged:
                 prior = Prior(kept["centres"][s][used], kept["precision"][s][used])
                 at = points(blocks, everything, kept["filters"][s][used], prior, variances=variances)
                 predicted = predicted + at.transpose(0, 1).flatten(1) @ linear[used.repeat_interleave(2)]
-                spread = spread_of(variances, int(kept.get("folds", 1)), landmarks)
+                if "calibration" in kept:
+                    spread = spread_of(variances, int(kept["folds"]), landmarks)
             found.append(denormalise_points(predicted.unflatten(1, (-1, 2)), (side, side)).cpu())
             curves = kept["calibration"][s] if "calibration" in kept else None
             sure.append((torch.full_like(spread, math.nan) if curves is None else looked_up(curves, spread)).cpu())
         return torch.stack(found), torch.stack(sure)
+
+    def on(self, maps: FeatureMaps, image_size: int) -> Tensor:
+        """(B, L, 2) pixels: what the first head predicts of maps, as one computation without branches: for a graph."""
+        filters, centres, precision, linear, offset = (
+            self._state[name][0] for name in ("filters", "centres", "precision", "linear", "offset")
+        )
+        predicted = offset.expand(maps.maps[0].shape[0], -1)
+        if len(filters):  # else it is the mean shape
+            maps = maps.coarse(int(self._state["cells"]))
+            at = expected(maps, filters, Prior(centres, precision).on(maps.size))[1]
+            predicted = predicted + at.flatten(1) @ linear
+        return denormalise_points(predicted.unflatten(1, (-1, 2)), (image_size, image_size))
 
 
 def spread_of(variances: Tensor, folds: int, landmarks: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,8 @@ def freeze_maps(
 
     Maps of other images, or of another network, are never taken for them.
     """
-    key = digest_of([pixels.key, len(pixels), extractor.layers, _digest_of(extractor), str(device), batch_size])
+    network = digest_of_state(extractor.network.state_dict())
+    key = digest_of([pixels.key, len(pixels), extractor.layers, network, str(device), batch_size])
     if folder.is_dir() and _key_in(folder) != key:
         with locked(folder):
             shutil.rmtree(folder, ignore_errors=True)
@@ -143,10 +144,10 @@ def _key_in(folder: Path) -> str | None:
     return str(found)
 
 
-def _digest_of(extractor: Extractor) -> str:
-    """The SHA-256 of all that a network computes with."""
+def digest_of_state(state: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of tensors by name: all that a network, or a head, computes with."""
     total = hashlib.sha256()
-    for name, value in extractor.network.state_dict().items():
+    for name, value in state.items():
         total.update(name.encode())
         total.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return total.hexdigest()

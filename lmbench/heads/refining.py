@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from lmbench.features import FeatureMaps
 from lmbench.heads.blocks import Blocks
 
 ALPHA = 0.01  # of the read-out while filters are refined; the one that predicts is chosen by cross-validation
@@ -57,17 +58,23 @@ def points(
     x, y = (torch.linspace(-1, 1, n, device=filters.device) for n in (width, height))
     found = torch.empty(len(filters), len(images), 2, device=filters.device)
     for where, maps in blocks.of(images):
-        p = (maps.project(filters) + log_prior).flatten(2).softmax(-1).unflatten(2, (height, width))
-        across, down = p.sum(-2), p.sum(-1)
-        at = torch.stack((across @ x, down @ y), -1)
+        p, at = expected(maps, filters, log_prior)
         found[:, where] = at.transpose(0, 1)
         if variances is not None:
-            squared = across @ x.square() + down @ y.square()
+            squared = p.sum(-2) @ x.square() + p.sum(-1) @ y.square()
             variances[:, where] = (squared - at.square().sum(-1)).clamp(min=0).T
         if derivatives is not None:
             moved = torch.cat((p * (x - at[..., :1])[..., None, :], p * (y - at[..., 1:])[..., None]), 1)
             derivatives[:, where] = maps.pool(moved).unflatten(1, (2, len(filters))).permute(2, 0, 1, 3)
     return found
+
+
+def expected(maps: FeatureMaps, filters: Tensor, log_prior: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, K, H, W) and (B, K, 2): the probabilities of K filters' cells, and the points, in [-1, 1], that they make."""
+    height, width = maps.size
+    x, y = (torch.linspace(-1, 1, n, device=filters.device) for n in (width, height))
+    p = (maps.project(filters) + log_prior).flatten(2).softmax(-1).unflatten(2, (height, width))
+    return p, torch.stack((p.sum(-2) @ x, p.sum(-1) @ y), -1)
 
 
 @dataclass

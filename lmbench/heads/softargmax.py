@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from lmbench.features import FeatureMaps
 from lmbench.geometry.coordinates import denormalise_points
 from lmbench.geometry.heatmaps import soft_argmax
 from lmbench.heads.base import HeadInputs
@@ -49,6 +50,12 @@ class FittedSoftargmax:
             found.append(denormalise_points(normalised, (side, side)).cpu())
         return torch.cat(found, dim=1)
 
+    def on(self, maps: FeatureMaps, image_size: int) -> Tensor:
+        """(B, L, 2) pixels: what the first head predicts of maps, as one computation without branches: for a graph."""
+        maps = maps.coarse(self.cells[0]) if self.cells[0] else maps
+        found = head_forward(maps.project(self.filters[0]), self.linear[0], self.multiplier) + self.offset[0]
+        return denormalise_points(found, (image_size, image_size))
+
     def state(self) -> dict[str, Tensor]:
         return {
             "filters": self.filters,
@@ -74,7 +81,7 @@ def head_forward(responses: Tensor, linear: Tensor, multiplier: float) -> Tensor
 
 def landmarks_of(points: Tensor, linear: Tensor) -> Tensor:
     """(B, L, 2) normalised landmarks from virtual points (B, L*P, 2)."""
-    return torch.einsum("blp,ldp->bld", points.reshape(len(points), len(linear), -1), linear)
+    return torch.einsum("blp,ldp->bld", points.reshape(points.shape[0], len(linear), -1), linear)
 
 
 def regression_loss(predicted: Tensor, target: Tensor, visible: Tensor) -> Tensor:

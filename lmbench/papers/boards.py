@@ -4,12 +4,44 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lmbench.errors import LmbenchError
 from lmbench.papers.published import Cell, read_papers
 from lmbench.papers.targets import metric_of
 from lmbench.plugins.loading import Plugins
+from lmbench.results.leaderboard import Built, build
+from lmbench.results.ranking import ScoresOf
+from lmbench.results.record import Key, Record
+from lmbench.results.scores import Scores, kept_scores
+
+
+def built_boards(plugins: Plugins, runs: Path, out: Path) -> Built:
+    """The leaderboards of records below ``runs`` and in ``out``, and of the papers that plugins bring; writes nothing.
+
+    What cannot be read is left out and named. Raises as `build`.
+    """
+    published, scores, unread = sources(plugins, out)
+    built = build(runs, out, published, scores)
+    built.left_out += unread()
+    return built
+
+
+def sources(plugins: Plugins, out: Path) -> tuple[list[dict[str, Any]], ScoresOf, Callable[[], list[str]]]:
+    """The published rows, the kept scores of a record, and what could not be read of both by the time it is asked."""
+    damaged: dict[str, str] = {}
+
+    def scores(record: Record) -> dict[Key, Scores]:
+        try:
+            return dict(kept_scores(out, record))
+        except LmbenchError as error:
+            damaged[record.run] = str(error)
+            return {}
+
+    published, unread = published_rows(plugins)
+    return published, scores, lambda: [*unread, *damaged.values()]
 
 
 def published_rows(plugins: Plugins) -> tuple[list[dict[str, Any]], list[str]]:

@@ -82,13 +82,20 @@ def draw_points(image: Image.Image, points: np.ndarray) -> Image.Image:
     return copy
 
 
-def side_by_side(images: list[Image.Image], height: int = 320) -> Image.Image:
-    """Images of any size brought to one height, in rows of up to six."""
-    tiles = [i.resize((max(1, round(i.width * height / i.height)), height), Image.Resampling.BICUBIC) for i in images]
+TILE = 320  # height in pixels of an image on a sheet of images of any size
+
+
+def tile_of(image: Image.Image) -> Image.Image:
+    """An image at the height it has on such a sheet."""
+    return image.resize((max(1, round(image.width * TILE / image.height)), TILE), Image.Resampling.BICUBIC)
+
+
+def side_by_side(tiles: list[Image.Image]) -> Image.Image:
+    """Tiles of one height in rows of up to six, each in the middle of its place."""
     width = max(t.width for t in tiles)
     padded = []
     for tile in tiles:
-        padded.append(Image.new("RGB", (width, height), (30, 30, 30)))
+        padded.append(Image.new("RGB", (width, tile.height), (30, 30, 30)))
         padded[-1].paste(tile, ((width - tile.width) // 2, 0))
     return tile_grid(padded, 6)
 

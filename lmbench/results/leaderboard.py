@@ -44,6 +44,8 @@ class Built:
     and what was left out with the reason."""
 
     files: dict[str, str] = field(default_factory=dict)
+    boards: dict[tuple[str, str], str] = field(default_factory=dict)
+    """The CSV of each dataset and task."""
     pages: dict[str, str] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
@@ -65,6 +67,7 @@ def build(runs: Path, out: Path, published: Sequence[Line] = (), scores: ScoresO
         printed.setdefault((line["dataset"], line["task"]), []).append(line)
     for board, name in _file_names(sorted({*found, *printed})).items():
         lines = [*measured_lines(found.get(board, ())), *published_lines(printed.get(board, ()))]
+        built.boards[board] = f"{name}.csv"
         built.files[f"{name}.csv"] = render(sorted(lines, key=_in_order))
         if board in found:
             built.pages |= _pages(name, boards(found[board]))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
 from lmbench.printable import counted, plain_table, printable
 from lmbench.results.record import Key, Record, Row
 
@@ -39,6 +44,40 @@ def as_text(record: Record) -> str:
     columns, rows = table(record)
     lines = [[name.upper() for name in columns], *([printable(cell) for cell in row] for row in rows)]
     return "\n".join([printable(heading(record)), plain_table(lines), *map(printable, stages(record))])
+
+
+OVERLAY = "overlay.png"
+LARGEST_PICTURE = 4 << 20  # bytes of a picture that is shown in a notebook: they are kept in its file
+
+
+def as_html(record: Record, folder: Path) -> str:
+    """A run for a notebook: its numbers, and the picture of its predictions where it lies in its folder."""
+    columns, rows = table(record)
+    lines = "".join(f"<div>{_html(line)}</div>" for line in stages(record))
+    return (
+        f"<div><strong>{_html(heading(record))}</strong></div><table><thead>{_html_row('th', columns)}</thead>"
+        f"<tbody>{''.join(_html_row('td', row) for row in rows)}</tbody></table>{lines}{_picture(folder / OVERLAY)}"
+    )
+
+
+def _html_row(kind: str, cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<{kind} style=text-align:left>{_html(cell)}</{kind}>' for cell in cells)}</tr>"
+
+
+def _html(text: str) -> str:
+    return escape(printable(text))
+
+
+def _picture(path: Path) -> str:
+    try:
+        content = path.read_bytes() if path.stat().st_size <= LARGEST_PICTURE else b""
+    except OSError:
+        return ""
+    if not content.startswith(b"\x89PNG"):
+        return ""
+    said = "Test images from the best to the worst predicted: annotated green, predicted red"
+    data = base64.b64encode(content).decode()
+    return f'<img alt="{said}" title="{said}" style="max-width:100%" src="data:image/png;base64,{data}">'
 
 
 def annotations_of(row: Row) -> str:

@@ -102,7 +102,7 @@ def _of_run(folder: Path, data: Path | None) -> dict[str, object]:
     from lmbench.results.run import Run
 
     run = Run.open(folder)
-    extractor, dataset = run.extractor("cpu"), open_dataset(run.config.dataset, data, run.plugins)
+    extractor, dataset = run.frozen("cpu"), open_dataset(run.config.dataset, data, run.plugins)
     found: dict[str, object] = {"eyes": dataset.spec.eyes, "normalise": extractor.normalise}
     for split in ("train", "test"):
         pixels = dataset.pixels(split)

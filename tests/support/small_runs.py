@@ -38,3 +38,11 @@ def recorded(arguments: list[str]) -> dict:
     with contextlib.redirect_stdout(io.StringIO()) as out:
         assert run_cli([*arguments, "--json"]) == 0
     return json.loads(out.getvalue())
+
+
+def pixels_run(runs: Path, dataset: str, *options: str) -> Path:
+    """The folder of a run without training, with a head fitted for some steps."""
+    arguments = ["run", "--method", "pixels", "--dataset", dataset, "--preset", "smoke", "--runs", str(runs)]
+    arguments += ["--tasks", "regression", "--device", "cpu", "--set", "read.size=8"]
+    arguments += ["--set", "regression.head=softargmax_conditioned"]  # which never falls back on the mean shape
+    return runs / recorded([*arguments, *options])["run"]
