@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmbench.campaigns.gaps import PARTLY_DONE
 from lmbench.cli.pages import require_page
 
 if TYPE_CHECKING:
     from lmbench.results.sheets import Beside, Sheet
     from lmbench.results.tables import Selection
 
-PARTLY_DONE, STALE = 4, 3
+STALE = 3
 
 
 OUT = click.option("--out", type=click.Path(path_type=Path), default=Path("leaderboards"), show_default=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmbench.campaigns.gaps import PARTLY_DONE
 from lmbench.cli.completion import run_folders
 from lmbench.cli.given_boxes import boxed
 from lmbench.errors import UsageError
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 1000  # images in a table on the terminal
 NAMED = 5  # images that are left out
-PARTLY_DONE = 4
 
 
 def box_options(command: Callable[..., Any]) -> Callable[..., Any]:
