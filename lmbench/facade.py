@@ -82,11 +82,11 @@ def run(
 
 
 def load(place: Place) -> Run:
-    """The finished run in a folder (or of its record.json), or in a file that `lmbench export` wrote.
+    """The finished run in a folder (or of its record.json), in a file that `lmbench export` wrote, or what `lmbench fit` left.
 
     Raises DataError where there is none, or it is damaged.
     """
-    from lmbench.results.exported import load as load_run
+    from lmbench.results.fitted import load as load_run
 
     return load_run(place)
 

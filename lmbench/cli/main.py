@@ -42,6 +42,8 @@ VERBS = {
     "plugin": ("lmbench.cli.plugin:plugin", "List, diagnose, start and check plugins."),
     "figure": ("lmbench.cli.figure:figure", "Figures of finished runs for a paper: PDF, SVG or PNG."),
     "predict": ("lmbench.cli.predict:predict", "Landmarks of your own images and videos, by the heads of a run."),
+    "fit": ("lmbench.cli.fit:fit", "A head for your own points, on the frozen network of a run."),
+    "label": ("lmbench.cli.label:label", "Click landmarks on your own images, on a page of this machine."),
     "match": ("lmbench.cli.match:match", "Find points of one image in others, by the features of a run."),
     "export": ("lmbench.cli.export:export", "A run's network and head as one file: lmbench's own, ONNX, torch."),
     "completion": ("lmbench.cli.completion:completion", "Print the script by which a shell completes lmbench."),

@@ -38,11 +38,11 @@ PATIENCE = 2  # strengths without gain after which no weaker one is tried
 class Converged:
     """The papers' form of head as far as the features carry it, the mean shape where they carry nothing.
 
-    Nothing in it is drawn by chance. See docs/head.md.
+    Nothing in it is drawn by chance. See docs/head.md. ``ridge``: of the whitening; runs have none, their images are many.
     """
 
-    def __init__(self, settings: ConvergedSettings) -> None:
-        self.settings = settings
+    def __init__(self, settings: ConvergedSettings, ridge: float = 0.0) -> None:
+        self.settings, self.ridge = settings, ridge
 
     def description(self) -> dict[str, Any]:
         s = self.settings
@@ -75,7 +75,7 @@ class Converged:
         del generator
         device, side = inputs.device, inputs.image_size
         blocks = Blocks(inputs, self.settings.cells)
-        white = whitening(blocks)
+        white = whitening(blocks, self.ridge)
         target, seen = normalise_points(landmarks, (side, side)).to(device, torch.float32), visible.to(device)
         found = []
         steps = sum(1 for s in subsets if s.annotated >= self.settings.folds) * (2 + len(self.settings.strengths))

@@ -34,11 +34,12 @@ class Whitening:
         return ((v @ self.directions) * keep) @ self.directions.T
 
 
-def whitening(blocks: Blocks) -> Whitening:
+def whitening(blocks: Blocks, ridge: float = 0.0) -> Whitening:
     """The whitening of all images of some blocks, in float64. Raises DataError where a map holds NaN or infinity.
 
     Covariance of descriptors about the mean of their own image, for a soft-argmax sees nothing else; full rank, so that any
-    invertible mixing of channels cancels. Constant channels have no direction: r is 0 where all are.
+    invertible mixing of channels cancels. Constant channels have no direction: r is 0 where all are. ``ridge``: added to the
+    variance of each channel, in parts of it, where images are so few that others vary along directions that these do not.
     """
     covariance = mean = torch.zeros(())
     images = torch.arange(len(blocks))[:: -(-len(blocks) // MOST_IMAGES)]
@@ -57,7 +58,8 @@ def whitening(blocks: Blocks) -> Whitening:
     scale = torch.where(
         deviation > 0, 1 / deviation, 0
     )  # correlations: units of channels must not decide what is rounding
-    values, vectors = torch.linalg.eigh(covariance * scale[:, None] * scale)
+    correlation = covariance * scale[:, None] * scale
+    values, vectors = torch.linalg.eigh((correlation + ridge * correlation.diag().diag()) / (1 + ridge))
     kept = values > NULL * values.max()
     basis = scale[:, None] * vectors[:, kept] * values[kept].rsqrt()
     directions, singular, _ = torch.linalg.svd(basis.T @ mean, full_matrices=False)

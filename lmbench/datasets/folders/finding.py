@@ -122,6 +122,8 @@ def _named(options: Options, photos: Photos, where: str) -> tuple[list[Path], bo
     wanted = PurePosixPath(options.file.replace("\\", "/"))
     exact = [f for f in photos.others if photos.relative(f) == wanted.as_posix()]
     exact = exact or [f for f in photos.others if f.absolute() == Path(os.path.abspath(wanted))]
+    if not exact and wanted.is_absolute() and Path(wanted).is_file():  # beside the folder, or a hidden one
+        exact = [Path(wanted)]
     if exact:
         return exact, True
     ends = [f for f in photos.others if f.parts[-len(wanted.parts) :] == wanted.parts]

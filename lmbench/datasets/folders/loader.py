@@ -121,15 +121,13 @@ def _read(argument: str, place: str, state: tuple[Any, ...]) -> Member:
     options = parse_options(argument)
     where = f"folder:{argument}"
     photos = Photos(options.folder)
-    found = labelled_parts(read_annotations(options, photos, where), where)
-    found_photos = photos.resolve(found.samples, where, by_name=options.match == "name")
-    samples, read = oriented(found_photos, options.orientation, where)
+    found, samples, read = read_samples(options, photos, where)
     parted, how = split_samples(samples, options, where)
     splits = {split: annotated_once(part) for split, part in parted.items()}
     twice = sum(len(parted[split]) - len(part) for split, part in splits.items())
     crop = options.crop or ("box" if all(s.box for s in samples) else "landmarks")
     boxed = sum(s.box is not None for s in samples)
-    accepted = _accepted(samples, crop, options, where, turned="EXIF" in read)
+    accepted = accepted_findings(samples, crop, options, where, turned="EXIF" in read)
     boxes, framed = {}, ""
     for split, part in splits.items():
         boxes[split], framed = frame_boxes(part, crop, options.margin, where)
@@ -163,7 +161,18 @@ def _read(argument: str, place: str, state: tuple[Any, ...]) -> Member:
     return Member(found.names, eyes, splits, boxes, framing, notes, words)
 
 
-def _accepted(samples: list[Sample], crop: str, options: Options, where: str, turned: bool) -> list[Finding]:
+def read_samples(options: Options, photos: Photos, where: str) -> tuple[Annotations, list[Sample], str]:
+    """Landmarks with notes, the labelled samples with their images, and what reading these takes ("" for nothing).
+
+    Raises UsageError, and DataError naming the file: annotations that cannot be read, images that are missing.
+    """
+    found = labelled_parts(read_annotations(options, photos, where), where)
+    found_photos = photos.resolve(found.samples, where, by_name=options.match == "name")
+    samples, reading = oriented(found_photos, options.orientation, where)
+    return found, samples, reading
+
+
+def accepted_findings(samples: list[Sample], crop: str, options: Options, where: str, turned: bool) -> list[Finding]:
     """What cannot be meant and is accepted all the same. Raises DataError for what is not.
 
     ``turned``: images have an EXIF orientation, which labels may have been made with or without.
