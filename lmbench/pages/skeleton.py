@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -20,15 +20,17 @@ from lmbench.printable import printable
 STYLES = ("page.css",)  # of every page, before its own
 
 
-def render(name: str, data: Any = None, **values: Any) -> str:
+def render(name: str, data: Any = None, served: bool = False, scripts: Sequence[str] = (), **values: Any) -> str:
     """The page of the template ``NAME.html`` with the style ``NAME.css`` and, where there is one, the script ``NAME.js``.
 
-    ``data``: what the script reads, as JSON. ``values``: what the template shows; texts are escaped.
+    ``data``: what the script reads, as JSON. ``served``: the page asks the server that it came from, and no other. ``scripts``:
+    of a page that has several, in order. ``values``: what the template shows; texts are escaped.
     """
     style = "\n".join(_static(part) or "" for part in (*STYLES, f"{name}.css"))
-    script = _static(f"{name}.js")
+    script = "\n".join(_static(part) or "" for part in scripts or (f"{name}.js",))
     policy = {"default-src": "'none'", "img-src": "data:", "style-src": _digest(style), "base-uri": "'none'"}
     policy |= {"form-action": "'none'"} | ({"script-src": _digest(script)} if script else {})
+    policy |= {"img-src": "'self' data:", "connect-src": "'self'"} if served else {}
     return (
         _environment()
         .get_template(f"{name}.html")
@@ -36,7 +38,7 @@ def render(name: str, data: Any = None, **values: Any) -> str:
             **values,
             policy="; ".join(f"{what} {allowed}" for what, allowed in policy.items()),
             style=Markup(style),  # ours, and no text of others is in it
-            script=Markup(script or ""),
+            script=Markup(script),
             data=data,
         )
     )

@@ -40,6 +40,12 @@ class Browser:
         self.complaints()
         self.driver.get(page.absolute().as_uri() + choice)
 
+    def visit(self, address: str) -> None:
+        """Opens a page of a server; what was complained of before is forgotten."""
+        self.driver.get("about:blank")
+        self.complaints()
+        self.driver.get(address)
+
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
 

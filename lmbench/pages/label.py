@@ -1,0 +1,15 @@
+"""The page on which landmarks are clicked: it asks the server that it came from, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lmbench.pages.skeleton import render
+
+SCRIPTS = ("label_view.js", "label.js")
+
+
+def label_page(about: Mapping[str, Any]) -> str:
+    """The page of a session (`lmbench.labelling.session.Session.about`)."""
+    return render("label", dict(about), served=True, scripts=SCRIPTS, file=about["file"])
