@@ -24,6 +24,8 @@ from lmbench.heads.reference import SoftargmaxLinear
 from lmbench.heads.settings import ConvergedSettings, SoftargmaxLinearSettings
 from lmbench.store.files import replacing
 
+Scores = dict[str, dict[str, float]]
+
 HEADS: dict[str, Head] = {
     "papers": SoftargmaxLinear(SoftargmaxLinearSettings(recipe="cl_faces", epochs=200)),
     "converged": Converged(ConvergedSettings()),
@@ -44,7 +46,20 @@ def fitted(which: str, train: Maps, folder: Path) -> FittedHeads:
     return head.restored(torch.load(kept))  # type: ignore[attr-defined, no-any-return]
 
 
-def scatter(found: dict[str, dict[str, float]], path: Path) -> None:
+def whole(found: Scores) -> Scores:
+    """The maps that both heads were scored on."""
+    return {name: row for name, row in found.items() if len(row) == 3}
+
+
+def table(found: Scores) -> str:
+    lines = ["| map | papers' head | converged | mean shape |", "| --- | --- | --- | --- |"]
+    for name, row in found.items():
+        cells = [f"{row[k]:.2f}" if k in row else "-" for k in ("papers", "converged", "mean shape")]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def scatter(found: Scores, path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -88,12 +103,9 @@ def main() -> None:
                 row["mean shape"] = test.error(mean_shape(train.landmarks, train.visible).expand_as(test.landmarks))
                 with replacing(given.results) as draft:
                     draft.write_text(json.dumps(found, indent=1) + "\n")
-    print("| map | papers' head | converged | mean shape |\n|---|---|---|---|")
-    for name, row in found.items():
-        cells = [f"{row[k]:.2f}" if k in row else "-" for k in ("papers", "converged", "mean shape")]
-        print(f"| {name} | {' | '.join(cells)} |")
-    if given.png and any(len(row) == 3 for row in found.values()):
-        scatter({name: row for name, row in found.items() if len(row) == 3}, given.png)
+    print(table(found))
+    if given.png and whole(found):
+        scatter(whole(found), given.png)
 
 
 if __name__ == "__main__":
