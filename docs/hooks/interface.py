@@ -14,6 +14,7 @@ from lmbench.printable import markdown as table
 
 PLACE = "<!-- names of lmbench.api -->"
 
+
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     return markdown.replace(PLACE, "\n".join(interface())) if page.file.src_uri == "interface.md" else markdown
 
