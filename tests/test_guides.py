@@ -34,7 +34,7 @@ def text_of(document: str) -> str:
 
 def path_of(guide: str) -> list[list[str]]:
     """The commands of a guide's beginning, which lead from nothing to what its reader wants."""
-    return [shlex.split(line) for line in COMMAND.findall(text_of(f"docs/{guide}").partition("\n## ")[0])]
+    return [shlex.split(line, comments=True) for line in COMMAND.findall(text_of(f"docs/{guide}").partition("\n## ")[0])]
 
 
 def small(*what: Any, preset: str | None = None, everywhere: Any = (), overrides: Any = (), **more: Any) -> Any:
