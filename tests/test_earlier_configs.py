@@ -16,7 +16,8 @@ from lmbench.heads.settings import SoftargmaxConditionedSettings
 from lmbench.plugins.loading import get_plugins
 from lmbench.results import identity
 
-RECORDS = sorted((Path(__file__).parents[1] / "leaderboards" / "records").glob("*.json"))
+EARLIER = sorted((Path(__file__).parent / "support" / "earlier_records").glob("*.json"))  # of version 0.1, schema 1
+RECORDS = EARLIER + sorted((Path(__file__).parents[1] / "leaderboards" / "records").glob("*.json"))
 
 
 def config_in(record: dict[str, Any]) -> RunConfig:
@@ -24,7 +25,7 @@ def config_in(record: dict[str, Any]) -> RunConfig:
 
 
 def test_there_are_kept_records() -> None:
-    assert len(RECORDS) > 50
+    assert len(EARLIER) == 6 and len(RECORDS) > 50
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=[p.stem for p in RECORDS])
@@ -44,7 +45,7 @@ def test_the_configuration_of_every_kept_record_is_read(path: Path) -> None:
 
 
 def test_a_run_of_an_earlier_version_is_found_beside_the_one_of_today(tmp_path: Path) -> None:
-    path = next(p for p in RECORDS if json.loads(p.read_text(encoding="utf-8"))["schema"] == 1)
+    path = EARLIER[0]
     record = json.loads(path.read_text(encoding="utf-8"))
     (tmp_path / record["run"]).mkdir()
     (tmp_path / record["run"] / "record.json").write_text(json.dumps(record), encoding="utf-8")

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from lmbench.api import float32
 from lmbench.features import Extractor
 from lmbench.plugins.loading import get_plugins
+from lmbench.precision import without_tf32
 from lmbench.testing.trials import find_trial
 from lmbench.training.loop import train
 
@@ -104,6 +105,16 @@ def test_float32_casts_halves_leaves_doubles_and_switches_autocast_off():
         assert product(a.double(), a.double(), scale=torch.ones(())).dtype == torch.float64
         assert torch.is_autocast_enabled("cpu")
     assert product.__doc__ == "Kept."
+
+
+def test_a_gpu_convolves_in_full_precision_where_float32_is_promised_and_as_before_behind_it():
+    before = torch.backends.cudnn.allow_tf32
+    with without_tf32("cpu"):
+        assert torch.backends.cudnn.allow_tf32 == before
+    with pytest.raises(RuntimeError), without_tf32("cuda"):
+        assert not torch.backends.cudnn.allow_tf32
+        raise RuntimeError
+    assert torch.backends.cudnn.allow_tf32 == before
 
 
 @functools.cache
