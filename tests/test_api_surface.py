@@ -10,6 +10,8 @@ import dataclasses
 import difflib
 import functools
 import inspect
+import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,13 @@ def test_the_api_is_what_the_surface_file_says() -> None:
     assert found == expected, (
         f"the API changed; if that is wanted, run `python tests/{Path(__file__).name}`:\n{changes}"
     )
+
+
+def test_the_page_of_the_interface_has_every_name() -> None:
+    place = Path(__file__).parents[1] / "docs" / "hooks" / "interface.py"
+    page = "\n".join(runpy.run_path(str(place))["interface"]())
+    shown = re.findall(r"^::: lmbench\.api\.(\w+)$|`(\w+)`", page, flags=re.MULTILINE)
+    assert set(api.__all__) <= {name for pair in shown for name in pair}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The dense loss that docs/plugins.md shows: it is a plugin that works as it stands there."""
+"""The methods that docs/plugins.md and CONTRIBUTING.md show: they are plugins that work as they stand there."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ from fake_plugins import install
 ROOT = Path(__file__).parents[1]
 
 
+def installed(folder: Path, document: str, name: str, modules: tuple[str, ...]) -> Path:
+    """A folder with the plugin of a document, as if it were installed there."""
+    text, package = (ROOT / document).read_text(encoding="utf-8"), f"lmbench_{name}"
+    blocks = re.findall(rf"^```python\n# ({package}/\w+\.py)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    assert [file for file, _ in blocks] == [f"{package}/{module}.py" for module in modules]
+    (folder / package).mkdir()
+    (folder / package / "__init__.py").touch()
+    for file, code in blocks:
+        assert len(code.splitlines()) <= 60
+        (folder / file).write_text(code, encoding="utf-8")
+    install(folder, f"lmbench-{name}", f"[lmbench]\n{name} = {package}.plugin\n")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n# (lmbench_samecell/\w+\.py)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    assert [name for name, _ in blocks] == [f"lmbench_samecell/{n}.py" for n in ("plugin", "settings", "objective")]
     folder = tmp_path_factory.mktemp("samecell")
-    (folder / "lmbench_samecell").mkdir()
-    (folder / "lmbench_samecell/__init__.py").touch()
-    for name, code in blocks:
-        assert len(code.splitlines()) <= 60
-        (folder / name).write_text(code, encoding="utf-8")
-    install(folder, "lmbench-samecell", "[lmbench]\nsamecell = lmbench_samecell.plugin\n")
-    return folder
+    return installed(folder, "docs/plugins.md", "samecell", ("plugin", "settings", "objective"))
 
 
 def run(place: Path, *arguments: str) -> subprocess.CompletedProcess:
@@ -68,12 +73,21 @@ def test_its_run_is_planned(place: Path) -> None:
     assert "stage cells" in done.stdout
 
 
-@pytest.mark.slow
-def test_it_passes_its_check_and_runs(place: Path) -> None:
-    checked = run(place, "-m", "lmbench", "plugin", "check", "lmbench-samecell", "--json")
+def works(place: Path, method: str) -> None:
+    """The plugin passes its check, and a small run of its method gives numbers."""
+    checked = run(place, "-m", "lmbench", "plugin", "check", f"lmbench-{method}", "--json")
     assert json.loads(checked.stdout)["ok"], checked.stdout
-    done = run(
-        place, "-m", "lmbench", "run", "--method", "samecell", "--dataset", "synthfaces", "--preset", "smoke", "--json"
-    )
+    wanted = ["--method", method, "--dataset", "synthfaces", "--preset", "smoke", "--json"]
+    done = run(place, "-m", "lmbench", "run", *wanted)
     assert done.returncode == 0, done.stderr
     assert {m["task"] for m in json.loads(done.stdout)["metrics"]} == {"regression", "matching"}
+
+
+@pytest.mark.slow
+def test_it_passes_its_check_and_runs(place: Path) -> None:
+    works(place, "samecell")
+
+
+@pytest.mark.slow
+def test_the_method_of_the_contributors_guide_passes_its_check_and_runs(tmp_path: Path) -> None:
+    works(installed(tmp_path, "CONTRIBUTING.md", "rotation", ("plugin", "objective")), "rotation")

@@ -20,16 +20,18 @@ from lmbench.specs import MethodSpec
 KINDS = ("method", "dataset", "task", "metric", "head", "objective", "backbone")
 FOLDER = "components"
 DOCS = Path(__file__).parents[1]
-BOARDS = Path(__file__).parents[2] / "leaderboards"
+ROOT = DOCS.parent
+BOARDS = ROOT / "leaderboards"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """The navigation with the generated pages behind those of the files."""
+    """The navigation with the generated pages behind those of the files, each dataset's own story behind what is known of it."""
     sections = [
         {f"{kind}s": [f"{FOLDER}/{kind}s/index.md", *(f"{FOLDER}/{kind}s/{name_of(e)}.md" for e in entries(kind))]}
         for kind in KINDS
     ]
-    config.nav = [*(config.nav or []), {"Components": sections}]
+    stories = sorted(f"datasets/{p.name}" for p in DOCS.glob("datasets/*.md") if p.name != "your_own.md")
+    config.nav = [*(config.nav or []), {"Components": sections}, {"Datasets from their originals": stories}]
     return config
 
 
@@ -39,6 +41,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         for entry in found:
             files.append(File.generated(config, f"{FOLDER}/{kind}s/{name_of(entry)}.md", content=page(kind, entry)))
         files.append(File.generated(config, f"{FOLDER}/{kind}s/index.md", content=listing(kind, found)))
+    files.append(File.generated(config, "changes.md", abs_src_path=str(ROOT / "CHANGELOG.md")))
     for picture in sorted(BOARDS.glob("*.svg")):
         files.append(File.generated(config, f"{BOARDS.name}/{picture.name}", abs_src_path=str(picture)))
     return files

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     shell_complete=variants,
     help="Which frozen output is judged; several with commas, or `all`.",
 )
-@click.option("--preset", default=None, help="smoke, quick, small or paper  [quick on embedded data, else small]")
+@click.option(
+    "--preset", default=None, help="smoke, quick, small or paper  [quick on embedded data and own folders, else small]"
+)
 @click.option(
     "--pretrain-on",
     default="",

@@ -40,8 +40,8 @@ def resolve_run(
 ) -> RunConfig:
     """The configuration of one run; later ``overrides`` win. Raises UsageError with the closest names.
 
-    The preset is ``quick`` on embedded data and ``small`` elsewhere unless it is named. ``untrained``: the control of a
-    method (see `untrained_of`). ``everywhere``: settings of all tasks that have one of the name (``draws``); ``overrides``
+    The preset is ``quick`` on embedded data and own folders, ``small`` elsewhere, unless it is named. ``untrained``: the control
+    of a method (see `untrained_of`). ``everywhere``: settings of all tasks that have one of the name (``draws``); ``overrides``
     win over them.
     """
     spec: MethodSpec = plugins.find("method", method).spec

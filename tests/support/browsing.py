@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -89,7 +90,8 @@ class Browser:
 def _chromium() -> Iterator[Any]:
     """One browser for all tests, with a profile of its own."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    chromium = os.environ.get("LMBENCH_CHROMIUM") or shutil.which("chromium")
+    driver = os.environ.get("LMBENCH_CHROMEDRIVER") or shutil.which("chromedriver")
     if chromium is None or driver is None:
         pytest.skip("there is no chromium here: apt-get install chromium chromium-driver")
     options = webdriver.ChromeOptions()
