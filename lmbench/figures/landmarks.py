@@ -11,6 +11,7 @@ from lmbench.figures.errors import Errors, errors_of
 from lmbench.metrics.aggregates import contributions
 from lmbench.report.plots import direction, look_of
 from lmbench.report.style import legend_below, legend_lines, new_figure, wrapped
+from lmbench.results.boards import OF_TWO
 from lmbench.results.measuring import few_shot
 from lmbench.results.resampling import estimate
 
@@ -46,6 +47,7 @@ def landmarks(asked: Asked) -> Drawn:
     said = [
         f"Mean {first.axis} of each landmark ({direction(False)})",
         "bars: 95 % over test images, draws and seeds",
+        OF_TWO if any(len(line.runs) == 2 for line in asked.lines) else "",
         f"n = {found[asked.first][0][1].n_annotations} annotated images",
         *basis(asked.lines, row),
     ]

@@ -12,7 +12,7 @@ from lmbench.figures.asking import Asked, Drawn, Line, basis, require_same_image
 from lmbench.printable import counted
 from lmbench.report.plots import look_of
 from lmbench.report.style import GREY, legend_below, new_figure, wrapped
-from lmbench.results.boards import Board, boards, with_parts
+from lmbench.results.boards import OF_TWO, Board, boards, with_parts
 from lmbench.results.leaderboard import ranked_records
 from lmbench.results.outputs import CONTROL, kind_of, untrained_of
 from lmbench.results.ranking import Ranked
@@ -44,16 +44,12 @@ def overview(asked: Asked) -> Drawn:
     floors = [_floor(board, asked.lines) for board in panels]
     said = [
         "Numbers of each method with their 95 % intervals over test images, draws and seeds",
-        "an interval over two or three seeds is wide: one over so few says little" if _few_seeds(lines) else "",
+        OF_TWO if any(len(line.runs) == 2 for line in lines) else "",
         "hollow: the same recipe untrained",
         "dashed: the mean shape" if any(floor is not None for floor in floors) else "",
         *basis(asked.lines),
     ]
     return Drawn.saying(_draw(asked, panels, lines, floors), said)
-
-
-def _few_seeds(lines: Sequence[Line]) -> bool:
-    return any(len(line.runs) in (2, 3) for line in lines)
 
 
 def _shown_beside(line: Line, lines: Sequence[Line]) -> bool:

@@ -146,7 +146,7 @@ def _basis(board: Board) -> str:
 
 OF_TWO = (
     "An interval over 2 seeds reaches up to 12.7 standard errors either way (Student's t), even below 0: where it is wide, two "
-    "trainings tell too little."
+    "trainings tell too little"
 )
 
 
@@ -160,7 +160,7 @@ def _seeds(board: Board) -> str:
     single = sum(len(row.output.seeds) == 1 for row in rows)
     if single:
         said.append(f"{single} with one seed, whose interval and place know nothing of another training")
-    pair = f" {OF_TWO} ± is the standard deviation over seeds." if 2 in counts else ""
+    pair = f" {OF_TWO}; ± is the standard deviation over seeds." if 2 in counts else ""
     return f"{counted(len(rows), 'row')} besides floors: {', '.join(said)}.{pair}"
 
 

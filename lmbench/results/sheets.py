@@ -234,7 +234,7 @@ def notes(made: Sheet, beside: Beside) -> list[str]:
         f"{first.scope.column[0]}, preset {first.scope.preset}, seed{'s' if len(seeds) > 1 else ''} "
         f"{', '.join(map(str, seeds))}, lmbench {', '.join(versions)}.",
         told[beside],
-        OF_TWO if beside == "interval" and any(len(line.output.seeds) == 2 for line in made.lines) else "",
+        f"{OF_TWO}." if beside == "interval" and any(len(line.output.seeds) == 2 for line in made.lines) else "",
         "Bold: not told from the best of its section by the paired test." if any(c.best for c in cells) else "",
         *(f"{mark}: {MEANING[kind]}." for kind, mark in MARKS.items() if kind in kinds),
     ]
