@@ -52,7 +52,7 @@ def grid(
     columns = max(map(len, rows))
     image = rows[0][0].image
     aspect = image.shape[0] / image.shape[1]
-    guess = page.width / columns * aspect
+    guess = ((page.width - (2 * page.line if names else 0)) / columns - GAP) * aspect  # the height of a row
     words = [page.line if any(tile.above for tile in row) else 0 for row in rows]
     called, letters = _beside(names, guess + min(words), page)
     left = max((1 + name.count("\n") for name in called), default=0) * letters.line + (0.6 if called else 0)
@@ -98,8 +98,8 @@ def _beside(names: Sequence[str], room: float, page: Page) -> tuple[list[str], P
         letters = replace(page, font=share * page.font)
         called = [wrapped(name, room, letters) for name in names]
         if all(letters.fits(line, room) for name in called for line in name.split("\n")):
-            break
-    return called, letters
+            return called, letters
+    return [wrapped(name, 0.9 * room, letters, cut=True) for name in names], letters
 
 
 def put(

@@ -63,8 +63,11 @@ class Page:
         return 1.35 * self.font * MM / INCH_PT
 
     def fits(self, text: str, room: float) -> bool:
-        """Whether a line of text is no longer than so many mm."""
-        return len(text) * _letter(self) <= room
+        """Whether a line of text, as it is drawn, is no longer than so many mm."""
+        from matplotlib.textpath import TextPath
+
+        drawn = TextPath((0, 0), text, size=self.font)
+        return not len(drawn.vertices) or drawn.get_extents().width * MM / INCH_PT <= room
 
 
 @contextmanager
@@ -144,12 +147,16 @@ def look(number: int) -> tuple[str, str]:
     return CYCLE[number % len(CYCLE)], MARKERS[number // len(CYCLE) % len(MARKERS)]
 
 
-def wrapped(text: str, room: float, page: Page) -> str:
-    """A text in lines that fit into so many mm. Short parentheses stay whole; a word is cut behind a slash where it must be."""
+def wrapped(text: str, room: float, page: Page, cut: bool = False) -> str:
+    """A text in lines that fit into so many mm. Short parentheses stay whole; a word is cut behind a slash where it must be, and
+    anywhere if it may be ``cut``.
+    """
     letters = max(8, int(room / _letter(page)))
     whole = SHORT.sub(lambda found: found[0].replace(" ", HELD), text)
-    cut = re.sub(rf"\S{{{letters},}}", lambda found: found[0].replace("/", "/\v"), whole)
-    lines = (textwrap.fill(line, letters, break_long_words=False, replace_whitespace=False) for line in cut.split("\n"))
+    halved = re.sub(rf"\S{{{letters},}}", lambda found: found[0].replace("/", "/\v"), whole)
+    lines = (
+        textwrap.fill(line, letters, break_long_words=cut, replace_whitespace=False) for line in halved.split("\n")
+    )
     return "\n".join(lines).replace("\v", "").replace(HELD, " ")
 
 
