@@ -21,7 +21,7 @@ from lmbench.results.boards import as_markdown, boards, what_it_tells
 from lmbench.results.documents import filled
 from lmbench.results.forest import forest
 from lmbench.results.leaderboard import build, measured_lines, ranked_records
-from lmbench.results.outputs import fold, kind_of
+from lmbench.results.outputs import fold, head_of, kind_of
 from lmbench.results.ranking import Ranked, places, sections, told_apart
 from lmbench.results.record import Record
 from lmbench.results.scores import difference_of, estimate_of
@@ -375,3 +375,22 @@ def test_scores_of_other_images_are_not_paired() -> None:
     first, *_ = made.records
     made.scores[first.run] = {KEY: replace(made.scores[first.run][KEY], truth={"image ids": "others"})}
     assert [row.scored for row in ranked(made).values()] == [False, True]
+
+
+def test_rows_of_one_name_are_told_by_their_heads_and_an_interval_of_two_seeds_is_explained() -> None:
+    made = Made()
+    for head, version, mean in (("older 0.1.0", "0.1.0", 12.0), ("converged 0.4.0", "0.4.0", 10.0)):
+        for variant, supervision, worse in (("v", "self-supervised", 0.0), ("v, untrained", "untrained", 9.0)):
+            made.add(
+                "mine", mean + worse, seeds=(0, 1), variant=variant, supervision=supervision, code={"version": version},
+                settings={"head": f"lmbench:{head}"}, kept=False,
+            )  # fmt: skip
+    (board,) = boards(ranked_records(made.records))
+    assert [head_of(s.rows[0].output.row) for s in board.sections][:2] == ["lmbench:converged", "lmbench:older"]
+    first, *more = what_it_tells(board)
+    assert "over 2 seeds reaches up to 12.7 standard errors" in first
+    assert any("`mine/v` (converged), `mine/v` (older)" in said for said in more)
+    drawn = forest([board])
+    assert "<path" not in drawn
+    made.add("wide", 11.0, seeds=(0, 1), spread=300.0, kept=False)
+    assert "<path" in forest(boards(ranked_records(made.records)))

@@ -109,12 +109,12 @@ def test_published_values_stand_with_the_line_that_measured_the_same() -> None:
     metric = record("a", "lead", 20.0)["metrics"][0] | {"n_annotations": 10, "draws": 5}
     made = record("a", "lead", 20.0, variant="dense64", dataset="aflw_m", metrics=[metric])
     own = Record.of(made)
-    line = Line("ours", Side({0: Run(Path(), own)}))
+    line = Line("ours", Side({0: Run(Path(), own)}), "ours")
     found = _published(Asked(lines=(line,)), own.rows[0], get_plugins())
     ((number, source),) = found
     assert number == 0 and source == "ours, published in lead2022 Table 5"
     assert set(found[number, source]) == {1, 5, 10, 20, 50, 100}
-    other = Line("ours", Side({0: Run(Path(), replace(own, dataset="mafl", method="nobody"))}))
+    other = Line("ours", Side({0: Run(Path(), replace(own, dataset="mafl", method="nobody"))}), "nobody")
     assert _published(Asked(lines=(other,)), own.rows[0], get_plugins()) == {}
     assert _published(Asked(lines=(line,), published=()), own.rows[0], get_plugins()) == {}
     named = _published(Asked(lines=(line,), published=("dve",)), own.rows[0], get_plugins())

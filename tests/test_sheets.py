@@ -47,7 +47,9 @@ def test_nothing_is_bold_where_nothing_is_told_apart() -> None:
 
 def test_the_table_for_latex_has_as_many_cells_in_each_row_and_closed_braces(made: Made) -> None:
     text = as_latex(sheet(boards_of(made.records, made.of)), "spread")
-    assert text.count("{") == text.count("}") and r"\begin{tabular}{lc}" in text
+    assert (
+        text.count("{") == text.count("}") and r"\begin{tabular}{lr}" in text and text.startswith(r"% \caption{mafl, ")
+    )
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert all(line.replace(r"\&", "").count("&") == (0 if r"\multicolumn{2}" in line else 1) for line in rows)
     assert sum(rule in text for rule in (r"\toprule", r"\midrule", r"\bottomrule")) == 3

@@ -18,9 +18,20 @@ from lmbench.errors import StaleError, UsageError
 from lmbench.figures.catalogue import FigureSpec
 from lmbench.metrics.base import Predictions
 from lmbench.printable import counted, printable
+from lmbench.report.plots import Kind
 from lmbench.report.style import Page, styled
 from lmbench.results.comparison import require_same_data
-from lmbench.results.outputs import UNTRAINED, differing_settings, head_of, numbers, protocol_of
+from lmbench.results.outputs import (
+    CONTROL,
+    FLOOR,
+    UNTRAINED,
+    differing_settings,
+    head_of,
+    kind_of,
+    numbers,
+    protocol_of,
+    untrained_of,
+)
 from lmbench.results.record import Record, Row
 from lmbench.results.run import Annotations, Run
 from lmbench.results.sides import Place, Side, more_than_seeds, runs_of, seeds_of
@@ -31,10 +42,11 @@ BESIDE = ("stages", "references")  # in a folder of runs, which `runs/*` names a
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """One output over its seeds, and what it is called in a figure."""
+    """One output over its seeds, and what it is called in a figure; ``name``: what one of its runs is."""
 
     label: str
     side: Side
+    name: str
 
     @property
     def runs(self) -> list[Run]:
@@ -70,6 +82,19 @@ class Asked:
     @property
     def first(self) -> Line:
         return self.lines[0]
+
+    @cached_property
+    def looks(self) -> dict[Line, tuple[int, Kind]]:
+        """(number, kind) of each line as a curve: an untrained control takes the number of the line that it controls."""
+        kinds = {line: kind_of(line.record) for line in self.lines}
+        controls = {a: b for a in self.lines for b in self.lines if untrained_of(a.record, b.record)}
+        own = [line for line in self.lines if line not in controls and kinds[line] != FLOOR]
+        floors = [line for line in self.lines if kinds[line] == FLOOR]
+        found: dict[Line, tuple[int, Kind]] = {line: (number, "floor") for number, line in enumerate(floors)}
+        found |= {
+            line: (number, "control" if kinds[line] == CONTROL else "measured") for number, line in enumerate(own)
+        }
+        return found | {line: (found[controls[line]][0], "control") for line in controls}
 
     @cached_property
     def only(self) -> Line:
@@ -117,13 +142,16 @@ def lines_of(words: Sequence[str], place: Place, labels: Sequence[str] = ()) -> 
         else:
             group.append(run)
     sides = [seeds_of(own[0].name, own) for own in groups]
-    called = list(labels) or _labels(sides)
+    names = list(labels) or _names(sides)
+    called = names if labels else [name + _counted(side) for name, side in zip(names, sides, strict=True)]
     if len(called) != len(sides):
-        there = ", ".join(f"{i} {name}" for i, name in enumerate(_labels(sides), 1))
+        there = ", ".join(f"{i} {name}" for i, name in enumerate(_names(sides), 1))
         raise UsageError(
             f"{counted(len(called), '--label')} for {counted(len(sides), 'line')} ({there}): name each, in this order."
         )
-    return tuple(Line(_short(label), side) for label, side in zip(called, sides, strict=True))
+    return tuple(
+        Line(_short(label), side, _short(name)) for label, side, name in zip(called, sides, names, strict=True)
+    )
 
 
 def _one_output(a: Record, b: Record) -> bool:
@@ -140,8 +168,12 @@ def _protocol(row: Row, a: Record, b: Record) -> dict[str, Any]:
     return {**protocol_of(row), "draws": row.draws if a.seed == b.seed else None}
 
 
-def _labels(sides: Sequence[Side]) -> list[str]:
-    """Method and variant, and of several of one name what tells them apart; how many seeds where they are several."""
+def _counted(side: Side) -> str:
+    return f" ({counted(len(side.seeds), 'seed')})" if len(side.seeds) > 1 else ""
+
+
+def _names(sides: Sequence[Side]) -> list[str]:
+    """Method and variant, and of several of one name what tells them apart."""
     records = [side.first.record for side in sides]
     told = {side: f"{side.first.record.method}/{side.first.record.variant}" for side in sides}
     facts: list[Callable[[Record], str]] = [
@@ -159,7 +191,7 @@ def _labels(sides: Sequence[Side]) -> list[str]:
             own = {side: fact(side.first.record) for side in alike}
             if len(set(own.values())) > 1:
                 told |= {side: f"{name}, {said}" if said else name for side, said in own.items()}
-    return [told[side] + (f" ({counted(len(side.seeds), 'seed')})" if len(side.seeds) > 1 else "") for side in sides]
+    return [told[side] for side in sides]
 
 
 def _short(label: str) -> str:
@@ -239,10 +271,14 @@ def command_of(record: Record, options: dict[str, str]) -> str:
     return shlex.join(["lmbench", "run", *words, *(["--untrained"] if untrained else [])])
 
 
-def basis(lines: Iterable[Line], row: Row | None = None, headed: bool = True) -> Iterator[str]:
-    """What all lines of a figure share, for its caption: data, images, version, seeds and, ``headed``, the head."""
-    own = list(lines)
-    records = [run.record for line in own for run in line.runs]
+def basis(
+    lines: Iterable[Line], row: Row | None = None, headed: bool = True, runs: Iterable[Run] = ()
+) -> Iterator[str]:
+    """What all lines of a figure share, for its caption: data, images, version, seeds and, ``headed``, the head.
+
+    ``runs``: those that are shown, where they are not all.
+    """
+    records = [run.record for run in [*runs] or [run for line in lines for run in line.runs]]
     yield ", ".join(dict.fromkeys(record.dataset for record in records))
     if row is not None and row.images:
         yield f"{row.images} test images"

@@ -13,7 +13,7 @@ from lmbench.figures.errors import errors_of
 from lmbench.metrics.accuracy import SIDE, accuracy_at
 from lmbench.metrics.base import Predictions
 from lmbench.metrics.pck import distances
-from lmbench.report.plots import Curve, Panel, accuracy_panel, curves_figure
+from lmbench.report.plots import Curve, Kind, Panel, accuracy_panel, curves_figure
 from lmbench.results.run import Run
 
 POINTS = 201  # of a curve
@@ -42,7 +42,7 @@ class Cumulative:
         spread = curves.std(0, ddof=1) if len(curves) > 1 else None
         return cls(at, curves.mean(0), spread, 100 * float(np.mean(areas)), 100 - float(curves[:, -1].mean()))
 
-    def curve(self, label: str, number: int) -> Curve:
+    def curve(self, label: str, number: int, kind: Kind) -> Curve:
         low, high = (None, None) if self.spread is None else (self.share - self.spread, self.share + self.spread)
         return Curve(
             label,
@@ -51,6 +51,7 @@ class Cumulative:
             number,
             None if low is None else np.clip(low, 0, 100).tolist(),
             None if high is None else np.clip(high, 0, 100).tolist(),
+            kind,
         )
 
 
@@ -67,11 +68,16 @@ def ced(asked: Asked) -> Drawn:
     threshold = asked.threshold or _fitting(list(draws.values()))
     made = {line: Cumulative.of(own, threshold) for line, own in draws.items()}
     curves = [
-        c.curve(f"{line.label}: AUC {c.area:.1f}, failures {c.failures:.1f} %", number)
-        for number, (line, c) in enumerate(made.items())
+        c.curve(
+            f"{line.label}:\N{NO-BREAK SPACE}{c.area:.1f};\N{NO-BREAK SPACE}{c.failures:.1f}\N{NO-BREAK SPACE}%",
+            *asked.looks[line],
+        )
+        for line, c in made.items()
     ]
-    panel = Panel(curves, f"mean {errors.axis}", "images within, percent", xlim=(0, threshold), ylim=(0, 100))
-    title = f"area under the curve and failures at {threshold:g} {errors.unit}"
+    panel = Panel(
+        curves, f"mean {errors.axis}", "images within, percent (higher is better)", xlim=(0, threshold), ylim=(0, 100)
+    )
+    title = f"AUC; failures at {threshold:g} {errors.unit}"
     said = [
         f"Cumulative distribution of the mean {errors.axis} of each image (higher is better)",
         f"the legend states the area under the curve up to {threshold:g} {errors.unit} and the share of images beyond it",
@@ -91,8 +97,8 @@ def accuracy(asked: Asked) -> Drawn:
 
     within = asked.threshold or WITHIN
     curves = [
-        Cumulative.of(own, within).curve(line.label, number)
-        for number, (line, own) in enumerate(_draws(asked.lines, found, of_points).items())
+        Cumulative.of(own, within).curve(line.label, *asked.looks[line])
+        for line, own in _draws(asked.lines, found, of_points).items()
     ]
     said = [
         f"Share of predicted landmarks within d pixels of a {SIDE}x{SIDE} image (higher is better)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from lmbench.figures.asking import Asked, Drawn, Line, basis, lacking, require_s
 from lmbench.report.plots import (
     EPOCH,
     Curve,
+    Kind,
     Panel,
     accuracy_panel,
     curves_figure,
@@ -35,14 +37,15 @@ def scale(asked: Asked) -> Drawn:
     require_same_images(asked.lines)
     first = _first(asked.first, "scale", asked.metric, {"--tasks": "regression,scale"})
     curves = []
-    for number, line in enumerate(asked.lines):
+    for line in asked.lines:
+        number, kind = asked.looks[line]
         _first(line, "scale", first.metric, {"--tasks": "regression,scale"})
         seeds = [sorted(_rows(run.record.rows, first), key=factor_of) for run in line.runs]
-        made = over_seeds(line.label, number, [{factor_of(r): r.value for r in rows} for rows in seeds])
+        made = over_seeds(line.label, number, [{factor_of(r): r.value for r in rows} for rows in seeds], kind)
         intervals = [row.ci95 for row in seeds[0]]
         if len(seeds) == 1 and all(intervals):
             low, high = zip(*(i for i in intervals if i), strict=True)
-            made = Curve(made.label, made.x, made.y, number, low, high)
+            made = Curve(made.label, made.x, made.y, number, low, high, kind)
         curves.append(made)
     said = [
         f"{measure_of(first)} against the zoom-out factor: above 1 the object is smaller than where the head was fitted",
@@ -62,14 +65,15 @@ def equivariance(asked: Asked) -> Drawn:
         for number, (part, name) in enumerate(named.items()):
             curves.append(over_seeds(name, number, _curves(asked.first, part)))
     else:
-        for number, line in enumerate(asked.lines):
+        for line in asked.lines:
+            number, kind = asked.looks[line]
             parts = _parts(line, wanted)
             part = asked.part or next(iter(parts))
             if part not in parts:
                 there = ", ".join(p or "all layers" for p in parts)
                 raise UsageError(f"--part {part}: {line.label} has no such layer; there are {there}.")
             name = f"{line.label}, {part}" if part and asked.part else line.label
-            curves.append(over_seeds(name, number, _curves(line, part)))
+            curves.append(over_seeds(name, number, _curves(line, part), kind))
     if CHANCE in _parts(asked.first, wanted):
         chance = over_seeds(CHANCE, 0, _curves(asked.first, CHANCE))
         curves.append(Curve(CHANCE, chance.x, chance.y, kind="floor"))
@@ -95,12 +99,12 @@ def learning(asked: Asked) -> Drawn:
             raise UsageError(
                 f"{line.label}: no stage of it has a learning curve of two epochs or more"
                 + (
-                    "; it was left untrained."
+                    "; nothing of it is trained before the head."
                     if not any(s.epochs for s in line.record.stages)
                     else ". Train it for longer."
                 )
             )
-    columns = {name: list(_quantities(own, asked.lines)) for name, own in stages.items()}
+    columns = {name: list(_quantities(own, asked.looks)) for name, own in stages.items()}
     order = list(dict.fromkeys(quantity for column in columns.values() for quantity, _ in column))
     order.sort(key=lambda quantity: quantity != LOSS)
     rows = []
@@ -112,6 +116,7 @@ def learning(asked: Asked) -> Drawn:
         rows.append(row)
     said = [
         "Learning curves of the stages: the training loss, and what frozen features gave on held-out training images",
+        "bands: one standard deviation over seeds" if any(len(line.runs) > 1 for line in asked.lines) else "",
         *basis(asked.lines, headed=False),
     ]
     return Drawn.saying(curves_figure(rows, asked.page), said)
@@ -120,15 +125,18 @@ def learning(asked: Asked) -> Drawn:
 def _called(quantity: str, run: Run) -> str:
     """A column of a learning curve as the name of an axis, with its direction where that is known."""
     name = quantity.removeprefix("probe_")
+    amount = re.match(r"n(\d+)_", name)
     higher = {spec.name: spec.higher_is_better for spec in (entry.spec for entry in run.plugins.registry("metric"))}
     metric = next((m for m in sorted(higher, key=len, reverse=True) if name.endswith(f"_{m}")), "")
     lower = quantity == LOSS or name == "matching_px"
     said = f"\n({direction(higher.get(metric, False))})" if metric or lower else ""
+    if amount:
+        name = f"{name[amount.end() :]}, n = {amount[1]}"
     return ("loss" if quantity == LOSS else name.replace("_", " ")) + said
 
 
 def _quantities(
-    found: Mapping[Line, Sequence[TrainedStage]], lines: Sequence[Line]
+    found: Mapping[Line, Sequence[TrainedStage]], looks: Mapping[Line, tuple[int, Kind]]
 ) -> Iterator[tuple[str, list[Curve]]]:
     """What the stages of some lines have curves of: the loss, and what was probed."""
     for quantity in dict.fromkeys(q for stages in found.values() for s in stages for q in panels_of(s.curve)):
@@ -138,20 +146,21 @@ def _quantities(
         for line, stages in found.items():
             values = [{float(e[EPOCH]): float(e[quantity]) for e in s.curve if quantity in e} for s in stages]
             if all(len(v) > 1 for v in values):
-                curves.append(over_seeds(line.label, lines.index(line), values))
+                number, kind = looks[line]
+                curves.append(over_seeds(line.label, number, values, kind))
         if curves:
             yield quantity, curves
 
 
-def over_seeds(label: str, number: int, seeds: Sequence[Values]) -> Curve:
+def over_seeds(label: str, number: int, seeds: Sequence[Values], kind: Kind = "measured") -> Curve:
     """The mean over seeds with a band of one standard deviation, where all seeds have a value."""
     at = [x for x in seeds[0] if all(x in own for own in seeds)]
     values = np.array([[own[x] for x in at] for own in seeds])
     mean = values.mean(0)
     if len(seeds) == 1:
-        return Curve(label, at, mean.tolist(), number)
+        return Curve(label, at, mean.tolist(), number, kind=kind)
     spread = values.std(0, ddof=1)
-    return Curve(label, at, mean.tolist(), number, (mean - spread).tolist(), (mean + spread).tolist())
+    return Curve(label, at, mean.tolist(), number, (mean - spread).tolist(), (mean + spread).tolist(), kind)
 
 
 def _first(line: Line, task: str, metric: str, wanted: dict[str, str]) -> Row:

@@ -33,7 +33,7 @@ def detections(asked: Asked) -> Drawn:
         names, chosen = list(BANDS), _bands(own, count)
         rows = [(found[0][1], errors[0], places) for places in chosen]
     else:
-        names = [line.label for line in asked.lines]
+        names = [line.name for line in asked.lines]
         rows = [(p, e, by_rank(own, count)) for (_, p), e in zip(found, errors, strict=True)]
     tiles = [
         [Tile(image, f"{e.of_first_draw[i]:.1f}") for i, image in zip(places, shown(pixels, places), strict=True)]
@@ -44,12 +44,13 @@ def detections(asked: Asked) -> Drawn:
         for i, axis in zip(places, axes, strict=True):
             seen = predictions.visible[i]
             compare(axis, predictions.target[i][seen], predictions.predicted[0, i][seen], made.point)
-    order = "at equal steps of the rank of the error" + (f" of {asked.first.label}" if len(found) > 1 else "")
+    order = "at equal steps of the rank of the error" + (f" of {asked.first.name}" if len(found) > 1 else "")
     said = [
         f"Test images {'from best to worst' if len(found) == 1 else order}, the number above each its mean {errors[0].axis} "
         f"({direction(False)})",
         f"n = {found[0][1].n_annotations} annotated images",
-        *basis(asked.lines),
+        "of few annotated images the first draw is shown" if any(len(p.predicted) > 1 for _, p in found) else "",
+        *basis(asked.lines, runs=[run for run, _ in found]),
     ]
     return Drawn.saying(made.figure, said)
 
@@ -83,8 +84,8 @@ def zoomed(asked: Asked) -> Drawn:
             seen = found[f].visible[i]
             compare(axis, found[f].target[i][seen], found[f].predicted[0, i][seen], made.point)
     said = [
-        f"{asked.only.label}: test images at every zoom-out factor, at equal steps of the rank of the error at {middle:g}",
-        *basis(asked.lines),
+        f"{asked.only.name}: test images at every zoom-out factor, at equal steps of the rank of the error at {middle:g}",
+        *basis(asked.lines, runs=[run]),
     ]
     return Drawn.saying(made.figure, said)
 

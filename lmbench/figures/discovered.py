@@ -32,7 +32,7 @@ def discovered(asked: Asked) -> Drawn:
     pictures, rows, names = [Tile(image) for image in shown(pixels, range(len(pixels)))], [], []
     for line in asked.lines:
         rows.append(pictures)
-        names.append(line.label)
+        names.append(line.name)
         if predictions[line] is not None:
             rows.append(pictures)
             names.append("predicted")
@@ -53,10 +53,10 @@ def discovered(asked: Asked) -> Drawn:
             compare(axis, found.target[i][seen], found.predicted[0, i][seen], made.point)
         row += 1
     said = [
-        f"Landmarks that a method discovers without labels ({', '.join(f'{n.label}: {p.shape[1]}' for n, p in points.items())}), "
+        f"Landmarks that a method discovers without labels ({', '.join(f'{n.name}: {p.shape[1]}' for n, p in points.items())}), "
         f"one colour and shape each, on the first {len(pixels)} test images"
         + ("; below, what its head predicts from them" if legend else ""),
-        *basis(asked.lines),
+        *basis(asked.lines, runs=[line.first for line in asked.lines]),
     ]
     return Drawn.saying(made.figure, said)
 
@@ -100,9 +100,9 @@ def weights(asked: Asked) -> Drawn:
             if pixels.visible[i, k]:
                 put(axis, pixels.landmarks[i, [k]], made.point, TRUE)
     said = [
-        f"{asked.only.label}: how much each discovered landmark weighs in the prediction of the annotated one above its column; "
+        f"{asked.only.name}: how much each discovered landmark weighs in the prediction of the annotated one above its column; "
         "areas are shares of the weight",
-        *basis(asked.lines),
+        *basis(asked.lines, runs=[line.first for line in asked.lines]),
     ]
     return Drawn.saying(made.figure, said)
 

@@ -39,12 +39,12 @@ def pca(asked: Asked) -> Drawn:
         maps = frozen_maps(line.first, pixels, asked.device)
         colours, share = three_colours(_cells(maps, CELLS), len(pixels))
         rows.append([Tile(image) for image in colours])
-        explained.append(f"{line.label} {share:.0f} %")
-    made = grid(asked.page, rows, ["image", *(line.label for line in asked.lines)])
+        explained.append(f"{line.name} {share:.0f} %")
+    made = grid(asked.page, rows, ["image", *(line.name for line in asked.lines)])
     said = [
         "The first three principal components of frozen features, of all images together, as red, green and blue",
         f"they hold of the variance: {', '.join(explained)}",
-        *basis(asked.lines, headed=False),
+        *basis(asked.lines, headed=False, runs=[line.first for line in asked.lines]),
     ]
     return Drawn.saying(made.figure, said)
 
@@ -89,19 +89,19 @@ def tsne(asked: Asked) -> Drawn:
         )
         if len(descriptors) < 8:
             raise UsageError(
-                f"{line.label}: {len(descriptors)} landmarks are visible in {len(pixels)} images; t-SNE needs 8."
+                f"{line.name}: {len(descriptors)} landmarks are visible in {len(pixels)} images; t-SNE needs 8."
             )
         places = embed(descriptors, seed=0)
         for k, (colour, marker) in enumerate(looks):
             own = places[which == k]
             axis.plot(*own.T, marker, color=colour, markersize=2.2, markeredgewidth=0)
-        axis.set(xticks=[], yticks=[], title=wrapped(line.label, page.width / columns, page))
+        axis.set(xticks=[], yticks=[], title=wrapped(line.name, page.width / columns, page))
         axis.spines[["top", "right"]].set_visible(True)
     legend_below(figure, page, handles)
     said = [
         f"Frozen features at the annotated landmarks of {len(pixels)} test images, of unit length, in a plane by t-SNE; near "
         "means alike, distances between groups mean nothing",
-        *basis(asked.lines, headed=False),
+        *basis(asked.lines, headed=False, runs=[line.first for line in asked.lines]),
     ]
     return Drawn.saying(figure, said)
 
@@ -129,11 +129,11 @@ def parts(asked: Asked) -> Drawn:
         cells = torch.from_numpy(_cells(frozen_maps(line.first, pixels, asked.device), COARSE))
         strengths = find_parts(cells, k, "nmf", (COARSE, COARSE), seed=0)
         rows.append([Tile(image) for image in _painted(pictures, strengths, k)])
-    made = grid(asked.page, rows, ["image", *(line.label for line in asked.lines)])
+    made = grid(asked.page, rows, ["image", *(line.name for line in asked.lines)])
     said = [
         f"{k} parts of frozen features by non-negative matrix factorisation of all images together; a colour is a part, the "
         "stronger the more opaque; parts of two methods have nothing to do with each other",
-        *basis(asked.lines, headed=False),
+        *basis(asked.lines, headed=False, runs=[line.first for line in asked.lines]),
     ]
     return Drawn.saying(made.figure, said)
 

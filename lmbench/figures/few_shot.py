@@ -13,11 +13,12 @@ from lmbench.papers.published import Cell, read_papers
 from lmbench.papers.rules import Rules
 from lmbench.papers.targets import Target, metric_of, target_of
 from lmbench.plugins.loading import Plugins, get_plugins
-from lmbench.report.plots import Curve, Panel, curves_figure, measure_of
+from lmbench.report.plots import Curve, Kind, Panel, curves_figure, measure_of
 from lmbench.results.record import Number, Record, Row
 
 FLOOR = "mean_shape"
 ALL = "all"
+SHIFTED = 0.05  # of the axis, that all lines together are moved by
 NUMBERS = "1,5,10,20,50,100,all"  # of annotated images; LEAD, Table 5
 
 Amount = int | str
@@ -71,8 +72,11 @@ def few_shot(asked: Asked) -> Drawn:
     amounts = sorted({n for points in measured.values() for n in points}, key=_order)
     training = _training_images(asked.first.record)
     places = _places(amounts, training)
-    curves = [_curve(line.label, points, places, number) for number, (line, points) in enumerate(measured.items())]
-    floor = _floor(asked.lines, first, amounts)
+    curves = [
+        _curve(line.label, points, at, *asked.looks[line])
+        for (line, points), at in zip(measured.items(), _beside(places, len(measured)), strict=True)
+    ]
+    floor = {} if any(line.record.method == FLOOR for line in asked.lines) else _floor(asked.lines, first, amounts)
     if floor:
         curves.append(Curve("mean shape", [places[n] for n in floor], list(floor.values()), kind="floor"))
     printed = _published(asked, first, get_plugins())
@@ -113,11 +117,20 @@ def _points(line: Line, first: Row) -> dict[Amount, Point]:
     return {n: Point.of(found[n]) for n in sorted(found, key=_order)}
 
 
-def _curve(label: str, points: Mapping[Amount, Point], places: Mapping[Amount, float], number: int) -> Curve:
+def _beside(places: Mapping[Amount, float], count: int) -> list[dict[Amount, float]]:
+    """The places of ``count`` lines, moved a little, that bars do not hide each other."""
+    room = SHIFTED * math.log(max(places.values()) / min(places.values()))
+    offs = [math.exp(room * ((i + 0.5) / count - 0.5)) for i in range(count)]
+    return [{n: place * off for n, place in places.items()} for off in offs]
+
+
+def _curve(
+    label: str, points: Mapping[Amount, Point], places: Mapping[Amount, float], number: int, kind: Kind
+) -> Curve:
     values = [point.value for point in points.values()]
     spreads = [point.spread or 0.0 for point in points.values()]
     low, high = ([v + sign * s for v, s in zip(values, spreads, strict=True)] for sign in (-1, 1))
-    return Curve(label, [places[n] for n in points], values, number, low, high, bars=True)
+    return Curve(label, [places[n] for n in points], values, number, low, high, kind, bars=True)
 
 
 def _floor(lines: Iterable[Line], first: Row, amounts: Sequence[Amount]) -> dict[Amount, float]:
@@ -226,5 +239,5 @@ def _chance(lines: Iterable[Line], first: Row) -> str:
         if row.task == first.task and row.draws
     }
     several = max(len(line.runs) for line in own) > 1
-    drawn = f"{', '.join(map(str, sorted(draws)))} draws" if draws else "draws"
+    drawn = f"{' or '.join(map(str, sorted(draws)))} draws" if draws else "draws"
     return f"{drawn}{' and seeds' if several else ''}"

@@ -9,8 +9,9 @@ import numpy as np
 from lmbench.figures.asking import Asked, Drawn, Line, basis, require_same_images, require_same_truth, stored
 from lmbench.figures.errors import Errors, errors_of
 from lmbench.metrics.aggregates import contributions
-from lmbench.report.plots import direction
-from lmbench.report.style import CYCLE, MARKERS, legend_below, legend_lines, new_figure, wrapped
+from lmbench.report.plots import direction, look_of
+from lmbench.report.style import legend_below, legend_lines, new_figure, wrapped
+from lmbench.results.boards import OF_TWO
 from lmbench.results.measuring import few_shot
 from lmbench.results.resampling import estimate
 
@@ -46,6 +47,7 @@ def landmarks(asked: Asked) -> Drawn:
     said = [
         f"Mean {first.axis} of each landmark ({direction(False)})",
         "bars: 95 % over test images, draws and seeds",
+        OF_TWO if any(len(line.runs) == 2 for line in asked.lines) else "",
         f"n = {found[asked.first][0][1].n_annotations} annotated images",
         *basis(asked.lines, row),
     ]
@@ -70,23 +72,22 @@ def _draw(asked: Asked, made: dict[Line, list[OfLandmark | None]], shown: list[i
     from matplotlib.lines import Line2D
 
     page, names = asked.page, asked.first.first.landmark_names
-    handles = [
-        Line2D([], [], color=CYCLE[i % len(CYCLE)], marker=MARKERS[i % len(MARKERS)], linestyle="", label=line.label)
-        for i, line in enumerate(made)
-    ]
+    looks = {line: look_of(*asked.looks[line]) | {"linestyle": "", "zorder": 3} for line in made}
+    looks = {line: look if look["marker"] else look | {"marker": "|", "markersize": 7} for line, look in looks.items()}
+    handles = [Line2D([], [], label=line.label, **look) for line, look in looks.items()]
     row = max(ROW, page.line, 1.6 * len(made))
     below = legend_lines(handles, page) * page.line + 1 if len(made) > 1 else 0
     figure = new_figure(page, row * (len(shown) + 1) + 4 * page.line + below)
     axis = figure.subplots()
-    for i, own in enumerate(made.values()):
+    for i, (line, own) in enumerate(made.items()):
         off = BETWEEN * ((i + 0.5) / len(made) - 0.5)
         for place, k in enumerate(shown):
             one = own[k]
             if one is None:
                 continue
             if one.low is not None and one.high is not None:
-                axis.plot([one.low, one.high], [place + off] * 2, color=CYCLE[i % len(CYCLE)], linewidth=1)
-            axis.plot(one.value, place + off, color=CYCLE[i % len(CYCLE)], marker=MARKERS[i % len(MARKERS)])
+                axis.plot([one.low, one.high], [place + off] * 2, color=looks[line]["color"], linewidth=1)
+            axis.plot(one.value, place + off, **looks[line])
     axis.set_yticks(range(len(shown)), [names[k].replace("_", " ") if names else str(k) for k in shown])
     axis.set(xlim=(0, None), ylim=(len(shown) - 0.5, -0.5))
     axis.set_xlabel(wrapped(f"{errors.axis} ({direction(False)})", 0.7 * page.width, page))

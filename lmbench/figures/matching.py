@@ -13,7 +13,7 @@ from lmbench.errors import StaleError, UsageError
 from lmbench.figures.asking import Asked, Drawn, Line, basis, lacking, require_same_images, require_same_truth
 from lmbench.figures.errors import mean_of_images
 from lmbench.figures.images import as_pictures, by_rank, opened
-from lmbench.figures.tiles import Tile, grid, named, put
+from lmbench.figures.tiles import Tile, grid, join, named, put
 from lmbench.geometry.framing import Preprocessing
 from lmbench.metrics.base import Predictions
 from lmbench.report.style import look
@@ -60,7 +60,7 @@ def matching(asked: Asked) -> Drawn:
     colours, markers = [colour for colour, _ in looks], [marker for _, marker in looks]
     names = run.landmark_names
     legend = named(names, looks) if len(names) <= 20 else []
-    made = grid(asked.page, rows, ["annotated", *(line.label for line in found)], legend, len(looks))
+    made = grid(asked.page, rows, ["annotated", *(line.name for line in found)], legend, len(looks))
     for column, i in enumerate(chosen):
         seen = np.flatnonzero(first.visible[i])
         own, shapes = [colours[k] for k in seen], [markers[k] for k in seen]
@@ -68,16 +68,15 @@ def matching(asked: Asked) -> Drawn:
         for row, predictions in enumerate(found.values(), 1):
             axis = made.axes[row][column]
             for k in seen:
-                line = np.stack([predictions.predicted[0, i, k], predictions.target[i, k]])
-                axis.plot(*line.T, color="white", linewidth=0.25 * made.point, scalex=False, scaley=False)
+                join(axis, predictions.predicted[0, i, k], predictions.target[i, k], 0.2 * made.point)
             put(axis, predictions.predicted[0, i][seen], made.point, own, shapes)
     what = "a warped copy of the same image" if part == "same" else "an image of another face or object, warped too"
     measured = next(r for r in run.record.rows if r.task == TASK)
     said = [
         f"Annotated points (first row) found in {what}; white lines end where they are; the number above each image is its "
         f"{measured.metric} in {measured.unit} (lower is better)",
-        f"of the first {min(AMONG, len(first.target))} pairs, at equal steps of the rank of {asked.first.label}'s error",
-        *basis(asked.lines, measured),
+        f"of the first {min(AMONG, len(first.target))} pairs, at equal steps of the rank of the error of {asked.first.name}",
+        *basis(asked.lines, measured, runs=runs.values()),
     ]
     return Drawn.saying(made.figure, said)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from lmbench.report.style import INCH_PT, MM, SKY, Page, legend_below, legend_lines, new_figure, wrapped
 
+RIM = 0.6  # pt at most, around a point
 GAP = 0.7  # mm between images
+SMALLER = (1.0, 0.875, 0.75)  # of the letters of a figure, those beside rows that are lower than a name is long
 POINT = 0.08  # size of a point, of the width of its image, where there are so many as here:
 USUAL = 10
 YELLOW = "#F0E442"  # Okabe and Ito 2008; in a black rim it is seen on a photograph
@@ -50,11 +52,11 @@ def grid(
     columns = max(map(len, rows))
     image = rows[0][0].image
     aspect = image.shape[0] / image.shape[1]
-    guess = page.width / columns * aspect
-    called = [wrapped(name, 1.2 * guess, page) for name in names]
-    left = max((1 + name.count("\n") for name in called), default=0) * page.line + (0.6 if called else 0)
-    side = (page.width - left - (columns - 1) * GAP) / columns
+    guess = ((page.width - (2 * page.line if names else 0)) / columns - GAP) * aspect  # the height of a row
     words = [page.line if any(tile.above for tile in row) else 0 for row in rows]
+    called, letters = _beside(names, guess + min(words), page)
+    left = max((1 + name.count("\n") for name in called), default=0) * letters.line + (0.6 if called else 0)
+    side = (page.width - left - (columns - 1) * GAP) / columns
     below = legend_lines(handles, page) * page.line + 2.0 if handles else 0
     total = sum(words) + len(rows) * (side * aspect + GAP) - GAP + below
     figure = new_figure(page, total, arranged=False)
@@ -73,12 +75,31 @@ def grid(
             made.append(axis)
         if called:
             height = 1 - (top + side * aspect / 2) / total
-            figure.text(0, height, called[number], rotation=90, va="center", ha="left", multialignment="center")
+            figure.text(
+                0,
+                height,
+                called[number],
+                rotation=90,
+                va="center",
+                ha="left",
+                multialignment="center",
+                size=letters.font,
+            )
         axes.append(made)
         top += side * aspect + GAP
     legend_below(figure, page, handles, arranged=False)
     size = POINT * side * INCH_PT / MM * min(1.0, (USUAL / max(1, points)) ** 0.5)
     return Grid(figure, axes, max(1.5, min(6.0, size)))
+
+
+def _beside(names: Sequence[str], room: float, page: Page) -> tuple[list[str], Page]:
+    """Names in lines that fit into so many mm, and the page with the size of their letters: smaller ones for a long word."""
+    for share in SMALLER:
+        letters = replace(page, font=share * page.font)
+        called = [wrapped(name, room, letters) for name in names]
+        if all(letters.fits(line, room) for name in called for line in name.split("\n")):
+            return called, letters
+    return [wrapped(name, 0.9 * room, letters, cut=True) for name in names], letters
 
 
 def put(
@@ -89,17 +110,26 @@ def put(
         colour = colours if isinstance(colours, str) else colours[k]
         marker = markers if isinstance(markers, str) else markers[k]
         axis.plot(
-            x, y, marker, markersize=size, markerfacecolor=colour, markeredgecolor="black", markeredgewidth=0.12 * size,
-            scalex=False, scaley=False, clip_on=True,
+            x, y, marker, markersize=size, markerfacecolor=colour, markeredgecolor="black",
+            markeredgewidth=min(RIM, 0.12 * size), scalex=False, scaley=False, clip_on=True,
         )  # fmt: skip
 
 
 def compare(axis: Any, true: Points, found: Points, size: float) -> None:
     """Where landmarks are (rings) and where they were found (dots), a line between the two."""
     for (x, y), (u, v) in zip(true, found, strict=True):
-        axis.plot([x, u], [y, v], color="white", linewidth=0.15 * size, scalex=False, scaley=False)
+        join(axis, np.array([x, y]), np.array([u, v]), 0.15 * size)
         axis.plot(x, y, "o", scalex=False, scaley=False, **_ring(1.15 * size))
     put(axis, found, 0.8 * size, FOUND)
+
+
+def join(axis: Any, one: Points, other: Points, width: float) -> None:
+    """A white line between two points, in black rims: it is seen on a bright image too."""
+    from matplotlib.patheffects import withStroke
+
+    line = np.stack([one, other]).T
+    rims = [withStroke(linewidth=width + 0.5, foreground="black")]
+    axis.plot(*line, color="white", linewidth=width, path_effects=rims, scalex=False, scaley=False)
 
 
 def _ring(size: float) -> dict[str, Any]:

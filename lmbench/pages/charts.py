@@ -79,11 +79,11 @@ def line_chart(
     )
     body.append(f"{_text(y)}</text></g>")
     for number, s in enumerate(series):
-        body += _drawn(s, number % STYLES, at)
+        body += _drawn(s, _style(number), at)
     for line, s in enumerate(named):
         h = HEIGHT + LEGEND_LINE * line + 6
         body.append(
-            f'<g class="line s{series.index(s) % STYLES}"><line x1="{LEFT}" x2="{LEFT + 26}" y1="{h - 4}" y2="{h - 4}"/>'
+            f'<g class="{_style(series.index(s))}"><line x1="{LEFT}" x2="{LEFT + 26}" y1="{h - 4}" y2="{h - 4}"/>'
         )
         name = s.name if len(s.name) <= LONGEST else f"{s.name[: LONGEST - 3]}..."
         body.append(f'<text x="{LEFT + 32}" y="{h}">{_text(name)}</text></g>')
@@ -108,10 +108,15 @@ def bar(value: float, interval: Interval | None, axis: Interval, alt: str, besid
     return Markup("".join([head, *parts, "</g></svg>"]))
 
 
-def _drawn(series: Series, style: int, at: object) -> Iterator[str]:
+def _style(number: int) -> str:
+    """The classes of the n-th line: a colour and a pattern of dashes; as colours begin anew, each has the next pattern."""
+    return f"line s{number % STYLES} d{(number + number // STYLES) % STYLES}"
+
+
+def _drawn(series: Series, style: str, at: object) -> Iterator[str]:
     assert callable(at)
     places = [at(a, b) for a, b in series.points]
-    yield f'<g class="line s{style}"><polyline points="{" ".join(f"{w:.1f},{h:.1f}" for w, h in places)}"/>'
+    yield f'<g class="{style}"><polyline points="{" ".join(f"{w:.1f},{h:.1f}" for w, h in places)}"/>'
     for (a, _), interval in zip(series.points, series.intervals, strict=False):
         if interval is not None:
             (w, bottom), (_, top) = at(a, interval[0]), at(a, interval[1])

@@ -64,7 +64,7 @@ def _few_shot(record: Record) -> Iterator[Chart]:
             continue
         series = Series("", [(n, row.value) for n, row in rows], [row.ci95 for _, row in rows])
         ticks = [(float(n), f"all ({n})" if row.n_annotations == "all" else str(n)) for n, row in rows]
-        measure = f"{metric}, {rows[0][1].unit}"
+        measure = f"{metric} {'↑' if rows[0][1].higher_is_better else '↓'}, {rows[0][1].unit}"
         alt = f"{measure} against the number of annotated images"
         chart = line_chart([series], "annotated images", measure, alt, ticks, logarithmic=True)
         yield Chart(chart, shown(f"{task}: few annotations against many, with intervals of 95 %."))

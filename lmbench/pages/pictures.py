@@ -77,7 +77,7 @@ def _pictures(judged: Judged, chosen: np.ndarray, images: dict[int, np.ndarray])
         tile.thumbnail((LARGEST, LARGEST))
         error = f"{judged.by_image[0, i]:.2f} {judged.metric.unit}"
         name = str(p.image_ids[i])
-        alt = f"Test image {name} with its annotated (green) and predicted (red) landmarks, {error} off on average"
+        alt = f"Test image {name} with its annotated (blue rings) and predicted (yellow dots) landmarks, {error} off on average"
         yield Picture(_jpeg(tile), f"{error}, {name}", alt, tile.width)
 
 

@@ -26,6 +26,7 @@ from lmbench.results.record import Record, Row
 from lmbench.results.run import Run
 
 NOTHING_JUDGED = "No errors of images and landmarks, and no pictures: no landmarks that the run predicted are at hand."
+MOST_COLUMNS = 3  # runs that stand side by side, each in a column
 FOLDED = 20  # landmarks that a table shows at once
 
 Cells = list[str | Markup]
@@ -87,7 +88,12 @@ def report_page(runs: Sequence[Run], data_root: Path | None = None) -> tuple[str
     title = sections[0].title if len(sections) == 1 else f"{len(sections)} runs"
     beside = _side_by_side(runs) if len(runs) > 1 else None
     page = render(
-        "report", title=shown(title), sections=sections, beside=beside, together=_together(found), version=__version__
+        "report",
+        title=shown(title),
+        sections=sections,
+        beside=beside,
+        together=_together(runs, found),
+        version=__version__,
     )
     return page, left_out
 
@@ -242,34 +248,47 @@ def _command(run: Run, plugins: Plugins) -> tuple[str, str]:
 
 
 def _side_by_side(runs: Sequence[Run]) -> Table:
-    """The numbers that the runs share, or one of them has, a column a run."""
+    """The numbers that the runs share, or one of them has: a column a run, of many runs a line a run."""
     keys = dict.fromkeys(row.key for run in runs for row in run.record.rows)
-    rows: list[Cells] = []
+    numbers: list[list[str]] = []
     for key in keys:
         found = [run.record.find(key) for run in runs]
         row = next(row for row in found if row is not None)
         direction = "↑" if row.higher_is_better else "↓"
         n = as_run_shows.annotations_of(row)
         told = [f"{row.task} {row.metric} {direction}, {row.unit}", row.subset, f"n = {n}" if n else ""]
-        rows.append([shown(", ".join(filter(None, told))), *(_value(own) for own in found)])
-    return Table("", ["number", *(f"run {i}" for i in range(1, len(runs) + 1))], rows)
+        numbers.append([shown(", ".join(filter(None, told))), *(_value(own) for own in found)])
+    lines: list[Sequence[str]] = [["number", *_called(runs)], *numbers]
+    if len(runs) > MOST_COLUMNS:
+        lines = [*zip(["run", *lines[0][1:]], *numbers, strict=True)]
+    return Table("", lines[0], [list(line) for line in lines[1:]])
+
+
+def _called(runs: Sequence[Run]) -> list[str]:
+    """What runs are called beside each other: by their place on the page and by what they are."""
+    names = [f"{run.record.method}/{run.record.variant}" for run in runs]
+    seeds = [
+        f", seed {run.record.seed}" if names.count(name) > 1 else "" for name, run in zip(names, runs, strict=True)
+    ]
+    return [shown(f"{i}: {name}{seed}") for i, (name, seed) in enumerate(zip(names, seeds, strict=True), 1)]
 
 
 def _value(row: Row | None) -> str:
     if row is None:
         return "-"
-    interval = f" ({row.ci95[0]:.2f} .. {row.ci95[1]:.2f})" if row.ci95 else ""
+    interval = f" ({row.ci95[0]:.2f}\N{NO-BREAK SPACE}..\N{NO-BREAK SPACE}{row.ci95[1]:.2f})" if row.ci95 else ""
     return f"{row.value:.2f}{interval}"
 
 
-def _together(found: Sequence[tuple[Run, Judged]]) -> Chart | None:
+def _together(runs: Sequence[Run], found: Sequence[tuple[Run, Judged]]) -> Chart | None:
     """The errors of the runs in one chart, where several are of one dataset, metric and number of annotations."""
     if len(found) < 2:
         return None
     alike = {(run.record.data.fingerprint, own.metric.name, own.metric.unit, own.n) for run, own in found}
     if len(alike) > 1:
         return None
-    return ced_chart([(f"run {i}", own) for i, (_, own) in enumerate(found, 1)])
+    called = dict(zip((run.name for run in runs), _called(runs), strict=True))
+    return ced_chart([(called[run.name], own) for run, own in found])
 
 
 def _listed(facts: Any) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +17,22 @@ from lmbench.store.files import write_atomically
 ZOOM = 2
 LEGEND_LINE = 18  # pixels
 Colour = tuple[int, int, int]
-TRUE, PREDICTED = (60, 220, 80), (255, 60, 60)
-COLOURS = (
-    (230, 60, 60),
-    (60, 130, 255),
-    (250, 200, 40),
-    (60, 210, 100),
-    (230, 90, 230),
-    (60, 220, 220),
-    (255, 140, 40),
+TRUE, PREDICTED = (
+    (86, 180, 233),
+    (240, 228, 66),
+)  # sky and yellow of Okabe and Ito 2008: the colour-blind tell them apart, and
+# in black rims both are seen on skin and on dark fur; truth is a ring, a prediction a dot, for prints in grey
+COLOURS = (  # of landmarks; those of the page that labels them
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 192, 138),
+    (240, 228, 66),
+    (77, 139, 255),
+    (255, 106, 61),
+    (229, 143, 197),
+    (255, 255, 255),
 )
+RING = 5.5  # pixels of a tile from its middle to its outer rim
 
 
 def contact_sheet(pixels: PixelStore, count: int, columns: int = 10) -> Image.Image:
@@ -42,7 +48,7 @@ def contact_sheet(pixels: PixelStore, count: int, columns: int = 10) -> Image.Im
 
 
 def draw_overlay(predictions: Predictions, pixels: PixelStore, path: Path, count: int = 24) -> None:
-    """Writes a sheet of test images from the best to the worst predicted: green truth, red prediction of the first draw.
+    """Writes a sheet of test images from the best to the worst predicted: rings of truth, dots of the first draw.
 
     Images are taken at equal steps of the rank of their mean pixel error, so that the sheet shows the whole range.
     """
@@ -56,18 +62,28 @@ def draw_overlay(predictions: Predictions, pixels: PixelStore, path: Path, count
         tiles.append(
             overlaid(pixels.images[i], predictions.predicted[0, i], predictions.target[i], predictions.visible[i])
         )
-    save_png(over_legend(tile_grid(tiles, 8), {"annotated": TRUE, "predicted": PREDICTED}), path)
+    save_png(over_legend(tile_grid(tiles, 8), {"annotated": TRUE, "predicted": PREDICTED}, rings=("annotated",)), path)
 
 
 def overlaid(pixels: np.ndarray, predicted: np.ndarray, target: np.ndarray, visible: np.ndarray) -> Image.Image:
-    """An image (H, W, 3), zoomed, with its landmarks (L, 2): green truth, red prediction, a line between the two."""
+    """An image (H, W, 3), zoomed, with its landmarks (L, 2): a ring of truth, a dot of prediction, a line between the two."""
     tile, draw = zoomed_tile(pixels)
     for found, true, seen in zip(predicted, target, visible, strict=True):
         if seen:
-            draw.line([_at(true), _at(found)], fill=(255, 255, 255))
-            draw_dot(draw, true, TRUE)
+            line = [_at(true), _at(found)]
+            draw.line(line, fill=(0, 0, 0), width=3)
+            draw.line(line, fill=(255, 255, 255))
+            _ring(draw, _at(true), TRUE)
             draw_dot(draw, found, PREDICTED)
     return tile
+
+
+def _ring(draw: ImageDraw.ImageDraw, place: tuple[float, float], colour: Colour, radius: float = RING) -> None:
+    """A ring of two pixels in black rims, whose middle stays free."""
+    x, y = place
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=(0, 0, 0), width=4)
+    inner = radius - 1
+    draw.ellipse((x - inner, y - inner, x + inner, y + inner), outline=colour, width=2)
 
 
 def draw_points(image: Image.Image, points: np.ndarray) -> Image.Image:
@@ -100,8 +116,11 @@ def side_by_side(tiles: list[Image.Image]) -> Image.Image:
     return tile_grid(padded, 6)
 
 
-def over_legend(sheet: Image.Image, names: Mapping[str, Colour]) -> Image.Image:
-    """A sheet above the names of its colours, in as many lines as they need; the sheet itself where there is none."""
+def over_legend(sheet: Image.Image, names: Mapping[str, Colour], rings: Collection[str] = ()) -> Image.Image:
+    """A sheet above the names of its colours, in as many lines as they need; the sheet itself where there is none.
+
+    ``rings``: names of what is drawn as rings.
+    """
     if not names:
         return sheet
     font, x, y, places = ImageFont.load_default(), 0.0, 0, []
@@ -116,7 +135,10 @@ def over_legend(sheet: Image.Image, names: Mapping[str, Colour]) -> Image.Image:
     draw = ImageDraw.Draw(larger)
     for left, line, name, colour in places:
         top = sheet.height + line
-        draw.ellipse((left + 5, top + 5, left + 12, top + 12), fill=colour, outline=(0, 0, 0))
+        if name in rings:
+            _ring(draw, (left + 8.5, top + 8.5), colour)
+        else:
+            draw.ellipse((left + 5, top + 5, left + 12, top + 12), fill=colour, outline=(0, 0, 0))
         draw.text((left + 16, top + 3), name, fill=(255, 255, 255), font=font)
     return larger
 

@@ -31,13 +31,21 @@ EPOCH = "epoch"
 SHOWN_APART = (EPOCH, "lr")
 FEW = 15  # points up to which each is marked
 PANEL = 0.62  # height of a panel by its width
+TALL, LOW = 2, 36.0  # rows of panels; where there are more, each is no higher than so many mm: all stand on one page
+SOLID = ("-", "-.", (0, (7, 1.5, 1, 1.5, 1, 1.5)))  # of what was measured, one after the other as colours repeat
+DASHES = {"control": "--", "published": ":", "floor": "--"}
+HOLLOW = ("control", "published")
+
+
+Kind = Literal["measured", "control", "published", "floor"]
 
 
 @dataclass(frozen=True)
 class Curve:
     """A line with its spread: ``low`` and ``high`` a band, or bars where it has ``bars``. ``number``: whose colour it has.
 
-    A ``published`` one is dotted and hollow, a ``floor`` grey and dashed.
+    A ``control`` is dashed and hollow, in the colour of what it controls; a ``published`` one is dotted and hollow; a ``floor``
+    is grey and dashed.
     """
 
     label: str
@@ -46,7 +54,7 @@ class Curve:
     number: int = 0
     low: Sequence[float] | None = None
     high: Sequence[float] | None = None
-    kind: Literal["measured", "published", "floor"] = "measured"
+    kind: Kind = "measured"
     bars: bool = False
 
 
@@ -71,14 +79,15 @@ def curves_figure(panels: Sequence[Sequence[Panel]], page: Page, title: str = ""
     labelled = list(dict.fromkeys(_key(c) for row in panels for panel in row for c in panel.curves if c.label))
     handles = [_handle(*key) for key in labelled]
     wide = page.width / columns
-    body = len(panels) * (height_of(wide) + 3.2 * page.line)
+    high = height_of(wide) if len(panels) <= TALL else min(LOW, height_of(wide))
+    body = len(panels) * (high + 3.2 * page.line)
     below = (legend_lines(handles, page) + bool(title)) * page.line + 2 if len(handles) > 1 or title else 0
     figure = new_figure(page, body + below)
     grid = figure.subplots(len(panels), columns, squeeze=False)
     for row, axes in zip(panels, grid, strict=True):
         for panel, axis in zip_longest(row, axes):
             if panel and panel.curves:
-                draw_panel(panel, axis, page, wide)
+                draw_panel(panel, axis, page, wide, high)
             else:
                 axis.axis("off")
                 axis.set_title(panel.title if panel else "")
@@ -87,22 +96,21 @@ def curves_figure(panels: Sequence[Sequence[Panel]], page: Page, title: str = ""
     return figure
 
 
-def draw_panel(panel: Panel, axis: Any, page: Page, width: float) -> None:
-    """Draws the curves of a panel and names its axes; it is so many mm wide."""
+def draw_panel(panel: Panel, axis: Any, page: Page, width: float, height: float) -> None:
+    """Draws the curves of a panel and names its axes; it is so many mm wide and high."""
     for curve in panel.curves:
-        colour, marker, line = _look(curve.number, curve.kind)
-        marks: dict[str, Any] = {"marker": marker, "markerfacecolor": "white" if curve.kind == "published" else colour}
+        shown = look_of(curve.number, curve.kind)
+        colour = shown["color"]
         if len(curve.x) > FEW:
             step = len(curve.x) // 4
-            marks["markevery"] = ((step // 2 + 3 * curve.number) % step, step)
-        shown = marks if curve.kind != "floor" else {}
+            shown["markevery"] = ((step // 2 + 3 * curve.number) % step, step)
         if curve.low is not None and curve.high is not None:
             if curve.bars:
                 off = np.maximum(0, [np.subtract(curve.y, curve.low), np.subtract(curve.high, curve.y)])
                 axis.errorbar(curve.x, curve.y, yerr=off, fmt="none", ecolor=colour, elinewidth=0.8, capsize=2)
             else:
                 axis.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
-        axis.plot(curve.x, curve.y, color=colour, linestyle=line, **shown)
+        axis.plot(curve.x, curve.y, **shown)
     if panel.mark is not None:
         axis.axvline(panel.mark, color=GREY, linestyle=":", linewidth=0.8)
     if panel.log:
@@ -110,7 +118,7 @@ def draw_panel(panel: Panel, axis: Any, page: Page, width: float) -> None:
     if panel.xticks is not None:
         axis.set_xticks(list(panel.xticks), list(panel.xticks.values()), minor=False)
         axis.set_xticks([], minor=True)
-    xlabel, ylabel = wrapped(panel.xlabel, width - 14, page), wrapped(panel.ylabel, height_of(width), page)
+    xlabel, ylabel = wrapped(panel.xlabel, width - 14, page), wrapped(panel.ylabel, height, page)
     if panel.xlabel == EPOCH:
         axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set(xlabel=xlabel, ylabel=ylabel, title=panel.title, xlim=panel.xlim, ylim=panel.ylim)
@@ -121,24 +129,27 @@ def height_of(width: float) -> float:
     return max(30.0, PANEL * min(width, 100.0))
 
 
-def _key(curve: Curve) -> tuple[str, int, str]:
+def _key(curve: Curve) -> tuple[str, int, Kind]:
     return curve.label, curve.number, curve.kind
 
 
-def _look(number: int, kind: str) -> tuple[str, str, str]:
-    """(colour, marker, line style): each line has its own marker too, for prints in grey."""
+def look_of(number: int, kind: Kind = "measured") -> dict[str, Any]:
+    """The look of a line as matplotlib takes it: each has its own marker too, for prints in grey."""
+    colour, marker = CYCLE[number % len(CYCLE)], MARKERS[number % len(MARKERS)]
     if kind == "floor":
-        return GREY, "", "--"
-    dash = ("-", "--", "-.")[number // len(CYCLE) % 3] if kind == "measured" else ":"
-    return CYCLE[number % len(CYCLE)], MARKERS[number % len(MARKERS)], dash
+        colour, marker = GREY, marker if number else ""
+    return {
+        "color": colour,
+        "marker": marker or None,
+        "markerfacecolor": "white" if kind in HOLLOW else colour,
+        "linestyle": DASHES.get(kind, SOLID[number // len(CYCLE) % len(SOLID)]),
+    }
 
 
-def _handle(label: str, number: int, kind: str) -> Any:
+def _handle(label: str, number: int, kind: Kind) -> Any:
     from matplotlib.lines import Line2D
 
-    colour, marker, line = _look(number, kind)
-    face = "white" if kind == "published" else colour
-    return Line2D([], [], color=colour, linestyle=line, marker=marker or None, markerfacecolor=face, label=label)
+    return Line2D([], [], label=label, **look_of(number, kind))
 
 
 def measure_of(row: Number) -> str:

@@ -5,6 +5,7 @@ equal input.
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
@@ -34,10 +35,13 @@ CYCLE = (
     SKY,
     BLACK,
 )  # Okabe and Ito 2008, without the yellow that paper swallows
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+MARKERS = ("o", "s", "^", "D", "v", "p", "<", ">", "h", "*")  # each is seen to be hollow where it is
 GREY = "#777777"
+MANY = 6  # entries of a legend, which stand in two columns where there is room for them
 BESIDE_HANDLE = 7  # letters; what the handle of an entry takes with its gaps
 FORMATS = ("pdf", "svg", "png")
+HELD = "\N{NO-BREAK SPACE}"
+SHORT = re.compile(r"\([^()\n]{1,20}\)")  # parentheses such as (2 seeds) and (higher is better)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,13 @@ class Page:
     def line(self) -> float:
         """The height of a line of text, mm."""
         return 1.35 * self.font * MM / INCH_PT
+
+    def fits(self, text: str, room: float) -> bool:
+        """Whether a line of text, as it is drawn, is no longer than so many mm."""
+        from matplotlib.textpath import TextPath
+
+        drawn = TextPath((0, 0), text, size=self.font)
+        return not len(drawn.vertices) or drawn.get_extents().width * MM / INCH_PT <= room
 
 
 @contextmanager
@@ -136,10 +147,17 @@ def look(number: int) -> tuple[str, str]:
     return CYCLE[number % len(CYCLE)], MARKERS[number // len(CYCLE) % len(MARKERS)]
 
 
-def wrapped(text: str, room: float, page: Page) -> str:
-    """A text in lines that fit into so many mm; words are not cut."""
+def wrapped(text: str, room: float, page: Page, cut: bool = False) -> str:
+    """A text in lines that fit into so many mm. Short parentheses stay whole; a word is cut behind a slash where it must be, and
+    anywhere if it may be ``cut``.
+    """
     letters = max(8, int(room / _letter(page)))
-    return "\n".join(textwrap.fill(line, letters, break_long_words=False) for line in text.split("\n"))
+    whole = SHORT.sub(lambda found: found[0].replace(" ", HELD), text)
+    halved = re.sub(rf"\S{{{letters},}}", lambda found: found[0].replace("/", "/\v"), whole)
+    lines = (
+        textwrap.fill(line, letters, break_long_words=cut, replace_whitespace=False) for line in halved.split("\n")
+    )
+    return "\n".join(lines).replace("\v", "").replace(HELD, " ")
 
 
 def legend_below(figure: Any, page: Page, handles: Sequence[Any], title: str = "", arranged: bool = True) -> None:
@@ -153,20 +171,23 @@ def legend_below(figure: Any, page: Page, handles: Sequence[Any], title: str = "
 
 def legend_lines(handles: Sequence[Any], page: Page) -> int:
     """In how many lines `legend_below` writes them."""
-    columns = _legend_columns(handles, page)
-    return -(-len(handles) // columns) + sum(entry.count("\n") for entry in _entries(handles, page))
+    heights = [1 + entry.count("\n") for entry in _entries(handles, page)]
+    rows = max(1, -(-len(heights) // _legend_columns(handles, page)))
+    return max((sum(heights[i : i + rows]) for i in range(0, len(heights), rows)), default=0)
 
 
 def _entries(handles: Sequence[Any], page: Page) -> list[str]:
-    return [wrapped(str(handle.get_label()), page.width - BESIDE_HANDLE * _letter(page), page) for handle in handles]
+    room = page.width / _legend_columns(handles, page) - BESIDE_HANDLE * _letter(page)
+    return [wrapped(str(handle.get_label()), room, page) for handle in handles]
 
 
 def _legend_columns(handles: Sequence[Any], page: Page) -> int:
     longest = max((len(str(handle.get_label())) for handle in handles), default=0)
     fitting = int(page.width / ((longest + BESIDE_HANDLE) * _letter(page)))
-    return max(1, min(fitting, len(handles)))
+    least = 2 if len(handles) > MANY and page.width > WHOLE / 2 + COLUMN / 2 else 1
+    return max(least, min(fitting, len(handles)))
 
 
 def _letter(page: Page) -> float:
     """The width of an average letter, mm."""
-    return 0.58 * page.font * MM / INCH_PT
+    return 0.55 * page.font * MM / INCH_PT

@@ -103,9 +103,9 @@ def draw_weights(weights: RegressorWeights, path: Path) -> None:
 
 
 def draw_weighted_landmarks(weights: RegressorWeights, discovered: np.ndarray, pixels: PixelStore, path: Path) -> None:
-    """Writes test images with their discovered landmarks (N, K, 2) in red, each as large as its weight.
+    """Writes test images with their discovered landmarks (N, K, 2) in yellow, each as large as its weight.
 
-    A row for each of some annotated landmarks, which is green. A circle's area is proportional to the weight in
+    A row for each of some annotated landmarks, which is blue. A circle's area is proportional to the weight in
     the first draw, the largest of a row always having the same.
     """
     shares = weights.shares[0]

@@ -65,10 +65,16 @@ def boards(sections: Iterable[Section]) -> list[Board]:
         found.setdefault(section.scope.judged, []).append(section)
     order = list(CLASSES)
     made = [
-        Board(scope, tuple(sorted(own, key=lambda s: (order.index(s.kind), -len(s.rows), s.scope.protocol))))
+        Board(scope, tuple(sorted(own, key=lambda s: (order.index(s.kind), _age(s), -len(s.rows), s.scope.protocol))))
         for scope, own in found.items()
     ]
     return sorted(made, key=lambda board: _in_order(board.scope))
+
+
+def _age(section: Section) -> tuple[int, ...]:
+    """Sorts sections of the newest version first."""
+    newest = max(numbers(version) for row in section.rows for version in row.output.versions)
+    return tuple(-number for number in newest[:2])
 
 
 def with_parts(found: Sequence[Board], parts: Sequence[str] = ()) -> list[Board]:
@@ -120,7 +126,7 @@ def section_name(section: Section, board: Board) -> str:
 
 def what_it_tells(board: Board) -> list[str]:
     """What a board can and cannot tell: what is read of it first, and a line for each kind of verdict."""
-    names = names_of(board, short=True)
+    names = _told_apart(board)
     compared = [row for row in board.rows if row.output.kind not in (CONTROL, FLOOR)]
     first = " ".join([_basis(board), _seeds(board), _resolution(board)])
     return [first, *_against_controls(compared, names), *_against_floors(compared, names)]
@@ -138,6 +144,12 @@ def _basis(board: Board) -> str:
     return f"{', '.join(filter(None, said))}."
 
 
+OF_TWO = (
+    "An interval over 2 seeds reaches up to 12.7 standard errors either way (Student's t), even below 0: where it is wide, two "
+    "trainings tell too little"
+)
+
+
 def _seeds(board: Board) -> str:
     """How many seeds stand behind the rows; floors learn nothing that a seed could change."""
     rows = [row for row in board.rows if row.output.kind != FLOOR]
@@ -148,7 +160,8 @@ def _seeds(board: Board) -> str:
     single = sum(len(row.output.seeds) == 1 for row in rows)
     if single:
         said.append(f"{single} with one seed, whose interval and place know nothing of another training")
-    return f"{counted(len(rows), 'row')} besides floors: {', '.join(said)}."
+    pair = f" {OF_TWO}; ± is the standard deviation over seeds." if 2 in counts else ""
+    return f"{counted(len(rows), 'row')} besides floors: {', '.join(said)}.{pair}"
 
 
 def _resolution(board: Board) -> str:
@@ -224,7 +237,7 @@ def _cells(row: Ranked, names: Mapping[Output, str], strong: Callable[[str], str
 
 
 def _range(interval: Interval | None, sign: str = "") -> str:
-    return "" if interval is None else f"{interval[0]:{sign}.2f} .. {interval[1]:{sign}.2f}"
+    return "" if interval is None else f"{interval[0]:{sign}z.2f} .. {interval[1]:{sign}z.2f}"
 
 
 def names_of(board: Board, short: bool = False) -> dict[Output, str]:
@@ -233,6 +246,20 @@ def names_of(board: Board, short: bool = False) -> dict[Output, str]:
     for own in grouped((row.output for row in board.rows), lambda output: output.scope.protocol).values():
         named |= labels(own, short)
     return named
+
+
+def _told_apart(board: Board) -> dict[Output, str]:
+    """What its rows are called in a sentence on all of them: those of one name by their heads too, or by their protocols."""
+    names = names_of(board, short=True)
+    facts: tuple[Callable[[Output], str], ...] = (
+        lambda output: head_of(output.row).rpartition(":")[2],
+        lambda output: output.scope.protocol,
+    )
+    for fact in facts:
+        for own in grouped(names, names.__getitem__).values():
+            if len({fact(output) for output in own}) > 1:
+                names = names | {output: f"{names[output]} ({fact(output)})" for output in own}
+    return names
 
 
 def _in_order(scope: Scope) -> tuple[object, ...]:

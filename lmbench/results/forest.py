@@ -65,6 +65,10 @@ def _panel(board: Board, top: int) -> Iterator[str]:
             if row.interval is not None:
                 a, b = map(x, row.interval)
                 yield f'<line x1="{a:.1f}" x2="{b:.1f}" y1="{y}" y2="{y}" stroke="{colour}" stroke-width="2"/>'
+                if row.interval[0] < low:
+                    yield _arrow(a, y, -6, colour)
+                if row.interval[1] > high:
+                    yield _arrow(b, y, 6, colour)
             if row.beside is not None:
                 yield _dot(x(row.beside), y, COLOURS[CONTROL], hollow=True)
             yield _dot(x(row.output.value), y, colour)
@@ -91,6 +95,11 @@ def ticks_of(low: float, high: float) -> list[float]:
 def _dot(x: float, y: float, colour: str, hollow: bool = False) -> str:
     fill = "white" if hollow else colour
     return f'<circle cx="{x:.1f}" cy="{y}" r="4" fill="{fill}" stroke="{colour}" stroke-width="1.5"/>'
+
+
+def _arrow(x: float, y: float, size: int, colour: str) -> str:
+    """The end of an interval that goes on beyond the axis."""
+    return f'<path d="M{x:.1f} {y - 4}L{x + size:.1f} {y}L{x:.1f} {y + 4}z" fill="{colour}"/>'
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", weight: str = "normal", colour: str = "black") -> str:

@@ -112,12 +112,16 @@ class Output:
 
     def untrained_of(self, other: Output) -> bool:
         """Whether it is that output's own recipe, untrained."""
-        names = (self.record.method, self.record.variant)
-        return names == (other.record.method, f"{other.record.variant}, {UNTRAINED}")
+        return untrained_of(self.record, other.record)
 
     def better(self, other: Output) -> bool:
         """Whether the mean is better."""
         return self.value > other.value if self.row.higher_is_better else self.value < other.value
+
+
+def untrained_of(own: Record, other: Record) -> bool:
+    """Whether a record is of another's own recipe, untrained."""
+    return (own.method, own.variant) == (other.method, f"{other.variant}, {UNTRAINED}")
 
 
 def kind_of(record: Record) -> str:

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from lmbench.printable import counted, inside, markdown, printable
-from lmbench.results.boards import Board
+from lmbench.results.boards import OF_TWO, Board
 from lmbench.results.outputs import CLASSES, CONTROL, FLOOR, SUPERVISED, Output, head_of, labels, numbers
 from lmbench.results.ranking import Interval, Ranked, Section
 
@@ -26,6 +26,7 @@ TEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     "†": r"$^\dagger$", "‡": r"$^\ddagger$", "±": r"$\pm$", "↓": r"$\downarrow$", "↑": r"$\uparrow$",
 }  # fmt: skip
+MINUS = "$-$"
 ESCAPED = re.compile("|".join(map(re.escape, TEX)))
 
 
@@ -40,7 +41,7 @@ class Cell:
 
     def beside(self, what: Beside) -> str:
         if what == "interval" and self.interval is not None:
-            return f"[{self.interval[0]:.2f}, {self.interval[1]:.2f}]"
+            return f"[{self.interval[0]:z.2f}, {self.interval[1]:z.2f}]"
         return f"± {self.spread:.2f}" if what == "spread" and self.spread is not None else ""
 
 
@@ -146,15 +147,15 @@ def _plain(cell: Cell | None, beside: Beside) -> str:
 
 
 def as_latex(made: Sheet, beside: Beside = "interval") -> str:
-    """A ``tabular`` with the rules of booktabs, above it what its signs mean as comments; names are escaped."""
+    """A ``tabular`` with the rules of booktabs, above it its caption as a comment: what the signs mean. Names are escaped."""
     names, columns = _names(made), len(made.boards)
     heads = [(f"{board.scope.column[1]}, {board.measure}", len(list(same))) for board, same in _spans(made.boards)]
-    out = [*(f"% {printable(said)}" for said in notes(made, beside)), r"% \usepackage{booktabs}"]
-    out += [rf"\begin{{tabular}}{{l{'c' * columns}}}", r"\toprule"]
+    out = [rf"% \caption{{{tex(' '.join(notes(made, beside)))}}}", r"% \usepackage{booktabs}"]
+    out += [rf"\begin{{tabular}}{{l{'r' * columns}}}", r"\toprule"]
     out.append(_row(["", *(rf"\multicolumn{{{n}}}{{c}}{{{tex(head)}}}" for head, n in heads)]))
     starts = [2 + sum(n for _, n in heads[:i]) for i in range(len(heads))]
     out.append(" ".join(rf"\cmidrule(lr){{{a}-{a + n - 1}}}" for a, (_, n) in zip(starts, heads, strict=True)))
-    out.append(_row(["method", *(tex(_column(board)) for board in made.boards)]))
+    out.append(_row(["method", *(rf"\multicolumn{{1}}{{c}}{{{tex(_column(board))}}}" for board in made.boards)]))
     for title, lines in made.groups:
         out += [r"\midrule", _row([rf"\multicolumn{{{columns + 1}}}{{l}}{{\emph{{{tex(title)}}}}}"])]
         for line in lines:
@@ -176,10 +177,10 @@ def _row(cells: Sequence[str]) -> str:
 
 def _typeset(cell: Cell | None, beside: Beside) -> str:
     if cell is None:
-        return "--"
+        return r"\multicolumn{1}{c}{--}"
     value = rf"\textbf{{{cell.value:.2f}}}" if cell.best else f"{cell.value:.2f}"
     said = cell.beside(beside)
-    return rf"{value} {{\scriptsize {tex(said)}}}" if said else value
+    return rf"{value} {{\scriptsize {tex(said).replace('-', MINUS)}}}" if said else value
 
 
 def tex(text: str) -> str:
@@ -233,6 +234,7 @@ def notes(made: Sheet, beside: Beside) -> list[str]:
         f"{first.scope.column[0]}, preset {first.scope.preset}, seed{'s' if len(seeds) > 1 else ''} "
         f"{', '.join(map(str, seeds))}, lmbench {', '.join(versions)}.",
         told[beside],
+        f"{OF_TWO}." if beside == "interval" and any(len(line.output.seeds) == 2 for line in made.lines) else "",
         "Bold: not told from the best of its section by the paired test." if any(c.best for c in cells) else "",
         *(f"{mark}: {MEANING[kind]}." for kind, mark in MARKS.items() if kind in kinds),
     ]

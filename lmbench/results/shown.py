@@ -75,7 +75,7 @@ def _picture(path: Path) -> str:
         return ""
     if not content.startswith(b"\x89PNG"):
         return ""
-    said = "Test images from the best to the worst predicted: annotated green, predicted red"
+    said = "Test images from the best to the worst predicted: rings where landmarks are annotated, dots where they are predicted"
     data = base64.b64encode(content).decode()
     return f'<img alt="{said}" title="{said}" style="max-width:100%" src="data:image/png;base64,{data}">'
 

@@ -51,8 +51,8 @@ function drawn(tag, attributes, ...children) {
 
 const hidden = (text) => element("span", { class: "hidden" }, text);
 const isolated = (text) => element("bdi", {}, text); // a name that reads from right to left turns nothing beside it
-const number = (value) => (value === null ? "" : value.toFixed(2));
-const signed = (value) => (value > 0 ? "+" : "") + value.toFixed(2);
+const number = (value) => (value === null ? "" : Number(value.toFixed(2)).toFixed(2)); // no -0.00
+const signed = (value) => (value > 0 ? "+" : "") + number(value);
 const range = (low, high, shown) => (low === null ? "" : `${shown(low)} .. ${shown(high)}`);
 const printed = (row) => (row.printed || number(row.value)) + (row.spread === null ? "" : ` ± ${row.printed ? row.spread : number(row.spread)}`);
 
