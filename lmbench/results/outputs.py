@@ -16,7 +16,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from lmbench.config.model import digest_of
-from lmbench.printable import counted
+from lmbench.printable import counted, without_folders_apart
 from lmbench.results.record import Record, Row
 
 LEARNED, PRETRAINED, SUPERVISED = "learned", "pretrained", "supervised"
@@ -278,8 +278,9 @@ def labels(outputs: Sequence[Output], short: bool = False) -> dict[Output, str]:
     for output in outputs:
         name = (output.record.method, output.record.variant)
         alike = called[name]
-        apart = [output.record.pretrain_on] if len({o.record.pretrain_on for o in alike}) > 1 else []
-        if len({(o.record.pretrain_on, o.recipe) for o in alike}) > len({o.record.pretrain_on for o in alike}):
+        sources = without_folders_apart(dict.fromkeys(o.record.pretrain_on for o in alike))
+        apart = [sources[output.record.pretrain_on]] if len(sources) > 1 else []
+        if len({(o.record.pretrain_on, o.recipe) for o in alike}) > len(sources):
             apart += differing(output, alike)
         named[output] = ", ".join([f"`{'/'.join(name)}`", *apart] if short else [f"`{name[0]}`", name[1], *apart])
     return named

@@ -8,16 +8,16 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from lmbench.printable import counted, plain_table, printable
+from lmbench.printable import counted, plain_table, printable, without_folders
 from lmbench.results.outputs import fold
 from lmbench.results.record import Key, Record, Row
 
 
 def heading(record: Record) -> str:
     """What was run, in a line."""
-    pretrained = f", pretrained on {record.pretrain_on}" if record.pretrain_on else ""
+    pretrained = f", pretrained on {without_folders(record.pretrain_on)}" if record.pretrain_on else ""
     settings = f"(preset {record.preset}, seed {record.seed})"
-    return f"{record.method} / {record.variant} on {record.dataset}{pretrained} {settings}"
+    return f"{record.method} / {record.variant} on {without_folders(record.dataset)}{pretrained} {settings}"
 
 
 def table(record: Record) -> tuple[list[str], list[list[str]]]:
@@ -74,9 +74,9 @@ def table_over_seeds(results: Sequence[Mapping[str, Any]]) -> tuple[list[str], l
     ]  # fmt: skip
     rows = [
         [
-            r["method"], r["variant"], r["dataset"], r["task"], r["subset"] or "", _annotated(r["n_annotations"], r["draws"]),
-            _metric(r["metric"], r["higher_is_better"]), f"{r['value']:.2f}",
-            "" if r["spread"] is None else f"{r['spread']:.2f}", r["unit"], " ".join(map(str, r["seeds"])),
+            r["method"], r["variant"], without_folders(r["dataset"]), r["task"], r["subset"] or "",
+            _annotated(r["n_annotations"], r["draws"]), _metric(r["metric"], r["higher_is_better"]),
+            f"{r['value']:.2f}", "" if r["spread"] is None else f"{r['spread']:.2f}", r["unit"], " ".join(map(str, r["seeds"])),
         ]
         for r in results
     ]  # fmt: skip
