@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lmbench import progress
-from lmbench.config.asking import configurations, parse_annotations
+from lmbench.config.asking import configurations, outputs_of, parse_annotations
 from lmbench.config.overrides import dotted, read_toml
 from lmbench.errors import DataError, UsageError, did_you_mean
 from lmbench.plugins.loading import get_plugins
@@ -47,19 +47,21 @@ def run(
 ) -> Run:
     """The finished run of a method on a dataset: `lmbench run`, with the same defaults, folders and resuming.
 
-    ``settings``: what ``--set`` changes, by names with dots or in tables (``{"stages.byol.training.epochs": 3}``); they win over
-    the TOML file ``config``. ``annotations``: ``"1,5,all"``, a number, or several. Progress goes to stderr. Raises UsageError
-    for unknown names and impossible values, DataError where data is missing.
+    ``method``: ``METHOD`` or ``METHOD/VARIANT``. ``settings``: what ``--set`` changes, by names with dots or in tables
+    (``{"stages.byol.training.epochs": 3}``); they win over the TOML file ``config``. ``annotations``: ``"1,5,all"``, a number, or
+    several. Progress goes to stderr. Raises UsageError for unknown names and impossible values, DataError where data is missing.
     """
     plugins = get_plugins()
+    outputs = outputs_of(plugins, method, variant)
+    if len(outputs) != 1:
+        raise UsageError(f"method={method!r}, variant={variant!r}: one run is of one output; call it once for each.")
     (asked,) = configurations(
         plugins,
-        method,
+        outputs,
         dataset,
-        variants=[variant],
         preset=preset,
         pretrain_on=pretrain_on,
-        seed=seed,
+        seeds=[seed],
         untrained=untrained,
         annotations=None if annotations is None else parse_annotations(_listed(annotations)),
         draws=draws,

@@ -7,8 +7,10 @@ override makes a line read as another one, and a spreadsheet computes a cell tha
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -30,6 +32,25 @@ def printable(text: object) -> str:
 def _escaped(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code:02x}" if code < 0x20 else f"\\u{code:04x}"  # what stands raw in JSON's strings stays JSON
+
+
+_FOLDERS = re.compile(r"(?<=[:=])(?:~[^/:]*/|/|[A-Za-z]:[\\/]).*?(?=:[A-Za-z_]+=| \(partial: |$)", re.DOTALL)
+
+
+def without_folders(name: str) -> str:
+    """A dataset's name without the folders that lead to its own: ``folder:/home/me/mice:test=0.2`` as ``folder:mice:test=0.2``.
+
+    It is for people to read, in titles and names of files; two datasets may be shown alike.
+    """
+    return _FOLDERS.sub(lambda found: re.split(r"[\\/]+", found[0].rstrip("\\/"))[-1], name)
+
+
+def without_folders_apart(names: Iterable[str]) -> dict[str, str]:
+    """Each of some names as `without_folders` has it; those that would read alike with a digest of the whole name."""
+    shown = {name: without_folders(name) for name in names}
+    counts = Counter(shown.values())
+    digests = {name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:6] for name in shown}
+    return {name: text if counts[text] == 1 else f"{text} [{digests[name]}]" for name, text in shown.items()}
 
 
 def cell(value: Any) -> str:

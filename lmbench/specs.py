@@ -91,12 +91,15 @@ class BackboneSpec(Spec):
     business. A name that ends in ``/*`` is a family: the target then also gets ``model=<what follows the slash>``, and the
     network that it returns has an attribute ``maps``, a tuple of MapSpec, where the family cannot state them for all.
     ``min_size`` is the smallest image side that its deepest map survives. ``resizes_to``: the setting, where there is one,
-    that holds the side in pixels to which it first brings every image (0: none).
+    that holds the side in pixels to which it first brings every image (0: none). ``member_check``: of a family whose members a
+    package knows: a lazy target that is called with what follows the slash before anything is computed, and raises UsageError
+    for what is none; an ImportError there is left to the target itself.
     """
 
     maps: tuple[MapSpec, ...] = ()
     min_size: int = 32
     resizes_to: str = ""
+    member_check: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

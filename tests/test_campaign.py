@@ -8,9 +8,9 @@ import signal
 import threading
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
+from made_lab import Lab
 
 from lmbench import runner
 from lmbench.campaigns import prospects as standing
@@ -20,7 +20,6 @@ from lmbench.campaigns.prospects import look
 from lmbench.campaigns.running import Watch, carry_out
 from lmbench.cli.main import run_cli
 from lmbench.errors import DataError
-from lmbench.job import Job
 from lmbench.plugins.loading import get_plugins
 from lmbench.results.reading import read_record
 from lmbench.store.files import locked
@@ -59,53 +58,16 @@ methods = ["dve"]
 """
 
 
-def record_of(job: Job, value: float = 20.0) -> dict[str, Any]:
-    """A record as of a run that found ``value``."""
-    c = job.config
-    metric = {
-        "task": "regression", "metric": "iod", "subset": None, "n_annotations": "all", "value": value, "std": None,
-        "draws": None, "ci95": [19.0, 21.0], "unit": "percent", "higher_is_better": False, "settings": {},
-    }  # fmt: skip
-    return {
-        "schema": 2, "run": job.folder.name, "status": "ok", "method": c.method, "variant": c.output, "dataset": c.dataset,
-        "pretrain_on": c.pretrain_on, "preset": c.preset, "seed": c.seed, "backbone": c.network.backbone, "metrics": [metric],
-        "stages": [], "components": [], "data": {"fingerprint": job.target.fingerprint}, "code": {}, "environment": {},
-        "config": c.dump(), "config_sha256": "", "identity": dict(job.identity), "seconds": 60.0,
-    }  # fmt: skip
-
-
-class Lab:
-    """The command with its own folders, and a runner whose runs are made up; it locks them as the real one does."""
-
-    def __init__(self, folder: Path, monkeypatch, capsys) -> None:
-        self.folder, self.capsys = folder, capsys
-        self.ran: list[str] = []
-        self.errors: dict[str, BaseException] = {}
-        monkeypatch.setattr(runner, "run", self.run)
-
-    def run(self, job: Job, resume: str = "auto", wait: bool = True):
-        job.folder.mkdir(parents=True, exist_ok=True)
-        with locked(job.folder / "run", wait):
-            if (job.folder / "record.json").exists():
-                return read_record(job.folder / "record.json"), True
-            name = f"{job.config.method}/{job.config.output} {job.config.seed}"
-            self.ran.append(name)
-            if name in self.errors:
-                raise self.errors[name]
-            (job.folder / "record.json").write_text(json.dumps(record_of(job)))
-            return read_record(job.folder / "record.json"), False
-
+class CampaignLab(Lab):
     def __call__(self, *arguments: str, text: str = FLOORS) -> tuple[int, str, str]:
-        (self.folder / "mine.toml").write_text(text)
-        places = [f"--{place}={self.folder / place}" for place in ("runs", "out", "data-root")]
-        self.capsys.readouterr()
-        code = run_cli(["campaign", str(self.folder / "mine.toml"), *places, "--device", "cpu", *arguments])
-        return (code, *self.capsys.readouterr())
+        file = self.folder / "mine.toml"
+        file.write_text(text)
+        return self.give("campaign", str(file), *arguments, places=("runs", "out", "data-root"))
 
 
 @pytest.fixture
-def lab(tmp_path, monkeypatch, capsys) -> Lab:
-    return Lab(tmp_path, monkeypatch, capsys)
+def lab(tmp_path, monkeypatch, capsys) -> CampaignLab:
+    return CampaignLab(tmp_path, monkeypatch, capsys)
 
 
 def written(folder: Path, text: str):

@@ -23,6 +23,7 @@ def completed(*words: str) -> list[str]:
     [
         (["ru"], {"run", "runs"}),
         (["run", "--method", "lea"], {"lead"}),
+        (["run", "--method", "dve,lead/moco_dense6"], {"dve,lead/moco_dense64"}),
         (["run", "--dataset", "synth"], {"synthfaces"}),
         (["run", "--method", "lead", "--variant", "dense64,moco_dense6"], {"dense64,moco_dense64"}),
         (["run", "--tasks", "regression,match"], {"regression,matching"}),

@@ -75,14 +75,14 @@ def test_truth_is_a_ring_and_a_prediction_a_dot() -> None:
         x, y = (2 * point + 0.5).astype(int)
         return pixels[y - 5 : y + 7, x - 5 : x + 7].reshape(-1, 3)
 
-    assert (at(target[0]) == TRUE).all(-1).any() and tuple(pixels[20, 20]) != TRUE
-    assert tuple(pixels[60, 50]) == PREDICTED
+    assert (at(target[0]) == TRUE.colour).all(-1).any() and tuple(pixels[20, 20]) != TRUE.colour
+    assert tuple(pixels[60, 50]) == PREDICTED.colour
     assert (at(target[1]) == 90).all() and (at(predicted[1]) == 90).all()
 
 
 @pytest.mark.parametrize("seen_by", [np.eye(3), np.array(DEUTERANOPIA), np.array(PROTANOPIA)])
 def test_truth_and_prediction_are_told_apart_by_the_colour_blind_and_in_grey(seen_by: np.ndarray) -> None:
-    linear = (np.array([TRUE, PREDICTED]) / 255) ** 2.2
+    linear = (np.array([TRUE.colour, PREDICTED.colour]) / 255) ** 2.2
     seen = (linear @ seen_by.T).clip(0, 1)
     assert np.abs(seen[0] - seen[1]).max() > 0.3
     light = np.sort(seen @ (0.2126, 0.7152, 0.0722))

@@ -23,6 +23,7 @@ from lmbench.detecting import detector as detecting
 from lmbench.detecting.framer import Framer
 from lmbench.detecting.regions import Region
 from lmbench.detecting.video import Frames, VideoWriter
+from lmbench.report.marks import COLOURS
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +128,7 @@ def test_overlays_are_the_images_with_their_landmarks(run: Path, shots: Path, tm
     drawn = np.asarray(Image.open(tmp_path / "over" / "03.jpg"))
     landmarks = json.loads(predicted(capsys, run, shots / "03.png", "--json")[0])[0]["landmarks"]
     zoom = drawn.shape[0] // 50
-    for (x, y), colour in zip(landmarks.values(), ((230, 60, 60), (60, 130, 255), (250, 200, 40)), strict=True):
+    for (x, y), colour in zip(landmarks.values(), COLOURS[:3], strict=True):
         at = [round((v + 0.5) * zoom - 0.5) for v in (x, y)]
         assert np.abs(drawn[at[1], at[0]].astype(int) - colour).max() < 40
 

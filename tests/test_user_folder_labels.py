@@ -15,7 +15,8 @@ from folder_trees import coco, csv_text, csv_tree, photos, points, pts_tree, row
 
 from lmbench.data.opening import open_dataset
 from lmbench.errors import DataError, UsageError
-from lmbench.report.pictures import COLOURS, contact_sheet
+from lmbench.report.marks import COLOURS
+from lmbench.report.pictures import contact_sheet
 
 
 @pytest.fixture(autouse=True)

@@ -83,13 +83,13 @@ def look(
     plugins: Plugins,
     data_root: Path | None,
     runs: Path,
-    kept: Path,
+    kept: Path | None = None,
     device: str = "auto",
     make: bool = True,
 ) -> list[Prospect]:
     """What each run needs, without doing it; one that cannot be done has its gap.
 
-    A finished run is found below ``runs``, and by its copy in the folder ``kept``, where what it was made from is the same.
+    A finished run is found below ``runs``, and by its copy in a folder ``kept``, where what it was made from is the same.
     Without ``make`` nothing is rendered or written; what depends on data that is not rendered yet is then not known.
     """
     resolve_device(device)  # a mistake of the command line is told at once
@@ -125,8 +125,10 @@ def mark_shared(prospects: Sequence[Prospect]) -> None:
             trained.add(action["key"])
 
 
-def _kept(job: jobs.Job, folder: Path) -> Record | None:
-    """The copy of a run's record beside leaderboards, if it was made from the very same."""
+def _kept(job: jobs.Job, folder: Path | None) -> Record | None:
+    """The copy of a run's record beside leaderboards, if there are any and it was made from the very same."""
+    if folder is None:
+        return None
     try:
         record = read_record(folder / f"{job.folder.name}.json")
     except LmbenchError:

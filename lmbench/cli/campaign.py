@@ -5,21 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from lmbench.cli.leaderboard import build, markdown
-from lmbench.cli.table import show_table
-from lmbench.errors import UsageError
+from lmbench.cli.prospects import entry, show_gaps, show_prospects
 from lmbench.printable import counted
-
-if TYPE_CHECKING:
-    from lmbench.campaigns.gaps import Gap
-    from lmbench.campaigns.prospects import Prospect
 
 
 @click.command()
@@ -62,11 +54,12 @@ def campaign(
     from lmbench.campaigns.file import read_campaign
     from lmbench.campaigns.gaps import exit_code
     from lmbench.campaigns.planning import wanted
+    from lmbench.config.asking import parse_seeds
     from lmbench.plugins.loading import get_plugins
 
     plugins = get_plugins()
     asked = read_campaign(file)
-    asked = asked.of_seeds(parse_seeds(seeds)) if seeds else asked
+    asked = asked.of_seeds(tuple(parse_seeds(seeds, "--seeds"))) if seeds else asked
     plan = wanted(asked, plugins, only)
 
     from lmbench.campaigns import prospects as standing  # imports torch: every mistake above is told before
@@ -83,7 +76,7 @@ def campaign(
         click.echo(json.dumps(told, indent=1, ensure_ascii=False))
     else:
         if dry_run:
-            show_plan(prospects)
+            show_prospects(prospects)
         click.echo(f"{asked.name}: {done} of {counted(len(prospects), 'run')} done")
         show_gaps(prospects, plan.gaps)
     if dry_run:
@@ -93,63 +86,3 @@ def campaign(
             ctx.invoke(build, runs=runs, out=out)
             ctx.invoke(markdown, out=out)
     return exit_code([*plan.gaps.values(), *(p.gap for p in prospects if p.gap)], done)
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """``"0,2"`` as ``(0, 2)``. Raises UsageError for anything else."""
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise UsageError(f"--seeds {text!r}: expected whole numbers, for instance 0,1,2.")
-    return tuple(dict.fromkeys(map(int, parts)))
-
-
-def entry(prospect: Prospect) -> dict[str, Any]:
-    """A run as JSON values."""
-    config, gap = prospect.config, prospect.gap
-    return {
-        "method": config.method,
-        "variant": config.variant,
-        "untrained": config.untrained,
-        "dataset": config.dataset,
-        "pretrain_on": config.pretrain_on,
-        "preset": config.preset,
-        "seed": config.seed,
-        "tasks": list(config.tasks),
-        "state": state_of(prospect),
-        "views": prospect.views,
-        "stages": prospect.actions,
-        "record": prospect.record.run if prospect.record else None,
-        "reason": gap.reason if gap else "",
-    }
-
-
-def state_of(prospect: Prospect) -> str:
-    """``done``, ``in work`` (another process is at it), ``waits``, or why it is not done: ``missing``, ``failed``."""
-    if prospect.record is not None:
-        return "done"
-    if prospect.locked:
-        return "in work"
-    return prospect.gap.kind if prospect.gap else "waits"
-
-
-def show_plan(prospects: Sequence[Prospect]) -> None:
-    """A line a run, in the order in which they are done."""
-    rows = []
-    for p in prospects:
-        state = state_of(p)
-        what = p.record.run if p.record else p.gap.reason if p.gap else p.action
-        rows.append([p.config.seed, p.config.method, p.config.output, p.config.dataset, f"{p.views:,}", state, what])
-    show_table(["seed", "method", "output", "dataset", "views to train", "state", "plan"], rows, "no run")
-
-
-def show_gaps(prospects: Sequence[Prospect], gaps: dict[str, Gap]) -> None:
-    """What was not done, each reason once with the runs that it keeps from being done."""
-    told: dict[tuple[str, str], list[str]] = {}
-    for title, gap in [*gaps.items(), *((p.title, p.gap) for p in prospects if p.gap)]:
-        told.setdefault((gap.kind, gap.reason), []).append(title)
-    words = {"scope": "nothing to do", "missing": "cannot be done", "failed": "failed", "waits": "not done yet"}
-    counts = Counter({key: len(titles) for key, titles in told.items()})
-    for (kind, reason), count in counts.most_common():
-        titles = told[kind, reason]
-        named = titles[0] if count == 1 else f"{counted(count, 'run')} ({'; '.join(titles[:3])}{'; ...' * (count > 3)})"
-        click.echo(f"{words[kind]}: {named}: {reason}")

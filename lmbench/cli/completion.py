@@ -45,14 +45,29 @@ def names_of(kind: str) -> Completer:
 
 def variants(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Completes the variants of the method that stands on the line."""
+    before, comma, begun = incomplete.rpartition(",")
+    known = _variants_of(ctx.params.get("method") or "")
+    return [CompletionItem(before + comma + name) for name in known if name.startswith(begun)]
+
+
+def _variants_of(method: str) -> list[str]:
     from lmbench.plugins.loading import get_plugins
 
-    before, comma, begun = incomplete.rpartition(",")
     try:
-        spec = get_plugins().find("method", ctx.params.get("method") or "").spec
+        return [v.name for v in get_plugins().find("method", method).spec.variants]
     except LmbenchError:
         return []
-    return [CompletionItem(before + comma + v.name) for v in spec.variants if v.name.startswith(begun)]
+
+
+def outputs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Completes methods, and behind ``METHOD/`` its variants."""
+    before, comma, begun = incomplete.rpartition(",")
+    method, stroke, variant = begun.rpartition("/")
+    if not stroke:
+        return names_of("method")(ctx, param, incomplete)
+    return [
+        CompletionItem(f"{before}{comma}{method}/{name}") for name in _variants_of(method) if name.startswith(variant)
+    ]
 
 
 def run_folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

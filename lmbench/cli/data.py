@@ -137,7 +137,9 @@ def verify(context: click.Context, name: str, data_root: Path | None, partial: b
 
 @data.command()
 @click.argument("name")
-@click.option("--split", default=None, help="[test, or train where there is no test split]")
+@click.option(
+    "--split", default=None, help="Whose images: train, test ...  [test, or train where there is no test split]"
+)
 @click.option("-n", "--images", "count", type=click.IntRange(1), default=40, show_default=True, help="How many images.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The picture to write: NAME.png.")
 @click.option("--force", is_flag=True, help="Replace the picture where it exists.")
@@ -146,7 +148,11 @@ def verify(context: click.Context, name: str, data_root: Path | None, partial: b
 def show(
     name: str, split: str | None, count: int, out: Path, force: bool, data_root: Path | None, partial: bool
 ) -> None:
-    """Draw the first images of a split with their visible landmarks or above their masks."""
+    """Draw the first images of a split with their landmarks or above their masks.
+
+    Every landmark has a colour and shape of its own, named below; hidden ones are hollow where the dataset annotates them, and
+    what has no label is not drawn.
+    """
     if out.suffix.lower() != ".png":
         raise UsageError(f"-o {out}: pictures are written as .png; choose such a name.")
     if out.exists() and not force:
@@ -169,5 +175,6 @@ def show(
         masks = read_masks(opened.splits[split], opened.spec.preprocessing, classes, len(shown))
         draw_classes(shown, [torch.from_numpy(masks)], classes, out)
     else:
-        save_png(contact_sheet(pixels, count), out)
+        names, hidden = opened.spec.landmark_names, opened.spec.hidden_annotated
+        save_png(contact_sheet(pixels, count, names if pixels.landmarks.shape[1] else (), hidden), out)
     click.echo(f"{out}: {min(count, len(pixels))} of {len(pixels)} {split} images of {opened.name}")

@@ -110,7 +110,8 @@ def _draw(points: list[tuple[float, float]], found: Matches, looked_at: list[Fra
     """Writes the reference and the targets, each point in its colour."""
     import numpy as np
 
-    from lmbench.report.pictures import COLOURS, draw_points, over_legend, save_png, side_by_side, tile_of
+    from lmbench.report.marks import legend_of
+    from lmbench.report.pictures import draw_points, over_legend, save_png, side_by_side, tile_of
 
     pictures = [
         tile_of(draw_points(framed.image, at))
@@ -118,5 +119,4 @@ def _draw(points: list[tuple[float, float]], found: Matches, looked_at: list[Fra
         if framed.image is not None
     ]
     names = [f"{x:g},{y:g} of the first image" for x, y in points]
-    legend = dict(zip(names, COLOURS, strict=False)) if len(points) <= len(COLOURS) else {}
-    save_png(over_legend(side_by_side(pictures), legend), output)
+    save_png(over_legend(side_by_side(pictures), legend_of(names)), output)

@@ -10,16 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmbench.cli.completion import names_of, variants
+from lmbench.cli.completion import names_of, outputs, variants
+from lmbench.errors import UsageError
 from lmbench.printable import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lmbench.config.model import RunConfig
+    from lmbench.plugins.loading import Plugins
     from lmbench.results.record import Record
 
 
 @click.command()
 @click.option(
-    "--method", required=True, shell_complete=names_of("method"), help="A method: see `lmbench list methods`."
+    "--method",
+    required=True,
+    metavar="METHOD[/VARIANT],...",
+    shell_complete=outputs,
+    help="A method (see `lmbench list methods`); several with commas.",
 )
 @click.option(
     "--dataset",
@@ -31,7 +40,7 @@ if TYPE_CHECKING:
     "--variant",
     default="",
     shell_complete=variants,
-    help="Which frozen output is judged; several with commas, or `all`.",
+    help="Which frozen output of one method is judged; several with commas, or `all`.",
 )
 @click.option(
     "--preset", default=None, help="smoke, quick, small or paper  [quick on embedded data and own folders, else small]"
@@ -52,7 +61,7 @@ if TYPE_CHECKING:
 @click.option(
     "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where results go."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", default="0", show_default=True, metavar="0,1,2", help="A seed; several with commas.")
 @click.option("--annotations", default=None, help="Numbers of annotated images: 1,5,10,all.")
 @click.option(
     "--draws", type=click.IntRange(1), default=None, help="Random choices of each number of annotated images."
@@ -79,7 +88,7 @@ def run(
     data_root: Path | None,
     partial: bool,
     runs: Path,
-    seed: int,
+    seed: str,
     annotations: str | None,
     draws: int | None,
     tasks: str | None,
@@ -93,22 +102,25 @@ def run(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Train a method without labels, freeze it, judge it on a dataset, and leave one record."""
+    """Train a method without labels, freeze it, judge it on a dataset, and leave one record.
+
+    Several methods or seeds are a small sweep: all runs seed by seed, then one table of means over seeds.
+    """
     from lmbench import progress
-    from lmbench.config.asking import configurations, parse_annotations
+    from lmbench.config.asking import configurations, outputs_of, parse_annotations, parse_seeds
     from lmbench.config.object_scale import unequal_scales
     from lmbench.config.overrides import parse_assignments, read_toml
     from lmbench.plugins.loading import get_plugins
 
     plugins = get_plugins()
+    seeds, many_methods = parse_seeds(seed), "," in method
     configs = configurations(
         plugins,
-        method,
+        outputs_of(plugins, method, variant),
         dataset,
-        variants=[v.strip() for v in variant.split(",")],
         preset=preset,
         pretrain_on=pretrain_on,
-        seed=seed,
+        seeds=seeds,
         untrained=untrained,
         annotations=None if annotations is None else parse_annotations(annotations),
         draws=draws,
@@ -119,6 +131,11 @@ def run(
         partial=partial,
         overrides=[read_toml(config_file) if config_file else {}, parse_assignments(assignments)],
     )
+
+    if len(seeds) > 1 or many_methods:
+        if resume != "auto":
+            raise UsageError(f"--resume {resume} is about one run; give it with one method and one seed.")
+        return sweep(configs, plugins, data_root, runs, device, dry_run, as_json)
 
     from lmbench import job as jobs  # imports torch: every mistake above is told before
     from lmbench import runner
@@ -173,3 +190,40 @@ def show_plan(plan: dict[str, Any]) -> None:
         key = f", key {s['key'][:20]}" if s["key"] else ""
         click.echo(f"  stage {s['stage']}: {words[s['action']]} ({s['objective']}, {amount}{scale}{key})")
     click.echo(f"  then judge: {', '.join(plan['tasks'])}")
+
+
+def sweep(
+    configs: Sequence[RunConfig],
+    plugins: Plugins,
+    data_root: Path | None,
+    runs: Path,
+    device: str,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Does runs as a campaign does its own, and shows one table of what they measured; the exit code is a campaign's."""
+    from lmbench.campaigns import prospects as standing  # imports torch: every mistake above is told before
+    from lmbench.campaigns import running
+    from lmbench.campaigns.gaps import exit_code
+    from lmbench.campaigns.planning import ordered
+    from lmbench.cli.prospects import entry, show_gaps, show_prospects
+    from lmbench.cli.table import show_table
+    from lmbench.results import shown
+
+    with contextlib.redirect_stdout(sys.stderr):  # what methods print is no result
+        prospects = standing.look(ordered(configs), plugins, data_root, runs, device=device, make=not dry_run)
+        if not dry_run:
+            running.carry_out(prospects, beside=True)
+    records = [p.record for p in prospects if p.record is not None]
+    results = shown.over_seeds(records)
+    if as_json:
+        told = {"runs": [entry(p) for p in prospects], "results": results}
+        click.echo(json.dumps(told, indent=1, ensure_ascii=False))
+    else:
+        if dry_run:
+            show_prospects(prospects)
+        else:
+            show_table(*shown.table_over_seeds(results), "no number was measured")
+        click.echo(f"{len(records)} of {counted(len(prospects), 'run')} done, below {runs}")
+        show_gaps(prospects, {})
+    return 0 if dry_run else exit_code([p.gap for p in prospects if p.gap], len(records))

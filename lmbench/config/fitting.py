@@ -12,6 +12,7 @@ from lmbench.config.setting_types import hints, marks
 from lmbench.config.values import at, require_files, settings_of
 from lmbench.errors import UsageError, did_you_mean
 from lmbench.plugins.loading import Plugins
+from lmbench.plugins.registry import family_member
 from lmbench.specs import BackboneSpec, Map, MapSpec, Spec, Surroundings, TaskSpec
 from lmbench.training.views import ViewSettings
 
@@ -90,6 +91,7 @@ def require_fitting(plugins: Plugins, config: RunConfig) -> None:
     )
     if around.backbone:
         place = "network" if before is None else f"stages.{before.name}"
+        _require_member(plugins, config.network.backbone, f"{place}.backbone")
         _require_fit(plugins, around.backbone, config.network.backbone_settings, f"{place}.backbone_settings", around)
         _require_readable(plugins, config)
     elif config.read.layers not in ((), ("*",)):
@@ -200,6 +202,7 @@ def _require_stage(plugins: Plugins, name: str, stage: Stage) -> None:
         frame=training.frame,
         batch_size=min(training.batch_size, training.images or training.batch_size),
     )
+    _require_member(plugins, stage.backbone, f"{place}.backbone")
     _require_fit(plugins, backbone, stage.backbone_settings, f"{place}.backbone_settings", around)
     _require_fit(plugins, objective, stage.settings, f"{place}.settings", around)
     _require_views(stage.settings, f"{place}.settings", backbone)
@@ -210,6 +213,9 @@ def _require_fit(plugins: Plugins, spec: Spec, settings: Any, place: str, around
     around = replace(around, fixed=spec.fixed)
     require_files(settings, place)
     _require_maps(plugins, settings, place, around)
+    for part in named_in(settings):
+        if part.kind == "backbone":
+            _require_member(plugins, part.name, f"{place}.{part.setting}")
     if hasattr(settings, "fits"):
         try:
             settings.fits(around)
@@ -219,6 +225,19 @@ def _require_fit(plugins: Plugins, spec: Spec, settings: Any, place: str, around
         if part.settings:
             inside, where = getattr(settings, part.settings), f"{place}.{part.settings}"
             _require_fit(plugins, plugins.find(part.kind, part.name).spec, inside, where, around)
+
+
+def _require_member(plugins: Plugins, name: str, place: str) -> None:
+    """Refuses a name that its family does not know, as far as the package that knows its names is here."""
+    spec: BackboneSpec = plugins.find("backbone", name).spec
+    if not spec.member_check:
+        return
+    try:
+        spec.load(spec.member_check)(family_member(spec.name, name))
+    except ImportError:
+        return  # what is missing is told where the network is made
+    except UsageError as error:
+        raise UsageError(f"{place}: {error}") from None
 
 
 def _require_maps(plugins: Plugins, settings: Any, place: str, around: Surroundings) -> None:

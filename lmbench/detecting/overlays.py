@@ -16,7 +16,8 @@ from PIL import Image
 from lmbench.detecting.regions import Detection, Region
 from lmbench.detecting.video import Frames, VideoWriter, is_video
 from lmbench.errors import UsageError
-from lmbench.report.pictures import COLOURS, TILE, draw_points, over_legend, save_png, side_by_side, tile_of
+from lmbench.report.marks import legend_of
+from lmbench.report.pictures import TILE, draw_points, over_legend, save_png, side_by_side, tile_of
 from lmbench.store.files import replacing, write_atomically
 
 SHEET = 60  # images on one at most
@@ -56,9 +57,7 @@ class Sheet:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is None and self._drawn:
-            # beyond so many landmarks colours repeat
-            legend = dict(zip(self._names, COLOURS, strict=False)) if len(self._names) <= len(COLOURS) else {}
-            save_png(over_legend(side_by_side(self._drawn), legend), self.path)
+            save_png(over_legend(side_by_side(self._drawn), legend_of(self._names)), self.path)
 
     def add(self, several: Sequence[Detection]) -> None:
         self._drawn.append(tile_of(_drawn(several)))

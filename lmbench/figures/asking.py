@@ -17,7 +17,7 @@ from lmbench.config.model import digest_of
 from lmbench.errors import StaleError, UsageError
 from lmbench.figures.catalogue import FigureSpec
 from lmbench.metrics.base import Predictions
-from lmbench.printable import counted, printable
+from lmbench.printable import counted, printable, without_folders, without_folders_apart
 from lmbench.report.plots import Kind
 from lmbench.report.style import Page, styled
 from lmbench.results.comparison import require_same_data
@@ -176,10 +176,12 @@ def _names(sides: Sequence[Side]) -> list[str]:
     """Method and variant, and of several of one name what tells them apart."""
     records = [side.first.record for side in sides]
     told = {side: f"{side.first.record.method}/{side.first.record.variant}" for side in sides}
+    datasets = without_folders_apart(dict.fromkeys(r.dataset for r in records))
+    sources = without_folders_apart(dict.fromkeys(r.pretrain_on for r in records))
     facts: list[Callable[[Record], str]] = [
-        lambda r: r.dataset,
+        lambda r: datasets[r.dataset],
         lambda r: f"preset {r.preset}",
-        lambda r: f"pretrained on {r.pretrain_on}" if r.pretrain_on else "",
+        lambda r: f"pretrained on {sources[r.pretrain_on]}" if r.pretrain_on else "",
         lambda r: f"head {head_name(r)}" if head_name(r) else "",
         lambda r: f"lmbench {r.version}",
         lambda r: ", ".join(differing_settings(r, records)),
@@ -279,7 +281,7 @@ def basis(
     ``runs``: those that are shown, where they are not all.
     """
     records = [run.record for run in [*runs] or [run for line in lines for run in line.runs]]
-    yield ", ".join(dict.fromkeys(record.dataset for record in records))
+    yield ", ".join(dict.fromkeys(without_folders(record.dataset) for record in records))
     if row is not None and row.images:
         yield f"{row.images} test images"
     heads = list(dict.fromkeys(filter(None, map(head_name, records))))

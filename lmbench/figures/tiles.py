@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from lmbench.report.style import INCH_PT, MM, SKY, Page, legend_below, legend_lines, new_figure, wrapped
+from lmbench.report.style import INCH_PT, MM, SKY, YELLOW, Page, legend_below, legend_lines, new_figure, wrapped
 
 RIM = 0.6  # pt at most, around a point
 GAP = 0.7  # mm between images
 SMALLER = (1.0, 0.875, 0.75)  # of the letters of a figure, those beside rows that are lower than a name is long
 POINT = 0.08  # size of a point, of the width of its image, where there are so many as here:
 USUAL = 10
-YELLOW = "#F0E442"  # Okabe and Ito 2008; in a black rim it is seen on a photograph
 TRUE, FOUND = SKY, YELLOW
 Points = np.ndarray
 """(L, 2), pixels of an image."""

@@ -19,4 +19,4 @@ def draw(fit: Fit, path: Path) -> None:
     chosen = order[np.unique(np.linspace(0, len(order) - 1, min(SHOWN, len(order))).round().astype(int))]
     target, predicted = fit.drawn
     tiles = [overlaid(fit.pictures[i], predicted[i], target[i], fit.judged.visible[i]) for i in chosen]
-    save_png(over_legend(tile_grid(tiles, COLUMNS), NAMES, rings=("labelled",)), path)
+    save_png(over_legend(tile_grid(tiles, COLUMNS), NAMES), path)

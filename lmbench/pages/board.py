@@ -12,6 +12,7 @@ from typing import Any
 
 from lmbench import __version__
 from lmbench.pages.skeleton import render, shown
+from lmbench.printable import without_folders, without_folders_apart
 from lmbench.results.boards import Board, boards, names_of, section_name, what_it_tells
 from lmbench.results.forest import axis_of
 from lmbench.results.leaderboard import Line, published_lines, remarks
@@ -61,6 +62,8 @@ class _Data:
 
     def __init__(self, found: Sequence[Board], published: Sequence[Line]) -> None:
         self.texts, self.records, self.protocols, self.columns = _Texts(), _Texts(), _Texts(), _Texts()
+        names = [board.scope.column[0] for board in found] + [str(line["dataset"]) for line in published]
+        self.datasets = without_folders_apart(dict.fromkeys(names))
         self.boards: list[dict[str, Any]] = []
         self.rows: list[list[Any]] = []
         self.spans: dict[int, list[float | None]] = {}
@@ -84,6 +87,7 @@ class _Data:
     def _column(self, column: Column, unit: str, higher_is_better: bool) -> int:
         """The place of a column of numbers."""
         named = dict(zip(("dataset", "task", "metric", "part", "n"), map(shown, column), strict=True))
+        named["dataset"] = shown(self.datasets[column[0]])
         place = self.columns.of(column, {**named, "unit": shown(unit), "higher": higher_is_better})
         self.spans.setdefault(place, [])
         return place
@@ -163,7 +167,7 @@ def _measured(ranked: Ranked, name: str, data: _Data) -> dict[str, Any]:
         "seeds": seeds, "beside": ranked.beside, "gain": ranked.gain, "gainLow": gain_low, "gainHigh": gain_high,
         "verdict": ranked.verdict(ranked.gain_interval) if ranked.gain_interval else None, "head": head,
         "protocol": data.protocols.of(repr(protocol), shown(protocol)), "note": "; ".join(remarks(ranked)),
-        "backbone": "" if record.backbone == "none" else record.backbone, "pretrained": record.pretrain_on,
+        "backbone": "" if record.backbone == "none" else record.backbone, "pretrained": without_folders(record.pretrain_on),
         "supervision": record.supervision,
     }  # fmt: skip
 

@@ -20,6 +20,7 @@ from lmbench.pages.pictures import Picture, picture_groups
 from lmbench.pages.skeleton import render, shown
 from lmbench.pages.wording import protocol, settings_of
 from lmbench.plugins.loading import Plugins, get_plugins
+from lmbench.printable import without_folders
 from lmbench.results import shown as as_run_shows
 from lmbench.results.forest import axis_of
 from lmbench.results.record import Record, Row
@@ -163,8 +164,9 @@ def _add_pictures(section: Section, run: Run, own: Judged, data_root: Path | Non
     try:
         groups = picture_groups(run, own, data_root)
     except LmbenchError as error:
+        dataset = without_folders(run.record.dataset)
         section.missing.append(
-            f"No pictures: the test images of {run.record.dataset} that the run was judged on are not on this machine."
+            f"No pictures: the test images of {dataset} that the run was judged on are not on this machine."
         )
         return f"no pictures: {error}"
     section.pictures = {name: [_as_shown(p) for p in pictures] for name, pictures in groups.items()}

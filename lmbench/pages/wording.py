@@ -10,7 +10,7 @@ from typing import Any
 
 from lmbench.errors import LmbenchError
 from lmbench.plugins.loading import Plugins
-from lmbench.printable import counted
+from lmbench.printable import counted, without_folders
 from lmbench.results.outputs import CLASSES, head_of, kind_of
 from lmbench.results.record import Record, Row
 from lmbench.results.shown import annotations_of
@@ -58,7 +58,7 @@ def _learned(record: Record, plugins: Plugins) -> Iterator[str]:
     if leaked:
         yield f"Attention: {leaked.get('images')} of its test images were among those that it was pretrained on."
     if record.pretrain_on:
-        yield f"Pretrained on the training images of {record.pretrain_on}, without their labels."
+        yield f"Pretrained on the training images of {without_folders(record.pretrain_on)}, without their labels."
     for number, stage in enumerate(record.stages, 1):
         amount = [counted(stage.epochs, "epoch"), "" if stage.steps is None else counted(stage.steps, "step")]
         amount.append("" if stage.views is None else f"{stage.views:,} image views")
@@ -90,7 +90,7 @@ def _images(record: Record) -> Iterator[str]:
     test, train = (used.get(split) or data.counts.get(split) for split in ("test", "train"))
     if test:
         heads = f"; heads are fitted on at most {counted(train, 'training image')}" if train else ""
-        yield f"{counted(test, 'test image')} of {record.dataset}{heads}."
+        yield f"{counted(test, 'test image')} of {without_folders(record.dataset)}{heads}."
     steps = data.preprocessing or {}
     if steps:
         cut = f", of which the central {steps.get('size')} are cut" if steps.get("crop") else ""

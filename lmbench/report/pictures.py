@@ -3,48 +3,48 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import DataError
 from lmbench.metrics.base import Predictions
+from lmbench.report.marks import LIGHT, Colour, Mark, legend_of, mark_of
+from lmbench.report.style import SKY, YELLOW
 from lmbench.store.files import write_atomically
 
 ZOOM = 2
 LEGEND_LINE = 18  # pixels
-Colour = tuple[int, int, int]
-TRUE, PREDICTED = (
-    (86, 180, 233),
-    (240, 228, 66),
-)  # sky and yellow of Okabe and Ito 2008: the colour-blind tell them apart, and
-# in black rims both are seen on skin and on dark fur; truth is a ring, a prediction a dot, for prints in grey
-COLOURS = (  # of landmarks; those of the page that labels them
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 192, 138),
-    (240, 228, 66),
-    (77, 139, 255),
-    (255, 106, 61),
-    (229, 143, 197),
-    (255, 255, 255),
-)
-RING = 5.5  # pixels of a tile from its middle to its outer rim
+DOT, RING = 3, 2.5  # pixels of a zoomed tile: the radii of a landmark and, within its ring, of an annotated one
+BACKGROUND = (30, 30, 30)
+TRUE, PREDICTED = Mark(ImageColor.getrgb(SKY), hollow=True), Mark(ImageColor.getrgb(YELLOW))
+"""The colour-blind tell them apart; in dark rims both are seen on skin and on dark fur; ring and dot, for prints in grey."""
+HIDDEN = "hollow: hidden"
 
 
-def contact_sheet(pixels: PixelStore, count: int, columns: int = 10) -> Image.Image:
-    """A grid of the first images with their landmarks, each landmark in its colour; invisible ones are not drawn."""
-    tiles = []
+def contact_sheet(
+    pixels: PixelStore, count: int, names: Sequence[str] = (), hidden_annotated: bool = False, columns: int = 10
+) -> Image.Image:
+    """A grid of the first images with their landmarks above the names of their marks.
+
+    An invisible landmark is drawn hollow where the dataset annotates hidden ones (``hidden_annotated``), and not at all where
+    there is no label of it. More landmarks than marks tell apart have no names.
+    """
+    tiles, hidden = [], False
     for i in range(min(count, len(pixels))):
         tile, draw = zoomed_tile(pixels.images[i])
         for k, (point, seen) in enumerate(zip(pixels.landmarks[i], pixels.visible[i], strict=True)):
-            if seen:
-                draw_dot(draw, point, COLOURS[k % len(COLOURS)])
+            if seen or hidden_annotated:
+                mark_of(k, hollow=not seen).draw(draw, *_at(point), DOT)
+                hidden |= not seen
         tiles.append(tile)
-    return tile_grid(tiles, columns)
+    sheet = tile_grid(tiles, columns)
+    legend = legend_of(names) | ({HIDDEN: Mark(LIGHT, hollow=True)} if hidden else {})
+    return over_legend(sheet, legend, max(LEGEND_LINE, tiles[0].height // 7))
 
 
 def draw_overlay(predictions: Predictions, pixels: PixelStore, path: Path, count: int = 24) -> None:
@@ -62,7 +62,7 @@ def draw_overlay(predictions: Predictions, pixels: PixelStore, path: Path, count
         tiles.append(
             overlaid(pixels.images[i], predictions.predicted[0, i], predictions.target[i], predictions.visible[i])
         )
-    save_png(over_legend(tile_grid(tiles, 8), {"annotated": TRUE, "predicted": PREDICTED}, rings=("annotated",)), path)
+    save_png(over_legend(tile_grid(tiles, 8), {"annotated": TRUE, "predicted": PREDICTED}), path)
 
 
 def overlaid(pixels: np.ndarray, predicted: np.ndarray, target: np.ndarray, visible: np.ndarray) -> Image.Image:
@@ -73,17 +73,9 @@ def overlaid(pixels: np.ndarray, predicted: np.ndarray, target: np.ndarray, visi
             line = [_at(true), _at(found)]
             draw.line(line, fill=(0, 0, 0), width=3)
             draw.line(line, fill=(255, 255, 255))
-            _ring(draw, _at(true), TRUE)
-            draw_dot(draw, found, PREDICTED)
+            TRUE.draw(draw, *_at(true), RING)
+            PREDICTED.draw(draw, *_at(found), DOT)
     return tile
-
-
-def _ring(draw: ImageDraw.ImageDraw, place: tuple[float, float], colour: Colour, radius: float = RING) -> None:
-    """A ring of two pixels in black rims, whose middle stays free."""
-    x, y = place
-    draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=(0, 0, 0), width=4)
-    inner = radius - 1
-    draw.ellipse((x - inner, y - inner, x + inner, y + inner), outline=colour, width=2)
 
 
 def draw_points(image: Image.Image, points: np.ndarray) -> Image.Image:
@@ -92,9 +84,7 @@ def draw_points(image: Image.Image, points: np.ndarray) -> Image.Image:
     draw = ImageDraw.Draw(copy)
     radius = max(2, min(copy.size) // 60)
     for k, (x, y) in enumerate(points):
-        draw.ellipse(
-            (x - radius, y - radius, x + radius, y + radius), fill=COLOURS[k % len(COLOURS)], outline=(0, 0, 0)
-        )
+        mark_of(k).draw(draw, x, y, radius)
     return copy
 
 
@@ -111,35 +101,32 @@ def side_by_side(tiles: list[Image.Image]) -> Image.Image:
     width = max(t.width for t in tiles)
     padded = []
     for tile in tiles:
-        padded.append(Image.new("RGB", (width, tile.height), (30, 30, 30)))
+        padded.append(Image.new("RGB", (width, tile.height), BACKGROUND))
         padded[-1].paste(tile, ((width - tile.width) // 2, 0))
     return tile_grid(padded, 6)
 
 
-def over_legend(sheet: Image.Image, names: Mapping[str, Colour], rings: Collection[str] = ()) -> Image.Image:
-    """A sheet above the names of its colours, in as many lines as they need; the sheet itself where there is none.
-
-    ``rings``: names of what is drawn as rings.
-    """
+def over_legend(sheet: Image.Image, names: Mapping[str, Colour | Mark], line: int = LEGEND_LINE) -> Image.Image:
+    """A sheet above the names of its colours or marks, in as many lines of ``line`` pixels as they need; the sheet itself where
+    there is none."""
     if not names:
         return sheet
-    font, x, y, places = ImageFont.load_default(), 0.0, 0, []
-    for name, colour in names.items():
-        width = 22 + font.getlength(name)
-        if x and x + width > sheet.width:
-            x, y = 0.0, y + LEGEND_LINE
-        places.append((x, y, name, colour))
-        x += width
-    larger = Image.new("RGB", (sheet.width, sheet.height + y + LEGEND_LINE), (30, 30, 30))
+    font = ImageFont.load_default(line * 0.58)
+    widths = {name: line * 1.3 + font.getlength(name) for name in names}
+    whole = max(sheet.width, math.ceil(max(widths.values())))
+    x, y, places = 0.0, 0, []
+    for name, mark in names.items():
+        if x and x + widths[name] > whole:
+            x, y = 0.0, y + line
+        places.append((x, y, name, mark if isinstance(mark, Mark) else Mark(mark)))
+        x += widths[name]
+    larger = Image.new("RGB", (whole, sheet.height + y + line), BACKGROUND)
     larger.paste(sheet, (0, 0))
     draw = ImageDraw.Draw(larger)
-    for left, line, name, colour in places:
-        top = sheet.height + line
-        if name in rings:
-            _ring(draw, (left + 8.5, top + 8.5), colour)
-        else:
-            draw.ellipse((left + 5, top + 5, left + 12, top + 12), fill=colour, outline=(0, 0, 0))
-        draw.text((left + 16, top + 3), name, fill=(255, 255, 255), font=font)
+    for left, top, name, mark in places:
+        middle = sheet.height + top + line / 2
+        mark.draw(draw, left + line * 0.5, middle, line * 0.2)
+        draw.text((left + line * 0.9, middle), name, fill=LIGHT, font=font, anchor="lm")
     return larger
 
 
@@ -167,8 +154,8 @@ def _at(point: np.ndarray) -> tuple[float, float]:
 def draw_dot(
     draw: ImageDraw.ImageDraw,
     point: np.ndarray,
-    colour: tuple[int, int, int],
-    radius: float = 3,
+    colour: Colour,
+    radius: float = DOT,
 ) -> None:
     """A dot of ``radius`` pixels of the tile at a landmark in pixels of its image."""
     x, y = _at(point)
@@ -182,7 +169,7 @@ def tile_grid(tiles: list[Image.Image], columns: int) -> Image.Image:
         raise DataError("there is no image to draw.")
     columns = min(columns, len(tiles))
     width, height = tiles[0].size
-    sheet = Image.new("RGB", (columns * width, -(-len(tiles) // columns) * height), (30, 30, 30))
+    sheet = Image.new("RGB", (columns * width, -(-len(tiles) // columns) * height), BACKGROUND)
     for i, tile in enumerate(tiles):
         sheet.paste(tile, (i % columns * width, i // columns * height))
     return sheet

@@ -40,6 +40,7 @@ GREY = "#777777"
 MANY = 6  # entries of a legend, which stand in two columns where there is room for them
 BESIDE_HANDLE = 7  # letters; what the handle of an entry takes with its gaps
 FORMATS = ("pdf", "svg", "png")
+YELLOW = "#F0E442"  # their eighth, for photographs alone: seen on dark fur and hair, not on paper
 HELD = "\N{NO-BREAK SPACE}"
 SHORT = re.compile(r"\([^()\n]{1,20}\)")  # parentheses such as (2 seeds) and (higher is better)
 

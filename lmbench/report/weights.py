@@ -117,10 +117,10 @@ def draw_weighted_landmarks(weights: RegressorWeights, discovered: np.ndarray, p
         for i in images:
             tile, draw = zoomed_tile(pixels.images[i])
             for k in np.argsort(-radii[row], kind="stable"):  # the largest first, so that none is hidden
-                draw_dot(draw, discovered[i, k], PREDICTED, radius=max(1.0, float(radii[row, k])))
+                draw_dot(draw, discovered[i, k], PREDICTED.colour, radius=max(1.0, float(radii[row, k])))
             if pixels.visible[i, row]:
-                draw_dot(draw, pixels.landmarks[i, row], TRUE)
+                draw_dot(draw, pixels.landmarks[i, row], TRUE.colour)
             if i == 0:
-                draw.text((3, 2), str(weights.names[row]), fill=TRUE, stroke_width=1, stroke_fill=(0, 0, 0))
+                draw.text((3, 2), str(weights.names[row]), fill=TRUE.colour, stroke_width=1, stroke_fill=(0, 0, 0))
             tiles.append(tile)
     save_png(tile_grid(tiles, len(images)), path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lmbench.printable import counted, inside, markdown
+from lmbench.printable import counted, inside, markdown, without_folders
 from lmbench.results.outputs import (
     CLASSES,
     CONTROL,
@@ -54,7 +54,11 @@ class Board:
         """The column in words; the data is told in the first line."""
         dataset, _, _, part, n = self.scope.column
         drawn = f" ({counted(self.scope.draws, 'draw')})" if self.scope.draws else ""
-        said = [f"{dataset}, preset {self.scope.preset}: {self.measure}", part, f"n = {n}{drawn}" if n else ""]
+        said = [
+            f"{without_folders(dataset)}, preset {self.scope.preset}: {self.measure}",
+            part,
+            f"n = {n}{drawn}" if n else "",
+        ]
         return ", ".join(filter(None, said))
 
 

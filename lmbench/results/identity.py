@@ -17,7 +17,7 @@ from lmbench.config.resolving import config_of
 from lmbench.errors import DataError, LmbenchError
 from lmbench.plugins.loading import Plugins, get_plugins
 from lmbench.results.reading import read_record
-from lmbench.results.record import HEADS, PREDICTIONS, RECORD, run_name
+from lmbench.results.record import HEADS, PREDICTIONS, RECORD, earlier_run_name, run_name
 from lmbench.store import manifests
 from lmbench.store.files import clear_drafts, free, read_json, write_json
 
@@ -69,7 +69,9 @@ def identity_of(
 
 def folder_of(runs: Path, config: RunConfig, dataset: str, identity: Identity) -> Path:
     """Where a run stands: a readable name, told apart by the digest of its identity."""
-    return runs / run_name(config.method, config.output, dataset, config.preset, config.seed, digest_of(identity))
+    named = config.method, config.output, dataset, config.preset, config.seed, digest_of(identity)
+    earlier = runs / earlier_run_name(*named)
+    return earlier if earlier.is_dir() else runs / run_name(*named)
 
 
 def differences(then: Identity, now: Identity) -> str:
@@ -99,8 +101,10 @@ def differences(then: Identity, now: Identity) -> str:
 
 def earlier(folder: Path, config: RunConfig, identity: Identity) -> Iterator[tuple[Path, str]]:
     """(folder, why it is another) of the runs that the same command began before, the newest first."""
-    prefix = folder.name.rpartition("_")[0] + "_"  # all but the digest
-    beside = [p for p in folder.parent.glob(f"{glob.escape(prefix)}*") if p != folder and p.is_dir()]
+    named = config.method, config.output, config.dataset, config.preset, config.seed
+    prefixes = {folder.name.rpartition("_")[0] + "_", earlier_run_name(*named, "")}  # all but the digest
+    found = {p for prefix in prefixes for p in folder.parent.glob(f"{glob.escape(prefix)}*")}
+    beside = [p for p in found if p != folder and p.is_dir()]
     for place in sorted(beside, key=lambda p: (-p.stat().st_mtime, p.name)):
         then = _identity_in(place, config)
         if then is not None and then.get("config") == identity["config"] and then != identity:

@@ -15,7 +15,7 @@ from typing import Any
 from lmbench.config.model import digest_of
 from lmbench.errors import LmbenchError, StaleError
 from lmbench.plugins.loading import Plugins
-from lmbench.printable import csv_text, inside
+from lmbench.printable import csv_text, inside, without_folders
 from lmbench.results.boards import Board, as_markdown, boards, with_parts
 from lmbench.results.forest import forest
 from lmbench.results.outputs import CLASSES, fold
@@ -121,13 +121,14 @@ def _pages(name: str, found: Sequence[Board]) -> dict[str, str]:
     words = (
         f"Made by `lmbench leaderboard build` from the records beside it; all columns and parts stand in `{name}.csv`."
     )
-    text = f"# {inside(dataset)}: {inside(task)}\n\n{words}\n\n![Values with their intervals]({name}.svg)\n\n{as_markdown(shown)}"
+    title = f"# {inside(without_folders(dataset))}: {inside(task)}"
+    text = f"{title}\n\n{words}\n\n![Values with their intervals]({name}.svg)\n\n{as_markdown(shown)}"
     return {f"{name}.md": text, f"{name}.svg": forest(shown)}
 
 
 def _file_names(boards: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """The file of each dataset and task; names that a file system could take for each other get a digest of their own."""
-    plain = {board: f"{file_part(board[0])}_{file_part(board[1])}" for board in boards}
+    plain = {board: f"{file_part(without_folders(board[0]))}_{file_part(board[1])}" for board in boards}
     counts = Counter(name.casefold() for name in plain.values())
     return {
         board: name if counts[name.casefold()] == 1 else f"{name}_{digest_of(board)[:8]}"
@@ -190,7 +191,7 @@ def _line(section: Section, ranked: Ranked) -> Line:
     low, high = interval_cells(ranked.interval)
     difference_low, difference_high = interval_cells(ranked.gain_interval)
     return {
-        "dataset": dataset,
+        "dataset": without_folders(dataset),
         "task": task,
         "metric": metric,
         "part": part,
@@ -206,7 +207,7 @@ def _line(section: Section, ranked: Ranked) -> Line:
         "supervision": record.supervision,
         "backbone": "" if record.backbone == "none" else record.backbone,
         "feature_dim": record.feature_dim or "",
-        "pretrain_on": record.pretrain_on,
+        "pretrain_on": without_folders(record.pretrain_on),
         "preset": record.preset,
         "seeds": len(output.seeds),
         "seed": " ".join(map(str, output.seeds)),

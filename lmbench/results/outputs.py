@@ -16,7 +16,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from lmbench.config.model import digest_of
-from lmbench.printable import counted
+from lmbench.printable import counted, without_folders_apart
 from lmbench.results.record import Record, Row
 
 LEARNED, PRETRAINED, SUPERVISED = "learned", "pretrained", "supervised"
@@ -60,19 +60,22 @@ class Scope:
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """One row: what an output measured, seed by seed. ``replaced``: what was folded into it, in words."""
+    """One row: what an output measured, seed by seed. ``replaced``: what was folded into it, in words.
+
+    What follows is found once: in a section of many rows every two are compared.
+    """
 
     scope: Scope
     measured: Mapping[int, tuple[Record, Row]]
     recipe: str
     replaced: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def record(self) -> Record:
         """The record of the first seed, for what all seeds share."""
         return next(iter(self.measured.values()))[0]
 
-    @property
+    @cached_property
     def row(self) -> Row:
         return next(iter(self.measured.values()))[1]
 
@@ -80,7 +83,7 @@ class Output:
     def seeds(self) -> tuple[int, ...]:
         return tuple(self.measured)
 
-    @property
+    @cached_property
     def value(self) -> float:
         """The mean over seeds."""
         return fmean(row.value for _, row in self.measured.values())
@@ -103,6 +106,10 @@ class Output:
     @cached_property
     def kind(self) -> str:
         return kind_of(self.record)
+
+    @cached_property
+    def network(self) -> Any:
+        return network_of(self.record)
 
     @property
     def order(self) -> tuple[Any, ...]:
@@ -238,9 +245,8 @@ def control_of(output: Output, others: Sequence[Output]) -> Output | None:
         same_images = other.record.pretrain_on == output.record.pretrain_on
         return other.untrained_of(output), same_images, len({*other.seeds} & {*output.seeds}), other.recipe
 
-    network = network_of(output.record)
     controls = [other for other in others if other.kind == CONTROL]
-    fitting = [o for o in controls if o.untrained_of(output) or (network and network_of(o.record) == network)]
+    fitting = [o for o in controls if o.untrained_of(output) or (output.network and o.network == output.network)]
     return max(fitting, key=fit, default=None)
 
 
@@ -272,11 +278,13 @@ def beside_of(output: Output) -> float | None:
 def labels(outputs: Sequence[Output], short: bool = False) -> dict[Output, str]:
     """What each row is called: method and variant, and what else tells it from another row of that name."""
     named = {}
+    called = grouped(outputs, lambda output: (output.record.method, output.record.variant))
     for output in outputs:
         name = (output.record.method, output.record.variant)
-        alike = [other for other in outputs if (other.record.method, other.record.variant) == name]
-        apart = [output.record.pretrain_on] if len({o.record.pretrain_on for o in alike}) > 1 else []
-        if len({(o.record.pretrain_on, o.recipe) for o in alike}) > len({o.record.pretrain_on for o in alike}):
+        alike = called[name]
+        sources = without_folders_apart(dict.fromkeys(o.record.pretrain_on for o in alike))
+        apart = [sources[output.record.pretrain_on]] if len(sources) > 1 else []
+        if len({(o.record.pretrain_on, o.recipe) for o in alike}) > len(sources):
             apart += differing(output, alike)
         named[output] = ", ".join([f"`{'/'.join(name)}`", *apart] if short else [f"`{name[0]}`", name[1], *apart])
     return named

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from lmbench.config.model import digest_of
 from lmbench.errors import StaleError
+from lmbench.printable import without_folders
 from lmbench.store.files import write_json
 
 SCHEMA = 2
@@ -232,6 +233,11 @@ def _of(kind: type[T], entry: Mapping[str, Any]) -> T:
 
 def run_name(method: str, variant: str, dataset: str, preset: str, seed: int, digest: str) -> str:
     """The folder of a run: readable, and told apart by the digest of its configuration."""
+    return "_".join(map(run_part, (method, variant, without_folders(dataset), preset, f"s{seed}", digest[:8])))
+
+
+def earlier_run_name(method: str, variant: str, dataset: str, preset: str, seed: int, digest: str) -> str:
+    """The same as lmbench named it before: with all folders that lead to the user's own."""
     return "_".join(map(run_part, (method, variant, dataset, preset, f"s{seed}", digest[:8])))
 
 

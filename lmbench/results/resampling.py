@@ -10,7 +10,7 @@ is counted with the seeds alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -109,7 +109,7 @@ def _estimate(value: float, images: FloatArray, sides: Sequence[_Side], spread: 
         return found
     of_images = images.var(ddof=1) / count - sum(side.shared for side in sides)
     parts = [(max(0.0, float(of_images)), count - 1.0), _together([side.chance for side in sides if side.chance])]
-    half = _half_width(parts, 1 - LEVEL)
+    half = _half_width(parts)(1 - LEVEL)
     return replace(found, low=value - half, high=value + half, p=_chance_of(value, parts))
 
 
@@ -121,8 +121,8 @@ def _together(parts: Sequence[Part]) -> Part:
     return total, total**2 / sum(variance**2 / freedom for variance, freedom in parts)
 
 
-def _half_width(parts: Sequence[Part], beyond: float) -> float:
-    """Half an interval outside which the truth is with probability ``beyond``: each deviation with its own Student's factor.
+def _half_width(parts: Sequence[Part]) -> Callable[[float], float]:
+    """Half an interval outside which the truth is with a probability: each deviation with its own Student's factor.
 
     Whichever is the larger, the interval is not too narrow; with two or three seeds one factor for the sum of seeds and images
     (Satterthwaite's) is.
@@ -130,10 +130,14 @@ def _half_width(parts: Sequence[Part], beyond: float) -> float:
     from scipy.special import stdtrit  # takes a while to load, and many a table is made without it
 
     variances, freedoms = np.array(parts).T
-    factors = np.minimum(
-        -stdtrit(freedoms, beyond / 2), BEYOND_ALL
-    )  # of one degree of freedom they grow past what can be squared
-    return float(np.sqrt((factors**2 * variances).sum()))
+
+    def half(beyond: float) -> float:
+        factors = np.minimum(
+            -stdtrit(freedoms, beyond / 2), BEYOND_ALL
+        )  # of one degree of freedom they grow past what can be squared
+        return float(np.sqrt((factors**2 * variances).sum()))
+
+    return half
 
 
 def _chance_of(value: float, parts: Sequence[Part]) -> float:
@@ -142,8 +146,8 @@ def _chance_of(value: float, parts: Sequence[Part]) -> float:
         return 1.0
     if all(variance == 0 for variance, _ in parts):
         return 0.0
-    low, high = SMALLEST, 0.0
+    low, high, half = SMALLEST, 0.0, _half_width(parts)
     for _ in range(50):
         middle = (low + high) / 2
-        low, high = (low, middle) if _half_width(parts, 10**middle) < abs(value) else (middle, high)
+        low, high = (low, middle) if half(10**middle) < abs(value) else (middle, high)
     return float(10**high)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Literal
 
-from lmbench.printable import counted, inside, markdown, printable
+from lmbench.printable import counted, inside, markdown, printable, without_folders
 from lmbench.results.boards import OF_TWO, Board
 from lmbench.results.outputs import CLASSES, CONTROL, FLOOR, SUPERVISED, Output, head_of, labels, numbers
 from lmbench.results.ranking import Interval, Ranked, Section
@@ -231,7 +231,7 @@ def notes(made: Sheet, beside: Beside) -> list[str]:
         "nothing": "",
     }
     said = [
-        f"{first.scope.column[0]}, preset {first.scope.preset}, seed{'s' if len(seeds) > 1 else ''} "
+        f"{without_folders(first.scope.column[0])}, preset {first.scope.preset}, seed{'s' if len(seeds) > 1 else ''} "
         f"{', '.join(map(str, seeds))}, lmbench {', '.join(versions)}.",
         told[beside],
         f"{OF_TWO}." if beside == "interval" and any(len(line.output.seeds) == 2 for line in made.lines) else "",

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
-from lmbench.printable import counted, plain_table, printable
+from lmbench.printable import counted, plain_table, printable, without_folders
+from lmbench.results.outputs import fold
 from lmbench.results.record import Key, Record, Row
 
 
 def heading(record: Record) -> str:
     """What was run, in a line."""
-    pretrained = f", pretrained on {record.pretrain_on}" if record.pretrain_on else ""
+    pretrained = f", pretrained on {without_folders(record.pretrain_on)}" if record.pretrain_on else ""
     settings = f"(preset {record.preset}, seed {record.seed})"
-    return f"{record.method} / {record.variant} on {record.dataset}{pretrained} {settings}"
+    return f"{record.method} / {record.variant} on {without_folders(record.dataset)}{pretrained} {settings}"
 
 
 def table(record: Record) -> tuple[list[str], list[list[str]]]:
@@ -37,6 +39,48 @@ def stages(record: Record) -> list[str]:
         steps = f" ({', '.join(amount)})" if amount else ""
         lines.append(f"stage {stage.name}: {took}{steps}")
     return lines
+
+
+def over_seeds(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """The numbers of several runs as JSON objects: one for each of an output, its mean and spread over seeds; by dataset, task
+    and number of annotations, and within these the best first."""
+    return [
+        {
+            "method": output.record.method,
+            "variant": output.record.variant,
+            "dataset": output.record.dataset,
+            "pretrain_on": output.record.pretrain_on,
+            "preset": output.record.preset,
+            "task": output.row.task,
+            "subset": output.row.subset,
+            "n_annotations": output.row.n_annotations,
+            "draws": output.row.draws,
+            "metric": output.row.metric,
+            "value": output.value,
+            "spread": output.spread,
+            "unit": output.row.unit,
+            "higher_is_better": output.row.higher_is_better,
+            "seeds": list(output.seeds),
+            "runs": [record.run for record, _ in output.measured.values()],
+        }
+        for output in fold(records)
+    ]
+
+
+def table_over_seeds(results: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """(columns, rows) of `over_seeds`."""
+    columns = [
+        "method", "output", "dataset", "task", "part", "annotations", "metric", "mean", "spread", "unit", "seeds",
+    ]  # fmt: skip
+    rows = [
+        [
+            r["method"], r["variant"], without_folders(r["dataset"]), r["task"], r["subset"] or "",
+            _annotated(r["n_annotations"], r["draws"]), _metric(r["metric"], r["higher_is_better"]),
+            f"{r['value']:.2f}", "" if r["spread"] is None else f"{r['spread']:.2f}", r["unit"], " ".join(map(str, r["seeds"])),
+        ]
+        for r in results
+    ]  # fmt: skip
+    return columns, rows
 
 
 def as_text(record: Record) -> str:
@@ -82,15 +126,21 @@ def _picture(path: Path) -> str:
 
 def annotations_of(row: Row) -> str:
     """How many annotated images a number took, and how many choices of them."""
-    if row.n_annotations is None:
-        return ""
-    return str(row.n_annotations) + (f" x {counted(row.draws, 'draw')}" if row.draws else "")
+    return _annotated(row.n_annotations, row.draws)
+
+
+def _annotated(n: int | str | None, draws: int | None) -> str:
+    return "" if n is None else str(n) + (f" x {counted(draws, 'draw')}" if draws else "")
+
+
+def _metric(name: str, higher_is_better: bool) -> str:
+    return f"{name} {'↑' if higher_is_better else '↓'}"
 
 
 def _cells(row: Row) -> list[str]:
     spread = f" ± {row.std:.2f}" if row.std is not None else ""
     interval = "-" if row.ci95 is None else f"{row.ci95[0]:.2f} .. {row.ci95[1]:.2f}"
-    metric = f"{row.metric} {'↑' if row.higher_is_better else '↓'}"
+    metric = _metric(row.metric, row.higher_is_better)
     return [
         row.task, row.subset or "", annotations_of(row), metric, f"{row.value:.2f}{spread}", row.unit, interval,
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lmbench import progress
 from lmbench.errors import DataError, LmbenchError, UsageError
-from lmbench.printable import counted
+from lmbench.printable import counted, without_folders
 from lmbench.results.outputs import flat, recipe_of
 from lmbench.results.record import RECORD, Record, find_records, run_part
 from lmbench.results.run import Run
@@ -39,7 +39,7 @@ class Side:
         if len(self.runs) == 1:
             return self.first.name
         record = self.first.record
-        return f"{record.method}/{record.variant}, {record.dataset}, {record.preset}"
+        return f"{record.method}/{record.variant}, {without_folders(record.dataset)}, {record.preset}"
 
     @property
     def seeds(self) -> list[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from lmbench.errors import DataError, UsageError
-from lmbench.printable import markdown
+from lmbench.printable import markdown, without_folders, without_folders_apart
 from lmbench.results import shown
 from lmbench.results.record import Number, Record, TrainedStage
 
@@ -197,12 +197,13 @@ def _told_apart(lines: Sequence[TableLine]) -> dict[TableLine, str]:
     named = {}
     for line in lines:
         alike = [o for o in lines if (o.method, o.variant) == (line.method, line.variant)]
+        sources = without_folders_apart(dict.fromkeys(o.pretrain_on for o in alike))
         more = {
-            "pretrained on": {o.pretrain_on for o in alike},
+            "pretrained on": {*sources.values()},
             "lmbench": {o.version for o in lines},
             "data": {o.data for o in lines},
         }
-        own = {"pretrained on": line.pretrain_on, "lmbench": line.version, "data": line.data}
+        own = {"pretrained on": sources[line.pretrain_on], "lmbench": line.version, "data": line.data}
         apart = [f"{what} {own[what]}" for what, all_of_them in more.items() if len(all_of_them) > 1]
         named[line] = ", ".join([f"`{line.method}`", line.variant, *apart])
     return named
@@ -212,7 +213,10 @@ def _below(chosen: Sequence[Record], lines: Sequence[TableLine], body: Sequence[
     """What all lines share: the version, seeds and images, and what the signs mean."""
     cells = [cell for line in body for cell in line[1:]]
     seeds = sorted({record.seed for record in chosen})
-    versions, sources = sorted({o.version for o in lines}), sorted({o.pretrain_on for o in lines} - {""})
+    versions, sources = (
+        sorted({o.version for o in lines}),
+        sorted({without_folders(o.pretrain_on) for o in lines} - {""}),
+    )
     said = [
         f"lmbench {', '.join(versions)}",
         f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}",

@@ -66,7 +66,8 @@ def target_is_importable(spec: Spec, plugins: Plugins) -> None:
     """``package.module:Name`` exists and can be called."""
     del plugins
     if spec.has_target:
-        ensure(callable(spec.load()), f"{spec.target} is not callable")
+        for target in filter(None, (spec.target, getattr(spec, "member_check", ""))):
+            ensure(callable(spec.load(target)), f"{target} is not callable")
 
 
 def settings_fit_the_target(spec: Spec, plugins: Plugins) -> None:

@@ -39,6 +39,7 @@ def lmbench_backbones() -> list[BackboneSpec]:
             paper="timm (Wightman 2019)",
             year=2019,
             settings=TimmSettings,
+            member_check="lmbench_baselines.timm_backbone:require_pyramid",
         ),
         BackboneSpec(
             name="pixels",

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,7 @@ def build(settings: TimmSettings, model: str) -> TimmMaps:
         import timm
     except ImportError as error:
         raise DataError(without_timm(str(error))) from None
-    if not timm.is_model(model.split(".")[0]):
-        near = timm.list_models(f"*{model.split('.')[0][:6]}*")[:4]
-        raise UsageError(f"timm has no model {model!r}." + (f" It has {', '.join(near)}." if near else ""))
-    if timm.models.is_model_in_modules(model.split(".")[0], PLAIN_TRANSFORMERS):
-        raise UsageError(
-            f"timm/{model}: a plain ViT, which has one token grid of one image size and no pyramid of maps. "
-            f"Ask for vit/{model}, the backbone of lmbench-foundation, for instance --method vit --set backbone=vit/{model}."
-        )
+    require_pyramid(model)
     options: dict[str, Any] = {"features_only": True, "pretrained": settings.pretrained or settings.weights is not None}
     if settings.weights is not None:
         file = settings.files_meant().get("weights", Path(settings.weights))
@@ -84,6 +78,22 @@ def build(settings: TimmSettings, model: str) -> TimmMaps:
     if efficientnet.LITE.match(model):
         mean, std = efficientnet.LITE_MEAN, efficientnet.LITE_STD
     return TimmMaps(network, mean, std)
+
+
+def require_pyramid(model: str) -> None:
+    """Raises UsageError for a name that timm does not know, with close ones, and for a model without a pyramid of maps."""
+    import timm
+
+    architecture = model.split(".")[0]
+    if not timm.is_model(architecture):
+        near = get_close_matches(architecture.lower(), timm.list_models(), n=4)
+        has = f"It has {', '.join(near)}." if near else "`timm.list_models()` in Python says which it has."
+        raise UsageError(f"timm has no model {model!r}. {has}")
+    if timm.models.is_model_in_modules(architecture, PLAIN_TRANSFORMERS):
+        raise UsageError(
+            f"timm/{model}: a plain ViT, which has one token grid of one image size and no pyramid of maps. "
+            f"Ask for vit/{model}, the backbone of lmbench-foundation, for instance --method vit --set backbone=vit/{model}."
+        )
 
 
 def _state(model: str, path: Path) -> dict[str, Tensor]:

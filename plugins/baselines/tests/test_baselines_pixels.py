@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from lmbench.api import UsageError, build_backbone
+from lmbench.cli.main import run_cli
+from lmbench.config.resolving import resolve_run
+from lmbench.plugins.loading import get_plugins
 from lmbench_baselines.pixels import Pixels
 from lmbench_baselines.settings import PixelsSettings, SixConvSettings
 
@@ -77,6 +83,28 @@ def test_a_vit_asked_of_timms_pyramids_is_sent_to_the_backbone_for_vits(model):
     pytest.importorskip("timm")
     with pytest.raises(UsageError, match=f"--method vit --set backbone=vit/{model}"):
         build_backbone(f"timm/{model}")
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("timm/NONEXISTENT", "network.backbone: timm has no model 'NONEXISTENT'"),
+        ("timm/resnet10", "timm has no model 'resnet10'. It has .*resnet10t"),
+        ("timm/vit_tiny_patch16_224", "network.backbone: timm/vit_tiny_patch16_224: a plain ViT"),
+    ],
+)
+def test_a_model_that_timm_does_not_have_is_refused_by_a_dry_run(setting, said, capsys):
+    pytest.importorskip("timm")
+    command = ["run", "--method", "timm", "--dataset", "synthfaces", "--dry-run", "--set", f"backbone={setting}"]
+    assert run_cli(command) == 2
+    out, err = capsys.readouterr()
+    assert re.search(said, err) and not out
+
+
+def test_without_timm_a_name_of_it_is_left_to_what_builds_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    plugins = get_plugins()
+    assert resolve_run(plugins, "timm", "synthfaces", overrides=[{"backbone": "timm/x"}]).network.backbone == "timm/x"
 
 
 def test_timms_pyramids_are_counted_from_the_deepest():

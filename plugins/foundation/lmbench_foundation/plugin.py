@@ -24,5 +24,6 @@ def lmbench_backbones() -> list[BackboneSpec]:
             paper="Dosovitskiy et al. 2021; timm (Wightman 2019)",
             year=2021,
             settings=ViTSettings,
+            member_check="lmbench_foundation.vit:require_plain",
         )
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -109,21 +110,27 @@ def load_weights(network: nn.Module, path: Path, model: str) -> None:
         raise DataError(f"{error} {EXPECTED}") from None
 
 
-def _create(model: str, pretrained: bool) -> nn.Module:
+def require_plain(model: str) -> None:
+    """Raises UsageError for a name that timm does not know, with close ones, and for a model that is no plain ViT."""
     architecture = model.split(".")[0]
     if not timm.is_model(architecture):
-        near = timm.list_models(f"*{architecture[:9]}*")[:4]
-        raise UsageError(f"timm has no model {model!r}." + (f" It has {', '.join(near)}." if near else ""))
+        near = get_close_matches(architecture.lower(), timm.list_models(module=PLAIN[0]), n=4)
+        has = f"It has {', '.join(near)}." if near else "`timm.list_models()` in Python says which it has."
+        raise UsageError(f"timm has no model {model!r}. {has}")
     if not is_model_in_modules(architecture, PLAIN):
         raise UsageError(
             f"vit/{model} is no plain ViT, which is what vit/* takes; for feature pyramids try timm/{model}."
         )
+
+
+def _create(model: str, pretrained: bool) -> nn.Module:
+    require_plain(model)
     try:
         network: nn.Module = timm.create_model(model, pretrained=pretrained, num_classes=0, dynamic_img_size=True)
     except Exception as error:  # hub clients raise types of their own
         said = (str(error).splitlines() or [""])[0]
         if "pretrained tag" in said:
-            tags = ", ".join(timm.list_pretrained(architecture)) or "none"
+            tags = ", ".join(timm.list_pretrained(model.split(".")[0])) or "none"
             raise UsageError(f"timm has no weights {model!r}; it has {tags}.") from None
         if not pretrained:
             raise UsageError(f"timm cannot build vit/{model} for any image size ({said}).") from None

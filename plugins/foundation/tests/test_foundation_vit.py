@@ -107,6 +107,7 @@ def test_a_block_that_is_not_there_is_refused_with_those_that_are(images):
     ("name", "settings", "said"),
     [
         ("vit_no_such_patch16", {}, "timm has no model 'vit_no_such_patch16'"),
+        ("vit_smal_patch16_224", {}, "It has .*vit_small_patch16_224"),
         (
             "test_vit.nonsense",
             {"pretrained": True},
