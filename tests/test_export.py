@@ -14,6 +14,7 @@ import safetensors.torch
 import torch
 from folder_trees import coco_tree
 from made_detectors import detector_of
+from PIL import Image
 from small_runs import pixels_run, recorded, run_here
 from torchvision.models import resnet18
 
@@ -201,6 +202,13 @@ def test_an_onnx_graph_finds_the_landmarks_in_onnxruntime(tmp_path: Path) -> Non
         np.testing.assert_allclose(found, detector.landmarks(images), atol=1e-4 * 48)
     about = json.loads(session.get_modelmeta().custom_metadata_map["lmbench"])
     assert about["landmarks"] == list("abcde") and about["preprocessing"]["resize"] == 48
+    photo = np.random.default_rng(0).integers(0, 255, (40, 71, 3), dtype=np.uint8)
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    guide = (Path(__file__).parents[1] / "docs" / "detector.md").read_text(encoding="utf-8")
+    code = guide.partition("```python\n")[2].partition("```")[0].replace("photo.jpg", str(tmp_path / "photo.png"))
+    names: dict = {}
+    exec(code.replace("detector.onnx", str(tmp_path / "d.onnx")), names)  # the guide's own way, without lmbench
+    np.testing.assert_allclose(names["landmarks"], detector.predict(photo).landmarks[0], atol=1e-3 * 71)
 
 
 def test_graphs_of_torch_are_read_without_lmbench(tmp_path: Path) -> None:

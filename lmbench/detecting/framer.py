@@ -75,7 +75,7 @@ class Framer:
                 width, height = frame[2:]
                 raise DataError(
                     f"{region.path}: what is to be cut from this image of {image.width} x {image.height} pixels, {width:.0f} x "
-                    f"{height:.0f} pixels, is more than memory holds. Make the image smaller, or say by a box where the object is."
+                    f"{height:.0f} pixels, is more than memory holds. Make the image smaller, or give a box of the object."
                 ) from None
             yield Framed(region, image.size, frame, said, pixels, image if keep_image else None)
 
