@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from lmbench.backbones.resnet import build
+from lmbench.backbones.settings import ResNetSettings
 from lmbench.detecting.detector import BATCH, Detector
 from lmbench.detecting.framer import Framer
 from lmbench.detecting.regions import Region
@@ -24,7 +25,7 @@ SIDE, LANDMARKS, ROUNDS = 136, 5, 3
 def detector() -> Detector:
     """A ResNet-18 under a head of five landmarks on its last map, at the size that the papers train on."""
     torch.manual_seed(0)
-    network = build("resnet18").eval()
+    network = build(ResNetSettings(), "resnet18").eval()
     state = {
         "filters": torch.randn(1, LANDMARKS, 512), "centres": torch.zeros(1, LANDMARKS, 2),
         "precision": torch.ones(1, LANDMARKS), "linear": torch.randn(1, 2 * LANDMARKS, 2 * LANDMARKS),
