@@ -104,7 +104,7 @@ def locked(target: Path, wait: bool = True) -> Iterator[None]:
             lock.acquire(timeout=0)
         except filelock.Timeout:
             if not wait:
-                raise BusyError(f"another process is writing {target}.") from None
+                raise BusyError(f"another process is writing {target}: wait until it has ended, or end it.") from None
             progress.say(f"waiting: another process is writing {target}")
             lock.acquire()
     try:
