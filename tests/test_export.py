@@ -13,18 +13,16 @@ import safetensors
 import safetensors.torch
 import torch
 from folder_trees import coco_tree
+from made_detectors import detector_of
+from PIL import Image
 from small_runs import pixels_run, recorded, run_here
-from torch import nn
 from torchvision.models import resnet18
 
 import lmbench
 from lmbench.detecting import graph
 from lmbench.detecting.detector import Detector
-from lmbench.detecting.framer import Framer
 from lmbench.errors import LmbenchError
-from lmbench.features import Extractor, Normalise
-from lmbench.geometry.framing import WHOLE_IMAGE, Preprocessing
-from lmbench.heads.converged import FittedConverged
+from lmbench.features import Normalise
 from lmbench.results import exported
 from lmbench.results.record import seal_of
 
@@ -185,33 +183,6 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path, capsys, made) -> Non
 # --- graphs ---------------------------------------------------------------------------------------------------------
 
 
-class Small(nn.Module):
-    """Two maps of different resolutions, whatever the batch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.Conv2d(8, 12, 3, stride=2, padding=1)
-        self.norm = nn.BatchNorm2d(8)
-
-    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        fine = self.norm(self.first(images)).relu()
-        return {"fine": fine, "coarse": self.second(fine)}
-
-
-def detector_of(normalise: Normalise, filters: int) -> Detector:
-    """A small network at two resolutions under a converged head that was made up."""
-    torch.manual_seed(3)
-    extractor, side = Extractor(Small(), ("coarse", "fine"), 16, normalise), 48
-    dim = 20
-    state = {
-        "filters": torch.randn(1, filters, dim), "centres": torch.rand(1, filters, 2) - 0.5,
-        "precision": torch.full((1, filters), 4.0), "linear": torch.randn(1, 2 * filters, 10) / 5,
-        "offset": torch.rand(1, 10) - 0.5, "cells": torch.tensor(12),
-    }  # fmt: skip
-    framer = Framer("made", Preprocessing(side), WHOLE_IMAGE)
-    return Detector(framer, extractor, FittedConverged(state), "maps", tuple("abcde"), torch.device("cpu"))
-
-
 @pytest.mark.parametrize(("normalise", "filters"), [("none", 7), ("layer", 7), ("global", 7), ("none", 0)])
 def test_what_a_graph_is_made_of_computes_what_the_detector_does(normalise: Normalise, filters: int) -> None:
     detector, images = detector_of(normalise, filters), torch.rand(3, 3, 48, 48)
@@ -231,6 +202,13 @@ def test_an_onnx_graph_finds_the_landmarks_in_onnxruntime(tmp_path: Path) -> Non
         np.testing.assert_allclose(found, detector.landmarks(images), atol=1e-4 * 48)
     about = json.loads(session.get_modelmeta().custom_metadata_map["lmbench"])
     assert about["landmarks"] == list("abcde") and about["preprocessing"]["resize"] == 48
+    photo = np.random.default_rng(0).integers(0, 255, (40, 71, 3), dtype=np.uint8)
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    guide = (Path(__file__).parents[1] / "docs" / "detector.md").read_text(encoding="utf-8")
+    code = guide.partition("```python\n")[2].partition("```")[0].replace("photo.jpg", str(tmp_path / "photo.png"))
+    names: dict = {}
+    exec(code.replace("detector.onnx", str(tmp_path / "d.onnx")), names)  # the guide's own way, without lmbench
+    np.testing.assert_allclose(names["landmarks"], detector.predict(photo).landmarks[0], atol=1e-3 * 71)
 
 
 def test_graphs_of_torch_are_read_without_lmbench(tmp_path: Path) -> None:

@@ -278,7 +278,8 @@ def test_a_video_that_ends_early_gives_what_it_has_and_says_so(run: Path, film: 
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 3 // 4])
     _, err = predicted(capsys, run, cut, "-o", tmp_path / "c.csv", "-o", tmp_path / "over", code=4)
     rows = list(csv.DictReader((tmp_path / "c.csv").open()))
-    assert 0 < len(rows) < 40 and f"ends early: {len(rows)} of 40 frames could be read" in err
+    assert 0 < len(rows) < 40 and f"ends early: {len(rows)} frames could be read, until second" in err
+    assert "of 4.00" in err
     assert len(list(Frames(tmp_path / "over" / "cut.mp4"))) == len(rows)
     cut.write_bytes(film.read_bytes()[: film.stat().st_size // 2])  # its index is at its end
     assert "cannot be opened as a video" in predicted(capsys, run, cut, "-o", tmp_path / "d.csv", code=5)[1]

@@ -45,13 +45,14 @@ def label(
     from lmbench.labelling.session import Session
     from lmbench.labelling.table import LabelTable
     from lmbench.pages.label import label_page
-    from lmbench.store.files import locked
+    from lmbench.store.files import explained, locked
 
     images = ImageFolder(folder)
     path = output or folder / "labels.csv"
     if path.suffix.lower() != ".csv":
         raise UsageError(f"-o {path}: tables are written as .csv; choose such a name.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path, wait=False):
         table = LabelTable(path, [name for name in landmarks.split(",") if name.strip()])
         load = _loader(run, size, device) if run else None

@@ -13,7 +13,7 @@ from lmbench.data.boxes import central_squares, check_box, frames_of, made_of, o
 from lmbench.data.images import read_image
 from lmbench.data.pixels import preprocess_image, restore_points, transform_points
 from lmbench.detecting.regions import Filling, Region
-from lmbench.errors import UsageError
+from lmbench.errors import DataError, UsageError
 from lmbench.geometry.framing import Framing, Preprocessing
 
 
@@ -66,10 +66,17 @@ class Framer:
     def framed(
         self, image: Image.Image, regions: Sequence[Region], filling: Filling, keep_image: bool = False
     ) -> Iterator[Framed]:
-        """The regions of one image. Raises DataError for a box that is none of this image."""
+        """The regions of one image. Raises DataError for a box that is none of this image, and for a frame beyond memory."""
         for region in regions:
             frame, said = self._frame(image, region, filling)
-            pixels = preprocess_image(image, frame, self.steps)[0]
+            try:
+                pixels = preprocess_image(image, frame, self.steps)[0]
+            except (Image.DecompressionBombError, MemoryError):
+                width, height = frame[2:]
+                raise DataError(
+                    f"{region.path}: what is to be cut from this image of {image.width} x {image.height} pixels, {width:.0f} x "
+                    f"{height:.0f} pixels, is more than memory holds. Make the image smaller, or give a box of the object."
+                ) from None
             yield Framed(region, image.size, frame, said, pixels, image if keep_image else None)
 
     def restored(self, landmarks: np.ndarray, frames: np.ndarray) -> np.ndarray:

@@ -87,10 +87,11 @@ def write_exported(graph: Graph, path: Path, about: dict[str, str]) -> Run:
     """As torch.export writes it."""
     shapes = ({0: torch.export.Dim("batch")},)
     made = torch.export.export(graph, (_images(graph, BATCHES[0]),), dynamic_shapes=shapes, strict=False)
-    with path.open("wb") as file:
-        torch.export.save(made, file, extra_files=about)
-    with path.open("rb") as file:
-        found: Run = torch.export.load(file).module()
+    content = io.BytesIO()  # torch ends the process where it cannot write to a disk
+    torch.export.save(made, content, extra_files=about)
+    path.write_bytes(content.getvalue())
+    content.seek(0)
+    found: Run = torch.export.load(content).module()
     return found
 
 
@@ -131,7 +132,7 @@ def write_graph(detector: Detector, form: str, path: Path) -> float:
         graph(_images(graph, BATCHES[0]))  # what is cached by shape is made of values, not while it is traced
         try:
             run = WRITERS[form](graph, draft, about)
-        except LmbenchError:
+        except (LmbenchError, OSError):
             raise
         except Exception as error:
             said = " ".join(str(error).split())[:300]

@@ -9,6 +9,7 @@ line is there, whole, and then the journal goes.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from lmbench.config.model import digest_of
 from lmbench.detecting.regions import Detection, LeftOut, Region
 from lmbench.detecting.video import is_video
 from lmbench.errors import LmbenchError
+from lmbench.store.files import explained
 
 FORMAT = 1
 SUFFIX = ".partial"
@@ -36,6 +38,7 @@ class Journal:
         self._head = {"journal": FORMAT, "version": __version__, "of": digest_of([asked, made_by])}
         self._file: IO[bytes] | None = None
         self._done = self._end = 0
+        self._told = False
 
     def count(self) -> int:
         """How many regions are done, and may be gone on from; 0 where there is no journal of them."""
@@ -49,8 +52,10 @@ class Journal:
 
     def begin(self) -> None:
         """Goes on from what was counted: what does not count is taken off, and more may be added."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("r+b" if self._end else "wb")
+        self._told = bool(self._done)
+        with explained(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("r+b" if self._end else "wb")
         if self._end:
             self._file.truncate(self._end)
             self._file.seek(self._end)
@@ -62,11 +67,19 @@ class Journal:
         """Adds all objects of an image."""
         assert self._file is not None
         self._write([_entry(one) for one in found])
+        self._told = True
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # of a full disk, which was told when the line was written
+                self._file.close()
             self._file = None
+
+    def abandon(self) -> None:
+        """Closes it before all is found; one that tells of nothing does not stay."""
+        self.close()
+        if not self._told:
+            self.remove()
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -84,8 +97,9 @@ class Journal:
     def _write(self, entries: Sequence[Any]) -> None:
         assert self._file is not None
         text = "".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) + "\n" for entry in entries)
-        self._file.write(text.encode("utf-8", "surrogatepass"))
-        self._file.flush()
+        with explained(self.path):
+            self._file.write(text.encode("utf-8", "surrogatepass"))
+            self._file.flush()
 
     def _counting(self) -> tuple[int, int]:
         """(regions that are done, bytes of the journal that tell of them); nothing of a journal of something else."""

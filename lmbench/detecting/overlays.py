@@ -22,6 +22,8 @@ from lmbench.store.files import replacing, write_atomically
 
 SHEET = 60  # images on one at most
 QUALITY = 92  # of JPEG
+LONGEST = 65_500  # pixels of a side, in a JPEG
+ENLARGED = 2000  # pixels of a side that small images are enlarged to at most
 
 
 class Overlays(Protocol):
@@ -107,7 +109,7 @@ class Folder:
 
 
 class Film:
-    """The frames of one video as an MP4 of the same rate."""
+    """The frames of one video as an MP4, each shown when it was."""
 
     def __init__(self, path: Path, source: Path) -> None:
         self.path, self._source, self._stack = path, source, ExitStack()
@@ -134,23 +136,24 @@ class Film:
 
     def add(self, several: Sequence[Detection]) -> None:
         assert self._writer is not None
-        self._writer.write(_legible(several))
+        moment = several[0].region.moment
+        self._writer.write(_legible(several), moment and moment[1])
 
 
-def _drawn(several: Sequence[Detection], zoom: int = 1) -> Image.Image:
+def _drawn(several: Sequence[Detection], zoom: float = 1) -> Image.Image:
     """The image at ``zoom`` times its size with the landmarks of all objects on it; pixel centres stay pixel centres."""
     picture = several[0].image
     assert picture is not None
-    picture = (
-        picture
-        if zoom == 1
-        else picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.BICUBIC)
-    )
+    if zoom != 1:
+        sides = [max(1, int(side * zoom)) for side in picture.size]
+        picture = picture.resize((sides[0], sides[1]), Image.Resampling.BICUBIC)
     for detection in several:
         picture = draw_points(picture, (detection.landmarks + 0.5) * zoom - 0.5)
     return picture
 
 
 def _legible(several: Sequence[Detection]) -> Image.Image:
-    """The image as large as landmarks can be told apart on it, at least as on a sheet."""
-    return _drawn(several, -(-TILE // several[0].size[1]))
+    """The image as large as landmarks can be told apart on it, at least as on a sheet where its shape allows."""
+    longest = max(several[0].size)
+    zoom = min(-(-TILE // several[0].size[1]), max(1, ENLARGED // longest))
+    return _drawn(several, min(zoom, LONGEST / longest))

@@ -16,7 +16,7 @@ from lmbench.detecting.regions import Detection, Filling, LeftOut, Region
 from lmbench.detecting.tables import DEEPLABCUT, WRITERS, About, require_one_object, require_tables
 from lmbench.detecting.video import Frames, is_video, pyav
 from lmbench.errors import UsageError
-from lmbench.store.files import locked, replacing
+from lmbench.store.files import explained, locked, replacing
 
 KINDS = (
     ".csv (a row an image), .json (COCO keypoints), .dlc.csv or .h5 (DeepLabCut), .png (one sheet of a few images), .mp4 (an "
@@ -108,7 +108,8 @@ def predict(
             for several in _found(detector, regions, filling, overlays):
                 yield from several
         return
-    place.parent.mkdir(parents=True, exist_ok=True)
+    with explained(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
     with locked(place, wait=False):
         journal = Journal(place, regions, [detector.digest, filling, [str(p.absolute()) for p in outputs.folders]])
         done = journal.count()
@@ -117,14 +118,16 @@ def predict(
         for folder in outputs.folders:
             if not done and not force and folder.is_dir() and any(folder.iterdir()):
                 raise UsageError(f"{folder} is not empty; choose another folder or pass --force.")
-        journal.begin()
         try:
+            journal.begin()
             with ExitStack() as stack:
                 overlays = [stack.enter_context(made) for made in _overlays(outputs, regions, detector.landmark_names)]
                 for several in _found(detector, regions, filling, overlays, done):
                     journal.add(several)
-        finally:
-            journal.close()
+        except BaseException:
+            journal.abandon()
+            raise
+        journal.close()
         first = next((one for one in journal if isinstance(one, Detection)), None)
         sure = first is not None and first.confidence is not None
         about = About.of(detector.framer.name, detector.landmark_names, sure, regions)
@@ -157,5 +160,5 @@ def _found(
             drawn = [one for one in several if isinstance(one, Detection)]
             for overlay in overlays if drawn else ():
                 overlay.add(drawn)
-            bar.advance(len(several))
+            bar.advance(1 if drawn or not is_video(several[0].region.path) else 0)  # the end of a video is no image
             yield several

@@ -15,7 +15,7 @@ from typing import Any, Final
 from lmbench.detecting.regions import Detection, Region
 from lmbench.detecting.video import is_video
 from lmbench.errors import DataError, UsageError
-from lmbench.printable import cell
+from lmbench.printable import cell, printable
 
 DIGITS = 4  # of coordinates, in pixels
 ROWS_AT_ONCE = 2000  # of a DeepLabCut HDF5, which is written in pieces
@@ -40,7 +40,7 @@ class About:
             detector, names, confident,
             videos=any(is_video(r.path) for r in regions),
             several=any(r.label for r in regions),
-            longest=max((len(str(r.path).encode("utf-8", "replace")) for r in regions), default=1),
+            longest=max((len(printable(r.path).encode()) for r in regions), default=1),
         )  # fmt: skip
 
 
@@ -164,7 +164,7 @@ def _columns(about: About) -> list[tuple[str, str, str]]:
 
 
 def _index(d: Detection) -> Any:
-    return d.region.moment[0] if d.region.moment else str(d.region.path)
+    return d.region.moment[0] if d.region.moment else printable(d.region.path)  # HDF5 takes UTF-8 alone
 
 
 def _numbers(d: Detection, confident: bool) -> Iterator[str]:

@@ -174,7 +174,10 @@ def _document(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         start = file.read(24)
     if b'{"' not in start[8:16]:
-        raise DataError(f"{path} is no detector that `lmbench export` wrote, and no folder of a finished run.")
+        raise DataError(
+            f"{path} is no detector that `lmbench export` wrote as .lmb, and no folder of a finished run (.onnx, .pt2 and .pt "
+            "are for other programs)."
+        )
     try:
         with safetensors.safe_open(path, "numpy") as opened:
             metadata = opened.metadata() or {}

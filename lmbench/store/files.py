@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import glob
+import hashlib
 import json
 import os
 import re
@@ -23,6 +24,8 @@ from lmbench.errors import BusyError, LmbenchError
 from lmbench.store import manifests
 
 DRAFT = re.compile(r"\.(?P<of>.+)\.[a-z0-9_]{8}(?P<suffix>\.[^.]*)?")  # as tempfile names it
+
+LONGEST_NAME = 200  # bytes of a name that are repeated in that of its draft; file systems take 255
 
 
 def write_atomically(path: Path, content: bytes | str | memoryview, listed: bool = False) -> None:
@@ -43,7 +46,7 @@ def replacing(path: Path, listed: bool = False) -> Iterator[Path]:
     """
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        for left in path.parent.glob(f".{glob.escape(_draft_of(path))}.*"):
             _clear_draft(left)
         handle, draft = _new_draft(path)
         try:
@@ -96,13 +99,14 @@ def building(folder: Path, aside: bool = False) -> Iterator[Path | None]:
 def locked(target: Path, wait: bool = True) -> Iterator[None]:
     """Holds the lock of a file or folder; waits, saying so, while another process holds it, or raises BusyError."""
     lock = filelock.FileLock(f"{target}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        if not wait:
-            raise BusyError(f"another process is writing {target}.") from None
-        progress.say(f"waiting: another process is writing {target}")
-        lock.acquire()
+    with explained(target):
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            if not wait:
+                raise BusyError(f"another process is writing {target}: wait until it has ended, or end it.") from None
+            progress.say(f"waiting: another process is writing {target}")
+            lock.acquire()
     try:
         yield
     finally:
@@ -158,6 +162,7 @@ def _reason(error: Exception) -> str | None:
         errno.EACCES: f"no permission to write there; {elsewhere}",
         errno.EPERM: f"no permission to write there; {elsewhere}",
         errno.EROFS: f"the file system is read-only; {elsewhere}",
+        errno.ENAMETOOLONG: "its name is too long for the file system; choose a shorter one",
         errno.ENOTDIR: f"a file stands where a folder is needed; {elsewhere}",
         errno.EEXIST: f"a file stands where a folder is needed; {elsewhere}",
     }
@@ -184,11 +189,18 @@ def write_json(path: Path, value: Any, listed: bool = False) -> None:
 def _new_draft(path: Path) -> tuple[int, Path]:
     """(handle, path) of a new temporary file whose lock we hold, by which others see that it is alive."""
     while True:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{_draft_of(path)}.", suffix=path.suffix, dir=path.parent)
         if _lock(handle, wait=True) and os.fstat(handle).st_nlink == 0:  # cleared before it was locked
             os.close(handle)
             continue
         return handle, Path(name)
+
+
+def _draft_of(path: Path) -> str:
+    """What drafts of a file are called after: its name, which a long one leaves no room for, and is then known by its digest."""
+    if len(os.fsencode(path.name)) <= LONGEST_NAME:
+        return path.name
+    return hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]
 
 
 def _clear_draft(left: Path) -> None:

@@ -14,6 +14,7 @@ from made_heads import ols_head
 from torch import nn
 
 from lmbench.backbones.resnet import build
+from lmbench.backbones.settings import ResNetSettings
 from lmbench.config.model import Optimiser, Training
 from lmbench.data.pixels import PixelStore
 from lmbench.features import FeatureMaps
@@ -114,7 +115,7 @@ def test_a_head_step_is_ten_times_faster_than_with_the_hypercolumn_built(benchma
 @pytest.mark.slow
 def test_warping_a_batch_costs_less_than_a_forward_pass_of_a_resnet18(benchmark, record_property):
     images = torch.rand(64, 3, 136, 136, generator=torch.Generator().manual_seed(0))
-    network = build("resnet18").eval()
+    network = build(ResNetSettings(), "resnet18").eval()
 
     def warp() -> None:
         weights = draw_tps_weights(len(images), TRAIN_PAIR, torch.Generator().manual_seed(1))
@@ -190,7 +191,7 @@ class Paired(Objective):
 def paired() -> Paired:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return Paired(build("resnet18"))
+        return Paired(build(ResNetSettings(), "resnet18"))
 
 
 def store(images: int, side: int = 96) -> PixelStore:
