@@ -43,10 +43,13 @@ class Run:
     chosen: tuple[str, ...] = ()
 
 
+KNOWN = {"timm/*": "timm/resnet18", "vit/*": "vit/vit_tiny_patch16_224"}  # members of families that know theirs
+
+
 def run_with(kind: str, name: str) -> Run:
     """A run of an installed method in which a component's settings count."""
     if kind == "backbone":
-        member = f"{name[:-1]}x" if is_family(name) else name
+        member = KNOWN.get(name, f"{name[:-1]}x") if is_family(name) else name
         layers = tuple(m.name for m in PLUGINS.find("backbone", member).spec.maps) or ("map",)
         chosen = (f"network.backbone={member!r}", f"read.layers={layers!r}", "regression.layers_alone=()")
         return Run("network.backbone_settings", "random", "hypercolumn", chosen=chosen)

@@ -294,4 +294,5 @@ def test_the_real_pts_files_count_from_one_and_name_their_splits(test_data: Path
 def test_a_real_folder_can_be_shown(test_data: Path, tmp_path: Path) -> None:
     out = tmp_path / "grid.png"
     assert run_cli(["data", "show", f"folder:{test_data / 'StanfordExtra_sample'}", "-o", str(out)]) == 0
-    assert Image.open(out).size == (5 * 192, 192)
+    width, height = Image.open(out).size
+    assert width == 5 * 192 and height > 192  # the names of the landmarks stand below
