@@ -17,7 +17,7 @@ from lmbench.results.leaderboard import ranked_records
 from lmbench.results.outputs import CONTROL, kind_of, untrained_of
 from lmbench.results.ranking import Ranked
 from lmbench.results.record import Record
-from lmbench.results.sides import Place, control_of
+from lmbench.results.sides import Place, side_of_control
 
 FLOOR = "mean_shape"
 NARROW = 38.0  # mm; a panel is no narrower
@@ -62,7 +62,7 @@ def _controls(line: Line, records: Mapping[str, Record]) -> list[Record]:
     if kind_of(own) == CONTROL or any(untrained_of(record, own) for record in records.values()):
         return []
     try:
-        side = control_of(line.side, Place(line.first.folder.parent))
+        side = side_of_control(line.side, Place(line.first.folder.parent))
     except LmbenchError:
         return []
     return [run.record for run in side.runs.values()]
