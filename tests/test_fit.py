@@ -146,6 +146,18 @@ def test_nothing_but_a_fit_is_replaced_and_only_by_force(capsys, tmp_path: Path,
     assert "a fit is there already" in refused(capsys, run, *labels, code=2)
     fitted(capsys, run, labels[1], tmp_path / "fit", "--force", "--landmarks", "tail")
     assert load(tmp_path / "fit").landmark_names == ("tail",)
+    (tmp_path / "fit" / "found.csv").write_text("mine")
+    assert "found.csv is there beside the fit" in refused(capsys, run, *labels, "--force", code=2)
+    assert (tmp_path / "fit" / "found.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", [".", "..", "fits/.."])
+def test_a_place_that_is_no_folder_of_its_own_is_refused_before_anything_is_fitted(
+    capsys, run: Path, own, place
+) -> None:
+    assert "name a folder of its own" in refused(
+        capsys, run, "--labels", str(own[0] / "labels.csv"), "-o", place, code=2
+    )
 
 
 def test_a_fit_says_what_of_it_is_gone_or_damaged(capsys, tmp_path: Path, run: Path, own) -> None:
