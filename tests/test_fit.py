@@ -120,6 +120,11 @@ def test_labels_that_no_head_can_be_fitted_to_are_refused_in_words(capsys, tmp_p
         return refused(capsys, run, "--labels", str(table), "--images", str(folder), *place, *options, code=code)
 
     assert "4 labelled images; at least 5 are needed" in said(labels_csv(points[:4]))
+    half = [
+        line if i < 3 else ",".join(line.split(",")[:3]) + ",,"
+        for i, line in enumerate(labels_csv(points[:8]).splitlines())
+    ]
+    assert "6 of 8 samples left out: fewer than 2 labelled landmarks" in said("\n".join(half))
     assert "same place on all 8 images" in said(labels_csv(np.tile(points[:1], (8, 1, 1))))
     gone = labels_csv(points[:8]).replace("img03", "img93")
     assert "img93.png" in said(gone) and "missing" in said(gone)
