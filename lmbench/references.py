@@ -56,7 +56,7 @@ def references(job: Job, context: TaskContext, total: float) -> list[Reference]:
                 )
     few = min(len(job.target.splits["train"]), config.train_images or FEW_IMAGES) <= FEW_IMAGES
     for spec in specs:
-        control = control_of(config, job.plugins, spec.name)
+        control = config_of_control(config, job.plugins, spec.name)
         if control is None:
             continue
         cost = context.seconds[spec.name] / len(getattr(context.settings_of(spec.name), "annotations", (None,)))
@@ -74,7 +74,7 @@ def references(job: Job, context: TaskContext, total: float) -> list[Reference]:
     return rows
 
 
-def control_of(config: RunConfig, plugins: Plugins, task: str) -> RunConfig | None:
+def config_of_control(config: RunConfig, plugins: Plugins, task: str) -> RunConfig | None:
     """The same recipe untrained, judged by one task alone as its settings say of a control.
 
     None for a task that has none, and where neither the method nor others trained anything. Stages that are solved in closed

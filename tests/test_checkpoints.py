@@ -20,7 +20,7 @@ from lmbench.backbones.settings import ResNetSettings
 from lmbench.config.resolving import resolve_run
 from lmbench.errors import DataError
 from lmbench.plugins.loading import get_plugins
-from lmbench.references import control_of
+from lmbench.references import config_of_control
 
 State = dict[str, torch.Tensor]
 
@@ -188,11 +188,11 @@ def test_an_untrained_control_has_no_weights_of_others(tmp_path: Path, state: St
         )
         assert trained.network.backbone_settings.weights
         assert control.network.backbone_settings == ResNetSettings() and control.read == trained.read
-        beside = control_of(trained, plugins, "matching")
+        beside = config_of_control(trained, plugins, "matching")
         assert beside is not None and beside.network == control.network and beside.untrained
 
 
 def test_what_nobody_trained_has_no_control_beside_it() -> None:
     plugins = get_plugins()
     for method in ("random", "pixels"):
-        assert control_of(resolve_run(plugins, method, "synthfaces"), plugins, "matching") is None
+        assert config_of_control(resolve_run(plugins, method, "synthfaces"), plugins, "matching") is None

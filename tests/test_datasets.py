@@ -8,17 +8,14 @@ import pkgutil
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
 import pytest
 from PIL import Image
 from small_trees import celeba_tree, mtfl_line, mtfl_tree, points_of, write_image, write_list
 
 import lmbench.datasets
-from lmbench.data.opening import open_dataset, open_prepared
+from lmbench.data.opening import open_dataset
 from lmbench.data.pixels import open_pixels, transform_points
-from lmbench.data.places import prepared_folder
-from lmbench.data.prepared import fingerprint, save_prepared
 from lmbench.data.schema import Incomplete, column, landmark_dataset
 from lmbench.datasets import find_datasets
 from lmbench.datasets.celeba_half import loader as celeba_half
@@ -258,55 +255,6 @@ def test_a_repeated_id_unequal_lengths_and_nan_landmarks_are_named() -> None:
         landmark_dataset([b"x", b"y"], ["a", "b"], points)
     with pytest.raises(DataError, match=r"\(images, landmarks, 2\) is expected"):
         landmark_dataset([b"x"], ["a"], np.zeros((1, 2)))
-
-
-# --- prepared copies ---
-
-
-def test_a_prepared_copy_gives_the_same_fingerprint_images_and_landmarks(tmp_path: Path) -> None:
-    mtfl_tree(tmp_path)
-    entry = get_plugins().find("dataset", "aflw_mtfl")
-    splits = mtfl.load_aflw_mtfl(tmp_path / "MTFL")
-    folder = prepared_folder(entry, tmp_path)
-    save_prepared(entry, splits, folder, "here")
-    opened = open_prepared("aflw_mtfl", entry, folder)
-    assert opened.fingerprint == fingerprint("aflw_mtfl", entry.spec, splits)
-    for split, dataset in splits.items():
-        row, copy = dataset[2], opened.splits[split][2]
-        assert copy["image"]["bytes"] == Path(row["image"]["path"]).read_bytes()
-        for name in ("landmarks", "visible", "box", "identity", "source_id"):
-            np.testing.assert_array_equal(column(opened.splits[split], name), column(dataset, name))
-    assert sorted(f.name for f in folder.iterdir()) == ["manifest.json", "prepared.json", "test", "train"]
-
-
-def test_a_damaged_prepared_copy_says_what_to_do(tmp_path: Path) -> None:
-    entry = get_plugins().find("dataset", "aflw_split")
-    prepared_folder(entry, tmp_path).mkdir(parents=True)
-    with pytest.raises(DataError, match=r"is damaged .* delete it and prepare again"):
-        open_dataset("aflw_split", tmp_path)
-
-
-def test_an_image_that_disappears_while_preparing_is_named_and_nothing_is_left(tmp_path: Path) -> None:
-    mtfl_tree(tmp_path)
-    entry = get_plugins().find("dataset", "aflw_mtfl")
-    splits = mtfl.load_aflw_mtfl(tmp_path / "MTFL")
-    (tmp_path / "MTFL" / "lfw_5590" / "Person_0003.jpg").unlink()
-    folder = prepared_folder(entry, tmp_path)
-    with pytest.raises(DataError, match=r"Person_0003\.jpg: No such file"):
-        save_prepared(entry, splits, folder, "here")
-    assert not list(folder.parent.iterdir())
-
-
-def test_preparing_shows_no_bar_of_another_library_and_leaves_its_switch_alone(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    mtfl_tree(tmp_path)
-    entry = get_plugins().find("dataset", "aflw_mtfl")
-    splits = mtfl.load_aflw_mtfl(tmp_path / "MTFL")
-    assert not datasets.are_progress_bars_disabled()
-    save_prepared(entry, splits, prepared_folder(entry, tmp_path), "here")
-    assert not datasets.are_progress_bars_disabled()
-    assert capfd.readouterr().err == ""
 
 
 # --- the real files ---

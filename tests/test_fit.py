@@ -120,6 +120,11 @@ def test_labels_that_no_head_can_be_fitted_to_are_refused_in_words(capsys, tmp_p
         return refused(capsys, run, "--labels", str(table), "--images", str(folder), *place, *options, code=code)
 
     assert "4 labelled images; at least 5 are needed" in said(labels_csv(points[:4]))
+    half = [
+        line if i < 3 else ",".join(line.split(",")[:3]) + ",,"
+        for i, line in enumerate(labels_csv(points[:8]).splitlines())
+    ]
+    assert "6 of 8 samples left out: fewer than 2 labelled landmarks" in said("\n".join(half))
     assert "same place on all 8 images" in said(labels_csv(np.tile(points[:1], (8, 1, 1))))
     gone = labels_csv(points[:8]).replace("img03", "img93")
     assert "img93.png" in said(gone) and "missing" in said(gone)
@@ -146,6 +151,18 @@ def test_nothing_but_a_fit_is_replaced_and_only_by_force(capsys, tmp_path: Path,
     assert "a fit is there already" in refused(capsys, run, *labels, code=2)
     fitted(capsys, run, labels[1], tmp_path / "fit", "--force", "--landmarks", "tail")
     assert load(tmp_path / "fit").landmark_names == ("tail",)
+    (tmp_path / "fit" / "found.csv").write_text("mine")
+    assert "found.csv is there beside the fit" in refused(capsys, run, *labels, "--force", code=2)
+    assert (tmp_path / "fit" / "found.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", [".", "..", "fits/.."])
+def test_a_place_that_is_no_folder_of_its_own_is_refused_before_anything_is_fitted(
+    capsys, run: Path, own, place
+) -> None:
+    assert "name a folder of its own" in refused(
+        capsys, run, "--labels", str(own[0] / "labels.csv"), "-o", place, code=2
+    )
 
 
 def test_a_fit_says_what_of_it_is_gone_or_damaged(capsys, tmp_path: Path, run: Path, own) -> None:

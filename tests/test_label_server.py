@@ -11,12 +11,13 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from labelling_page import served
+from labelling_page import colours_network, served
 from marked_images import spotted
 from PIL import Image
 from small_runs import run_here
@@ -25,6 +26,7 @@ from lmbench.errors import BusyError, DataError, StaleError, UsageError
 from lmbench.fitting.labels import read_labels
 from lmbench.labelling import session as sessions
 from lmbench.labelling.images import ImageFolder
+from lmbench.labelling.proposals import Proposer
 from lmbench.labelling.server import LabelServer
 from lmbench.labelling.session import ConflictError, Session
 from lmbench.labelling.table import HIDDEN, LabelTable
@@ -124,6 +126,7 @@ def test_what_is_written_must_come_from_the_page_and_be_marks(server: LabelServe
         "x",
         [[1, 2], [90, 5]],
         [[float("nan"), 1], None],
+        [[10**400, 1], None],
         [[True, 1], None],
         ["seen", None],
         [[1], None],
@@ -131,6 +134,22 @@ def test_what_is_written_must_come_from_the_page_and_be_marks(server: LabelServe
         status, _, text = asked(server, "POST", path, {"marks": marks, "revision": 0})
         assert status == 422 and ("expected marks" in text or "is no point of an image of 80 x 60" in text), marks
     assert not (server.session.folder.folder / "labels.csv").exists()
+    assert asked(server, "POST", path, MARKS, Content_Length="9" * 5000)[0] == 413
+
+
+def test_a_landmark_that_no_image_shows_is_not_proposed(tmp_path: Path) -> None:
+    points = spotted(tmp_path, 4)
+    images = ImageFolder(tmp_path)
+    proposer = Proposer(images, colours_network)
+    session = Session(images, LabelTable(tmp_path / "labels.csv", ("head", "paw")), proposer)
+    assert session.proposed(3)["points"] is None
+    for i in range(3):
+        session.put(i, {"marks": [points[i][0].tolist(), HIDDEN], "revision": 0})
+    end = time.monotonic() + 60
+    while proposer.status()["of"] < 3 and time.monotonic() < end:
+        time.sleep(0.05)
+    head, paw = session.proposed(3)["points"]
+    assert len(head) == 2 and paw is None
 
 
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_control_is_of_the_weights_in_the_file_it_starts_from_and_of_the_versi
         config = resolve_run(
             get_plugins(), "lead", f"folder:{root / 'data'}", preset="smoke", variant="hypercolumn", overrides=[started]
         )
-        control = references.control_of(config, get_plugins(), "regression")
+        control = references.config_of_control(config, get_plugins(), "regression")
         assert control is not None
         return references._key(prepare(config, get_plugins(), None, root / "runs", "cpu"), control)
 
@@ -190,7 +190,7 @@ def test_a_control_that_fails_costs_no_result(root: Path, capsys, monkeypatch) -
 def test_only_what_is_trained_has_a_control(method: str, variant: str) -> None:
     found = get_plugins()
     config = resolve_run(found, method, "synthfaces", preset="quick", variant=variant)
-    controls = [references.control_of(config, found, task) for task in ("regression", "matching")]
+    controls = [references.config_of_control(config, found, task) for task in ("regression", "matching")]
     if method != "imm":
         assert controls == [None, None]
         return
@@ -199,11 +199,11 @@ def test_only_what_is_trained_has_a_control(method: str, variant: str) -> None:
     assert control is not None and control.untrained and control.settings_of("regression").annotations == ("all",)
     asked = [{"regression": {"annotations": [5, 10]}}]
     few = resolve_run(found, method, "synthfaces", preset="quick", variant=variant, overrides=asked)
-    control = references.control_of(few, found, "regression")
+    control = references.config_of_control(few, found, "regression")
     assert control is not None and control.settings_of("regression").annotations == (10,)
-    assert references.control_of(few, found, "equivariance") is None
+    assert references.config_of_control(few, found, "equivariance") is None
     untrained = resolve_run(found, method, "synthfaces", preset="quick", variant=variant, untrained=True)
-    assert references.control_of(untrained, found, "regression") is None
+    assert references.config_of_control(untrained, found, "regression") is None
 
 
 def test_of_many_images_a_control_that_costs_half_of_the_run_is_left_out_and_said(root, record, capsys, monkeypatch):

@@ -47,7 +47,7 @@ def compare(
     """
     from lmbench.plugins.loading import get_plugins
     from lmbench.results.comparison import compare as compare_sides
-    from lmbench.results.sides import Place, control_of, side_of
+    from lmbench.results.sides import Place, side_of, side_of_control
 
     plugins = get_plugins()
     wanted = [t.strip() for t in tasks.split(",") if t.strip()]
@@ -58,7 +58,7 @@ def compare(
     with contextlib.redirect_stdout(sys.stderr):  # what metrics print is no result
         place = Place(runs, dataset, preset)
         named = [side_of(word, place) for word in sides]
-        pairs = [(side, control_of(side, place)) for side in named] if control else list(combinations(named, 2))
+        pairs = [(side, side_of_control(side, place)) for side in named] if control else list(combinations(named, 2))
         found = compare_sides(pairs, plugins, wanted, across_heads)
     if as_json:
         click.echo(json.dumps([c.entry() for own in found for c in own], indent=1, ensure_ascii=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 import webbrowser
 from collections.abc import Callable
@@ -67,12 +68,10 @@ def label(
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
         server.server_close()
-    images_option = "" if path.parent.resolve() == folder.resolve() else f" --images {folder}"
+    beside = [] if path.parent.resolve() == folder.resolve() else ["--images", str(folder)]
+    words = ["fit", str(run or "RUN"), "--labels", str(path), *beside, "-o", f"{folder.absolute().name}_detector"]
     click.echo(f"\n{path}: {_said(session)}", err=True)
-    click.echo(
-        f"then: lmbench fit {run or 'RUN'} --labels {path}{images_option} -o {folder.absolute().name}_detector",
-        err=True,
-    )
+    click.echo(f"then: lmbench {shlex.join(words)}", err=True)
 
 
 def _said(session: Session) -> str:

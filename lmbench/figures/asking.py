@@ -37,6 +37,7 @@ from lmbench.results.run import Annotations, Run
 from lmbench.results.sides import Place, Side, more_than_seeds, runs_of, seeds_of
 
 LONGEST = 80  # letters of a label
+MEAN_SHAPE = "mean_shape"  # the method, the head and the reference of the name
 BESIDE = ("stages", "references")  # in a folder of runs, which `runs/*` names as well
 
 
@@ -212,7 +213,7 @@ def require_same_images(lines: Sequence[Line], headed: bool = True) -> None:
     for run in (run for line in lines for run in line.runs):
         if run is not first:
             require_same_data(first, run)
-    heads = {line.label: head_name(line.record) for line in lines if head_name(line.record) not in ("", "mean_shape")}
+    heads = {line.label: head_name(line.record) for line in lines if head_name(line.record) not in ("", MEAN_SHAPE)}
     if headed and len(set(heads.values())) > 1:
         said = ", ".join(f"{label}: {head}" for label, head in heads.items())
         progress.say(f"warning: other heads stand behind these lines, and numbers of one are none of another ({said})")

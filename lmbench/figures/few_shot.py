@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from lmbench.errors import UsageError
-from lmbench.figures.asking import Asked, Drawn, Line, basis, lacking, require_same_images
+from lmbench.figures.asking import MEAN_SHAPE, Asked, Drawn, Line, basis, lacking, require_same_images
 from lmbench.papers.published import Cell, read_papers
 from lmbench.papers.rules import Rules
 from lmbench.papers.targets import Target, metric_of, target_of
@@ -16,7 +16,6 @@ from lmbench.plugins.loading import Plugins, get_plugins
 from lmbench.report.plots import Curve, Kind, Panel, curves_figure, measure_of
 from lmbench.results.record import Number, Record, Row
 
-FLOOR = "mean_shape"
 ALL = "all"
 SHIFTED = 0.05  # of the axis, that all lines together are moved by
 NUMBERS = "1,5,10,20,50,100,all"  # of annotated images; LEAD, Table 5
@@ -76,7 +75,7 @@ def few_shot(asked: Asked) -> Drawn:
         _curve(line.label, points, at, *asked.looks[line])
         for (line, points), at in zip(measured.items(), _beside(places, len(measured)), strict=True)
     ]
-    floor = {} if any(line.record.method == FLOOR for line in asked.lines) else _floor(asked.lines, first, amounts)
+    floor = {} if any(line.record.method == MEAN_SHAPE for line in asked.lines) else _floor(asked.lines, first, amounts)
     if floor:
         curves.append(Curve("mean shape", [places[n] for n in floor], list(floor.values()), kind="floor"))
     printed = _published(asked, first, get_plugins())
@@ -138,7 +137,7 @@ def _floor(lines: Iterable[Line], first: Row, amounts: Sequence[Amount]) -> dict
     found: dict[Amount, list[float]] = {}
     for record in (run.record for line in lines for run in line.runs):
         for beside in record.references:
-            if beside.reference == FLOOR and (beside.task, beside.metric, beside.subset) == (
+            if beside.reference == MEAN_SHAPE and (beside.task, beside.metric, beside.subset) == (
                 first.task,
                 first.metric,
                 None,

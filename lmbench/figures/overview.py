@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lmbench.errors import LmbenchError, UsageError
-from lmbench.figures.asking import Asked, Drawn, Line, basis, require_same_images
+from lmbench.figures.asking import MEAN_SHAPE, Asked, Drawn, Line, basis, require_same_images
 from lmbench.printable import counted
 from lmbench.report.plots import look_of
 from lmbench.report.style import GREY, legend_below, new_figure, wrapped
@@ -17,9 +17,8 @@ from lmbench.results.leaderboard import ranked_records
 from lmbench.results.outputs import CONTROL, kind_of, untrained_of
 from lmbench.results.ranking import Ranked
 from lmbench.results.record import Record
-from lmbench.results.sides import Place, control_of
+from lmbench.results.sides import Place, side_of_control
 
-FLOOR = "mean_shape"
 NARROW = 38.0  # mm; a panel is no narrower
 ROW = 5.0  # mm at least, of a method
 
@@ -31,7 +30,7 @@ def overview(asked: Asked) -> Drawn:
     """
     require_same_images(asked.lines)
     rows = [line for line in asked.lines if not _shown_beside(line, asked.lines)]
-    lines = [line for line in rows if line.record.method != FLOOR] or rows
+    lines = [line for line in rows if line.record.method != MEAN_SHAPE] or rows
     records = {run.name: run.record for line in asked.lines for run in line.runs}
     for line in lines:
         records |= {record.run: record for record in _controls(line, records)}
@@ -62,7 +61,7 @@ def _controls(line: Line, records: Mapping[str, Record]) -> list[Record]:
     if kind_of(own) == CONTROL or any(untrained_of(record, own) for record in records.values()):
         return []
     try:
-        side = control_of(line.side, Place(line.first.folder.parent))
+        side = side_of_control(line.side, Place(line.first.folder.parent))
     except LmbenchError:
         return []
     return [run.record for run in side.runs.values()]
@@ -105,7 +104,8 @@ def _draw(asked: Asked, panels: Sequence[Board], lines: Sequence[Line], floors: 
         axis.set_xlabel(f"{row0.metric}, {row0.unit}\n({better})")
         axis.grid(False, axis="y")
         axis.margins(x=0.12)
-        axis.set_xlim(left=max(0.0, axis.get_xlim()[0]))  # no number of these is negative, whatever an interval says
+        if all(row.output.value >= 0 for row in board.rows):
+            axis.set_xlim(left=max(0.0, axis.get_xlim()[0]))  # an interval of two seeds may reach below
     handles = [
         Line2D([], [], color="black", marker="o", label="trained, 95 %"),
         Line2D([], [], color="black", marker="o", markerfacecolor="white", linestyle="", label="untrained"),
@@ -131,11 +131,11 @@ def _floor(board: Board, lines: Sequence[Line]) -> float | None:
     """What the mean shape gives of a board's number: measured among the lines, or stated by a record beside its own."""
     keys = {row.output.row.key for row in board.rows}
     for ranked in board.rows:
-        if ranked.output.record.method == FLOOR:
+        if ranked.output.record.method == MEAN_SHAPE:
             return ranked.output.value
     for line in lines:
         for beside in line.record.references:
-            if beside.reference == FLOOR and beside.key in keys:
+            if beside.reference == MEAN_SHAPE and beside.key in keys:
                 return beside.value
     return None
 

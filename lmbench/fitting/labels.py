@@ -46,7 +46,7 @@ class Labels:
         if len(photos) < LEAST:
             raise DataError(
                 f"{self.where}: {counted(len(photos), 'labelled image')}; at least {LEAST} are needed, 10 to 50 do well. Label "
-                "more (lmbench label)."
+                f"more (lmbench label). What was read: {'; '.join(self.notes)}."
             )
         points = np.stack([np.where(s.visible[:, None], s.points, np.nan) for s in self.samples])
         seen = np.isfinite(points[..., 0]).sum(0)

@@ -30,6 +30,7 @@ Network = tuple["Extractor", "Framer", "torch.device"]
 @dataclass(frozen=True)
 class _Head:
     heads: FittedConverged
+    seen: tuple[bool, ...]  # of each landmark whether an image shows it: of others a head knows nothing
     of: int
     said: str
 
@@ -67,8 +68,11 @@ class Proposer:
             "least": LEAST,
         }
 
-    def propose(self, index: int) -> list[list[float]] | None:
-        """(L, 2) pixels of an image, None where no head is fitted yet. Raises DataError for what is no image."""
+    def propose(self, index: int) -> list[list[float] | None] | None:
+        """(L, 2) pixels of an image, None for a landmark that no labelled image shows, and where no head is fitted yet.
+
+        Raises DataError for what is no image.
+        """
         import numpy as np
 
         from lmbench.heads.base import TensorInputs
@@ -82,7 +86,10 @@ class Proposer:
         width, height = self.folder.size(index)
         points = framer.restored(found, frame[None])[0]
         points = np.clip(points, -0.5, [width - 0.5, height - 0.5])
-        return [[round(float(x), 2), round(float(y), 2)] for x, y in points]
+        return [
+            [round(float(x), 2), round(float(y), 2)] if seen else None
+            for (x, y), seen in zip(points, head.seen, strict=True)
+        ]
 
     def _work(self) -> None:
         from lmbench import progress
@@ -121,7 +128,7 @@ class Proposer:
         )
         seen = torch.from_numpy(framer.seen(points, np.stack([frame for _, frame in several]))).float()
         heads, _ = fitted(maps, framer.steps.size, seen, torch.from_numpy(visible))
-        return _Head(heads, len(names), heads.said[0])
+        return _Head(heads, tuple(bool(column.any()) for column in visible.T), len(names), heads.said[0])
 
     def _encoded(self, name: str, path: Path, keep: bool = False) -> tuple[FeatureMaps, np.ndarray]:
         """The maps of an image, and its frame; those of labelled images are kept."""

@@ -161,10 +161,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get_content_type() != "application/json":
             raise _Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "JSON is expected.")
         length = self.headers.get("Content-Length", "")
-        if not length.isascii() or not length.isdigit() or int(length) > LARGEST:
+        if not length.isascii() or not length.isdigit() or len(length) > 9 or int(length) > LARGEST:
             raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "its length must be said, and is too large.")
         try:
-            return json.loads(self.rfile.read(int(length)))
+            return json.loads(self.rfile.read(int(length)), parse_int=float)  # of any length: 1e400 is no point either
         except (ValueError, RecursionError):
             raise _Refused(HTTPStatus.BAD_REQUEST, "that is no JSON.") from None
 

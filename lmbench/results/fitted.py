@@ -155,10 +155,17 @@ def write(folder: Path, run: Run, framer: Framer, labels: Labels, fit: Fit, forc
 
 def require_place(folder: Path, force: bool) -> None:
     """Raises UsageError where a fit may not be written to a folder: nothing but another fit is ever replaced."""
+    if folder.name in ("", ".."):
+        raise UsageError(f"-o {folder}: name a folder of its own, for instance {folder / 'detector'}.")
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not (folder / NOTE).is_file():
         raise UsageError(f"-o {folder}: something else is there already; choose another name.")
+    foreign = sorted({p.name for p in folder.iterdir()} - {NOTE, HEAD, PICTURE, manifests.MANIFEST})
+    if foreign:
+        raise UsageError(
+            f"-o {folder}: {foreign[0]} is there beside the fit, and would be lost. Move it away, or choose another name."
+        )
     if not force:
         raise UsageError(f"-o {folder}: a fit is there already; choose another name or pass --force.")
 

@@ -233,7 +233,7 @@ def _weighty(stage: Any) -> Any:
     return {**stage, "training": {k: v for k, v in training.items() if k != "checkpoint_minutes"}}
 
 
-def control_of(output: Output, others: Sequence[Output]) -> Output | None:
+def control_among(output: Output, others: Sequence[Output]) -> Output | None:
     """The row that an output is to be read beside: its own recipe untrained, else the same network untrained by another name.
 
     ``others``: the rows of its scope. A control has none.

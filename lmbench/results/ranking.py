@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from statistics import fmean, median
 
-from lmbench.results.outputs import CLASSES, FLOOR, Output, Scope, beside_of, control_of, grouped
+from lmbench.results.outputs import CLASSES, FLOOR, Output, Scope, beside_of, control_among, grouped
 from lmbench.results.record import Key, Record
 from lmbench.results.resampling import Estimate
 from lmbench.results.scores import Scores, difference_of, estimate_of, unpaired
@@ -148,7 +148,7 @@ class _Judge:
         return Section(scope, kind, tuple(ranked), len(pairs), told, tuple(widths))
 
     def ranked(self, row: Output, first: int, last: int, here: Sequence[Output]) -> Ranked:
-        control = control_of(row, here)
+        control = control_among(row, here)
         beside = beside_of(row) if control is None else control.value
         floors = [] if row.kind == FLOOR else self.floors.get(row.scope.judged, [])
         return Ranked(

@@ -81,7 +81,7 @@ def runs_of(word: str, place: Place) -> list[Run]:
     return [run for part in parts for run in _runs(part, place)]
 
 
-def control_of(side: Side, place: Place) -> Side:
+def side_of_control(side: Side, place: Place) -> Side:
     """The same recipe left untrained, of the same dataset and preset. Raises DataError where there is none."""
     record = side.first.record
     if record.variant.endswith(UNTRAINED):

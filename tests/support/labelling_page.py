@@ -8,13 +8,28 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from browsing import Browser
 
+from lmbench.features import Extractor
+from lmbench.fitting.framing import framer_of
 from lmbench.labelling.server import LabelServer
 from lmbench.labelling.session import Session
 from lmbench.pages.label import label_page
 
 PATIENCE = 20.0  # seconds; the machine may have much else to do
+
+
+def colours_network() -> tuple:
+    """Colours as they are, in place of a network."""
+
+    class Colours(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"colours": torch.nn.functional.avg_pool2d(images, 4)}
+
+    made = Colours()
+    made.channels = {"colours": 3}
+    return Extractor.of(made, ("colours",), 24, "none"), framer_of("colours", 80), torch.device("cpu")
 
 
 @contextlib.contextmanager
