@@ -163,6 +163,7 @@ def settings(spec: Any, fault: str) -> Any:
             "in bf16: Got unsupported ScalarType BFloat16",
         ),
         (settings(OBJECTIVE, "changes images"), "views_leave_images_alone", "the input images are changed"),
+        (settings(OBJECTIVE, "unstated cuts"), "cuts_are_those_of_its_views", "say in the spec's `cuts`"),
         (replace(OBJECTIVE, cuts=Narrow()), "cuts_are_those_of_its_views", "pixels wide, its cuts say [17]"),
         (settings(OBJECTIVE, "global chance"), "chance_comes_from_the_generator", "draw from the generator"),
         (

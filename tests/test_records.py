@@ -82,6 +82,21 @@ def test_a_run_is_shown_beside_its_references() -> None:
     assert lines[3] == "stage s: trained in 3 s (1 step)"
 
 
+@pytest.mark.parametrize(
+    ("fitted", "told"),
+    [
+        (["mean shape: too few", "mean shape: no filters"], True),
+        (["mean shape: too few", "templates"], False),
+        (None, False),
+    ],
+)
+def test_a_number_that_is_the_mean_shape_in_every_draw_is_told_to_be_it(fitted: list[str] | None, told: bool) -> None:
+    made = record("a", "mine", 1.5)
+    made["metrics"][0]["settings"] = {"fitted": fitted}
+    said = "regression, n = all: the head found nothing better than the mean shape, and predicts it"
+    assert (said in shown.as_text(Record.of(made)).splitlines()) is told
+
+
 def test_a_device_that_is_not_there_exits_with_5_and_one_that_is_none_with_2(tmp_path: Path, capsys) -> None:
     import torch
 

@@ -216,6 +216,22 @@ def test_a_mistake_in_a_methods_preset_is_the_methods_and_says_where_it_stands(m
         resolved(plugins, {"raed": {}}, preset="quick")
 
 
+def test_a_mistake_in_the_file_of_a_preset_names_the_file(make, tmp_path, monkeypatch):
+    (folder := tmp_path / "toy_presets" / "kept").mkdir(parents=True)
+    (folder / "smoke.toml").write_text("[reed]\nsize = 3\n")
+    (folder.parent / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    source = """
+    @hookimpl
+    def lmbench_methods():
+        variant = VariantSpec(name="v", summary="", layers=("conv5_x",))
+        return [MethodSpec(name="toy", summary="", variants=(variant,), presets="toy_presets:kept")]
+    """
+    plugins = load_plugins([make(source)])
+    with pytest.raises(PluginError, match=r"preset smoke of toy \(toy_presets: kept/smoke\.toml\): reed is no setting"):
+        resolved(plugins, preset="smoke")
+
+
 UNCHECKABLE = """
 from dataclasses import dataclass
 

@@ -168,7 +168,7 @@ def show_record(record: Record, runs: Path, known: bool) -> None:
 
     click.echo(shown.heading(record))
     show_table(*shown.table(record), "no number: the pictures are beside the record")
-    for line in shown.stages(record):
+    for line in shown.remarks(record):
         click.echo(line)
     click.echo(("measured before, see " if known else "record: ") + str(runs / record.run / "record.json"))
 

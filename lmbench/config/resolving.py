@@ -224,7 +224,7 @@ def _layers(spec: MethodSpec, variant: VariantSpec, preset: str, dataset: str) -
     method's defaults lie above everybody's preset: one that discovers landmarks has a head of its own."""
     yield f"preset {preset} of lmbench", presets.of_everybody(preset)
     yield f"defaults of {spec.name}", spec.defaults
-    yield f"preset {preset} of {spec.name}", presets.of_method(spec, preset)
+    yield presets.named(spec, preset), presets.of_method(spec, preset)
     if preset == "paper":
         for pattern, name in spec.paper_on.items():
             if fnmatchcase(dataset, pattern):

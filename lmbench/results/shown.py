@@ -29,7 +29,25 @@ def table(record: Record) -> tuple[list[str], list[list[str]]]:
     return columns, [[*_cells(row), *(values.get(row.key, "") for values in beside.values())] for row in record.rows]
 
 
-def stages(record: Record) -> list[str]:
+def remarks(record: Record) -> list[str]:
+    """What stands below its numbers, in lines: where a head did no better than the mean shape, and what each stage took."""
+    return [*_mean_shapes(record), *_stages(record)]
+
+
+def _mean_shapes(record: Record) -> list[str]:
+    """Numbers of which every draw is the mean shape: equal ones of different methods are no accident then."""
+    found: dict[str, dict[str, None]] = {}
+    for row in record.rows:
+        said = row.settings.get("fitted")
+        if isinstance(said, list) and said and all(str(one).startswith("mean shape") for one in said):
+            found.setdefault(" ".join(filter(None, (row.task, row.subset))), {})[str(row.n_annotations)] = None
+    return [
+        f"{name}, n = {', '.join(of)}: the head found nothing better than the mean shape, and predicts it"
+        for name, of in found.items()
+    ]
+
+
+def _stages(record: Record) -> list[str]:
     """A line for each stage: what it took, or that it was there."""
     lines = []
     for stage in record.stages:
@@ -87,7 +105,7 @@ def as_text(record: Record) -> str:
     """All of it, as it is shown where there is no terminal."""
     columns, rows = table(record)
     lines = [[name.upper() for name in columns], *([printable(cell) for cell in row] for row in rows)]
-    return "\n".join([printable(heading(record)), plain_table(lines), *map(printable, stages(record))])
+    return "\n".join([printable(heading(record)), plain_table(lines), *map(printable, remarks(record))])
 
 
 OVERLAY = "overlay.png"
@@ -97,7 +115,7 @@ LARGEST_PICTURE = 4 << 20  # bytes of a picture that is shown in a notebook: the
 def as_html(record: Record, folder: Path) -> str:
     """A run for a notebook: its numbers, and the picture of its predictions where it lies in its folder."""
     columns, rows = table(record)
-    lines = "".join(f"<div>{_html(line)}</div>" for line in stages(record))
+    lines = "".join(f"<div>{_html(line)}</div>" for line in remarks(record))
     return (
         f"<div><strong>{_html(heading(record))}</strong></div><table><thead>{_html_row('th', columns)}</thead>"
         f"<tbody>{''.join(_html_row('td', row) for row in rows)}</tbody></table>{lines}{_picture(folder / OVERLAY)}"

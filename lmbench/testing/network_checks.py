@@ -131,13 +131,17 @@ def views_leave_images_alone(spec: ObjectiveSpec, plugins: Plugins) -> None:
 
 
 def cuts_are_those_of_its_views(spec: ObjectiveSpec, plugins: Plugins) -> None:
-    """Where the spec says how views are cut, views have the sides that it says, and show no more than the frame."""
-    if spec.cuts is None:
-        return
+    """Views have the sides that the spec's cuts say, and show no more than the frame; without cuts none is smaller."""
     trial = find_trial(spec, plugins)
     objective, _ = trial.build()
-    shown = spec.cuts.shown(asdict(trial.settings), trial.frame)
     found = sorted({view.shape[-1] for view in _views(objective.views(trial.images(), _generator()))})
+    if spec.cuts is None:
+        ensure(
+            all(side >= trial.frame for side in found),
+            f"views are {found} pixels wide, frames {trial.frame}: say in the spec's `cuts` how they are made of them",
+        )
+        return
+    shown = spec.cuts.shown(asdict(trial.settings), trial.frame)
     said = sorted({round(view.side) for view in shown})
     ensure(said == found, f"views are {found} pixels wide, its cuts say {said}")
     ensure(all(0 < view.part <= 1 for view in shown), f"its cuts say of views, which show part of a frame, {shown}")

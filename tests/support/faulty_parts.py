@@ -76,6 +76,8 @@ class Agreement(Objective):
     def views(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         if self.fault == "changes images":
             images.mul_(0.5)
+        if self.fault == "unstated cuts":
+            images = images[..., : images.shape[-1] // 2]
         source = None if self.fault == "global chance" else generator
         first, second = (images + 0.1 * torch.randn(images.shape, generator=source) for _ in range(2))
         return first, second

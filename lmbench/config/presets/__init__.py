@@ -32,6 +32,12 @@ def of_method(spec: MethodSpec, preset: str) -> Mapping[str, Any]:
     return _of_method(spec, preset) or {}
 
 
+def named(spec: MethodSpec, preset: str) -> str:
+    """What a method's preset is called where something is wrong with it: by its file, where it has one."""
+    where = "" if isinstance(spec.presets, Mapping) else f" ({_named(*_folder(spec.presets), preset)})"
+    return f"preset {preset} of {spec.name}{where}"
+
+
 def text_of(spec: MethodSpec, preset: str) -> str:
     """The file of a method's preset as it was written, with its sources; empty where the preset is no file."""
     if isinstance(spec.presets, Mapping):
@@ -67,7 +73,11 @@ def _file(package: str, folder: str, name: str) -> Mapping[str, Any] | None:
     place = _place(package, folder, name)
     if not place.is_file():
         return None
-    return parse_toml(place.read_bytes(), f"{package}: {folder or 'presets'}/{name}.toml", PluginError)
+    return parse_toml(place.read_bytes(), _named(package, folder, name), PluginError)
+
+
+def _named(package: str, folder: str, name: str) -> str:
+    return f"{package}: {folder}/{name}.toml" if folder else f"{package}: {name}.toml"
 
 
 def _place(package: str, folder: str, name: str) -> Traversable:
