@@ -16,7 +16,8 @@ from marked_images import NAMES, labels_csv, spotted
 from small_runs import pixels_run, run_here
 
 from lmbench.cli.main import cli
-from lmbench.fitting.fit import _blocks, _interleaved
+from lmbench.fitting.fit import _interleaved
+from lmbench.fitting.labels import blocks
 from lmbench.results.fitted import FittedRun, load
 
 LEFT_OUT = 3
@@ -82,10 +83,10 @@ def test_what_an_error_is_measured_on_is_left_out_of_all_that_is_fitted(capsys, 
 
 def test_images_next_to_each_other_are_held_out_together() -> None:
     names = [f"v{i // 10}/{i:02}.png" for i in range(22)]
-    held = _blocks(names, 5)
+    held = blocks(names, 5)
     assert [len(set(held[a:b])) for a, b in ((0, 5), (5, 10), (10, 14), (14, 18), (18, 22))] == [1] * 5
-    assert len(set(held)) == 5 and len(set(_blocks(names[:10], 5))) == 10  # of ten, each alone
-    assert len(set(_blocks(["a", "a", *"bcde"], 5))) == 5  # two objects of one image stay together
+    assert len(set(held)) == 5 and len(set(blocks(names[:10], 5))) == 10  # of ten, each alone
+    assert len(set(blocks(["a", "a", *"bcde"], 5))) == 5  # two objects of one image stay together
     order = _interleaved(7, 3).tolist()
     assert sorted(order) == list(range(7)) and [order[k::3] for k in range(3)] == [[0, 1, 2], [3, 4], [5, 6]]
 
@@ -135,6 +136,12 @@ def test_labels_that_no_head_can_be_fitted_to_are_refused_in_words(capsys, tmp_p
     assert "ear is labelled on one image alone" in said("\n".join(rare)) and "--landmarks head,tail" in said(
         "\n".join(rare)
     )
+    lines = labels_csv(points[:12]).splitlines()  # of twelve images, the first three are held out together
+    beside = [
+        lines[0] + ",ear_x,ear_y",
+        *(f"{line},{9 + i},9" if i < 2 else line + ",," for i, line in enumerate(lines[1:])),
+    ]
+    assert "ear is labelled on one image alone, or on some beside each other" in said("\n".join(beside))
     assert "there is no such file" in refused(capsys, run, "--labels", str(tmp_path / "none.csv"), *place)
     assert "not every label has a box" in said(labels_csv(points[:8]), "--frame", "box", code=2)
     assert "there is no record" in refused(capsys, folder, "--labels", str(folder / "labels.csv"), *place)

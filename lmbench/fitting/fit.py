@@ -16,14 +16,13 @@ from lmbench.detecting.framer import Framed, Framer
 from lmbench.detecting.regions import Region
 from lmbench.features import Extractor, FeatureMaps
 from lmbench.fitting.judging import CrossValidated
-from lmbench.fitting.labels import Labels
+from lmbench.fitting.labels import FOLDS, Labels
 from lmbench.heads.base import Subset, TensorInputs, mean_shape
 from lmbench.heads.converged import Converged
 from lmbench.heads.cross_fitted import FittedConverged
 from lmbench.heads.frozen import halved
 from lmbench.heads.settings import ConvergedSettings
 
-FOLDS = 5  # in which a head is judged, and those it is cross-fitted in
 AT_ONCE = 16  # images that are encoded together
 WHITE_IMAGES = 3
 """Images whose channels are uncorrelated, that count for the whitening beside the labelled ones: the covariance of a few images
@@ -65,7 +64,7 @@ def fit(network: Extractor, framer: Framer, labels: Labels, device: torch.device
     points, side = framer.seen(target, frames), framer.steps.size
     outside = visible & ((points < -0.5) | (points > side - 0.5)).any(-1)
     on_network, seen = torch.from_numpy(points).float(), torch.from_numpy(visible)
-    held = torch.from_numpy(_blocks([str(s.photo) for s in labels.samples], FOLDS))
+    held = torch.from_numpy(labels.folds)
     found, floor = torch.zeros_like(on_network), torch.zeros_like(on_network)
     folds = int(held.max()) + 1
     with progress.task("fitting heads", folds + 1, "heads") as bar:
@@ -129,14 +128,6 @@ def _encoded(network: Extractor, framed: Sequence[Framed], device: torch.device)
             parts.append(encoded(network, [f.pixels for f in some], device))
             bar.advance(len(some))
     return replace(parts[0], maps=tuple(torch.cat(level) for level in zip(*(p.maps for p in parts), strict=True)))
-
-
-def _blocks(photos: Sequence[str], most: int) -> np.ndarray:
-    """(N,) the fold of each sample: images in the order of their paths, in blocks; up to twice as many images, each alone."""
-    order = sorted(set(photos))
-    count = len(order) if len(order) <= 2 * most else most
-    of = {photo: k for k, block in enumerate(np.array_split(np.array(order, object), count)) for photo in block}
-    return np.array([of[photo] for photo in photos])
 
 
 def _only(maps: FeatureMaps, chosen: Tensor) -> FeatureMaps:

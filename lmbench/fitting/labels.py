@@ -16,6 +16,7 @@ from lmbench.datasets.folders.samples import Sample, annotated_once, find_landma
 from lmbench.errors import DataError, UsageError
 from lmbench.printable import counted
 
+FOLDS = 5  # in which a head is judged, and those it is cross-fitted in
 LEAST = 5
 """Labelled images: fewer can be neither fitted nor judged by cross-validation."""
 FEW = 5  # images that show a landmark: of fewer nothing can be said of it
@@ -40,8 +41,13 @@ class Labels:
         """Whether every sample has a box of its own."""
         return all(s.box for s in self.samples)
 
+    @property
+    def folds(self) -> np.ndarray:
+        """(N,) the part with which each sample is held out."""
+        return blocks([str(s.photo) for s in self.samples], FOLDS)
+
     def require_usable(self) -> None:
-        """Raises DataError where no head can be fitted to them: too few images, a landmark on one alone, never moved."""
+        """Raises DataError where no head can be fitted to them: too few images, a landmark in one fold alone, never moved."""
         photos = {s.photo for s in self.samples}
         if len(photos) < LEAST:
             raise DataError(
@@ -49,13 +55,14 @@ class Labels:
                 f"more (lmbench label). What was read: {'; '.join(self.notes)}."
             )
         points = np.stack([np.where(s.visible[:, None], s.points, np.nan) for s in self.samples])
-        seen = np.isfinite(points[..., 0]).sum(0)
-        if (seen < 2).any():
-            rare = [name for name, n in zip(self.names, seen, strict=True) if n < 2]
+        folds, seen = self.folds, np.isfinite(points[..., 0])
+        rare = [name for k, name in enumerate(self.names) if len(set(folds[seen[:, k]])) < 2]
+        if rare:
             rest = [name for name in self.names if name not in rare]
             raise DataError(
-                f"{self.where}: {', '.join(rare)} {'is' if len(rare) == 1 else 'are'} labelled on one image alone. Label more, "
-                f"or leave out what is too rare: --landmarks {','.join(rest) or 'NAME'}."
+                f"{self.where}: {', '.join(rare)} {'is' if len(rare) == 1 else 'are'} labelled on one image alone, or on some "
+                "beside each other by name, which are held out together: no head could be judged on it. Label more, or leave "
+                f"out what is too rare: --landmarks {','.join(rest) or 'NAME'}."
             )
         spans = np.nanmax(points, axis=0) - np.nanmin(points, axis=0)
         if (spans <= STILL).all():
@@ -69,6 +76,14 @@ class Labels:
         """Landmarks that few images show, and how many do."""
         seen = np.sum([s.visible for s in self.samples], axis=0)
         return {name: int(n) for name, n in zip(self.names, seen, strict=True) if n < FEW}
+
+
+def blocks(photos: Sequence[str], most: int) -> np.ndarray:
+    """(N,) the fold of each sample: images in the order of their paths, in blocks; up to twice as many images, each alone."""
+    order = sorted(set(photos))
+    count = len(order) if len(order) <= 2 * most else most
+    of = {photo: k for k, block in enumerate(np.array_split(np.array(order, object), count)) for photo in block}
+    return np.array([of[photo] for photo in photos])
 
 
 def read_labels(given: str, images: Path | None = None, landmarks: Sequence[str] = (), crop: str = "") -> Labels:
