@@ -48,7 +48,7 @@ def run(
     """The finished run of a method on a dataset: `lmbench run`, with the same defaults, folders and resuming.
 
     ``method``: ``METHOD`` or ``METHOD/VARIANT``. ``settings``: what ``--set`` changes, by names with dots or in tables
-    (``{"stages.byol.training.epochs": 3}``); they win over the TOML file ``config``. ``annotations``: ``"1,5,all"``, a number, or
+    (``{"stages.NAME.training.epochs": 3}``); they win over the TOML file ``config``. ``annotations``: ``"1,5,all"``, a number, or
     several. Progress goes to stderr. Raises UsageError for unknown names and impossible values, DataError where data is missing.
     """
     plugins = get_plugins()

@@ -14,8 +14,9 @@ from torch import nn
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
 from lmbench.features import Extractor, FeatureMaps
+from lmbench.metrics.readings import READINGS, Reading
 from lmbench.metrics.scoring import matching_error
-from lmbench.tasks.matching import READINGS, Reading, choose_pairs, match_pairs
+from lmbench.tasks.matching import choose_pairs, match_pairs
 from lmbench.tasks.settings import MatchingSettings
 
 CPU = torch.device("cpu")

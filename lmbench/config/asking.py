@@ -78,7 +78,7 @@ def outputs_of(plugins: Plugins, methods: str, variants: str = "") -> list[Outpu
 
 
 def _method_and_variant(plugins: Plugins, word: str) -> Output:
-    """``lead/dense64`` in two; a method's own name may hold strokes too."""
+    """``METHOD/VARIANT`` in two; a method's own name may hold strokes too."""
     try:
         plugins.find("method", word)
     except UsageError:

@@ -26,7 +26,7 @@ def image_views(stage: Stage, plugins: Plugins, images: int) -> int | None:
 def described(entry: Entry[MethodSpec], preset: str, plugins: Plugins) -> str:
     """The views that a preset gives each stage of a method, in words; empty for one that trains nothing.
 
-    ``byol 160,000, distillation 32,000``: on sets of at least as many images as the stage takes; where it takes all there are,
+    ``NAME 160,000, NAME 32,000``: on sets of at least as many images as the stage takes; where it takes all there are,
     how many times their number.
     """
     spec, own = entry.spec, plugins.of_recipe(entry.qualified)

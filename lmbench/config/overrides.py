@@ -14,6 +14,7 @@ from lmbench.config.plain import DEEPEST, briefly, require_plain, shown
 from lmbench.errors import LmbenchError, UsageError
 
 LARGEST_FILE = 1 << 20  # of a configuration, in bytes
+EXAMPLE = "stages.NAME.training.epochs"
 
 
 def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, Any]:
@@ -28,9 +29,7 @@ def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, Any
         path, equals, text = assignment.partition("=")
         keys = tuple(path.split("."))
         if not equals or not all(keys) or len(keys) > DEEPEST:
-            raise UsageError(
-                f"--set {briefly(assignment)}: expected a.b=value, for instance --set stages.byol.training.epochs=3."
-            )
+            raise UsageError(f"--set {briefly(assignment)}: expected a.b=value, for instance --set {EXAMPLE}=3.")
         value = _literal(text)
         require_plain(value, path)
         if given.get(keys, value) != value:
@@ -56,7 +55,7 @@ def dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
     for path, value in settings.items():
         keys = str(path).split(".")
         if not all(keys) or len(keys) > DEEPEST:
-            raise UsageError(f"settings {briefly(path)}: expected a name as stages.byol.training.epochs.")
+            raise UsageError(f"settings {briefly(path)}: expected a name as {EXAMPLE}.")
         require_plain(value, path)
         for key in reversed(keys):
             value = {key: value}

@@ -29,7 +29,7 @@ def settings_of(spec: Spec, given: Any, place: str = "") -> Any:
     and the defaults of the others.
 
     Raises UsageError for an unknown name (with the closest ones), a value of a wrong type or out of range, at its place
-    (``stages.byol.settings.view1.size``).
+    (``stages.NAME.settings.view1.size``).
     """
     what = f"{spec.kind} {spec.name!r}"
     return of_type(spec.settings, given, place or what, what)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from lmbench.detecting.regions import Filling, Region
 from lmbench.errors import UsageError
 from lmbench.features import Extractor
 from lmbench.geometry.heatmaps import argmax_points
-from lmbench.tasks.matching import READINGS
+from lmbench.metrics.readings import READINGS, ReadingName
 
 TARGETS_AT_ONCE = 16
 
@@ -38,7 +38,7 @@ class Matcher:
 
     framer: Framer
     extractor: Extractor
-    reading: Literal["cl", "dve"]
+    reading: ReadingName
     device: torch.device
 
     def match(

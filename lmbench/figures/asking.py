@@ -16,6 +16,7 @@ from lmbench import progress
 from lmbench.config.model import digest_of
 from lmbench.errors import StaleError, UsageError
 from lmbench.figures.catalogue import FigureSpec
+from lmbench.heads.specs import MEAN_SHAPE
 from lmbench.metrics.base import Predictions
 from lmbench.printable import counted, printable, without_folders, without_folders_apart
 from lmbench.report.plots import Kind
@@ -37,7 +38,6 @@ from lmbench.results.run import Annotations, Run
 from lmbench.results.sides import Place, Side, more_than_seeds, runs_of, seeds_of
 
 LONGEST = 80  # letters of a label
-MEAN_SHAPE = "mean_shape"  # the method, the head and the reference of the name
 BESIDE = ("stages", "references")  # in a folder of runs, which `runs/*` names as well
 
 

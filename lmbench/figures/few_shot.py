@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from lmbench.errors import UsageError
-from lmbench.figures.asking import MEAN_SHAPE, Asked, Drawn, Line, basis, lacking, require_same_images
+from lmbench.figures.asking import Asked, Drawn, Line, basis, head_name, lacking, require_same_images
+from lmbench.heads.specs import MEAN_SHAPE
 from lmbench.papers.published import Cell, read_papers
 from lmbench.papers.rules import Rules
 from lmbench.papers.targets import Target, metric_of, target_of
@@ -75,7 +76,9 @@ def few_shot(asked: Asked) -> Drawn:
         _curve(line.label, points, at, *asked.looks[line])
         for (line, points), at in zip(measured.items(), _beside(places, len(measured)), strict=True)
     ]
-    floor = {} if any(line.record.method == MEAN_SHAPE for line in asked.lines) else _floor(asked.lines, first, amounts)
+    floor = (
+        {} if any(head_name(line.record) == MEAN_SHAPE for line in asked.lines) else _floor(asked.lines, first, amounts)
+    )
     if floor:
         curves.append(Curve("mean shape", [places[n] for n in floor], list(floor.values()), kind="floor"))
     printed = _published(asked, first, get_plugins())
@@ -179,7 +182,7 @@ def _published(asked: Asked, first: Row, plugins: Plugins) -> dict[tuple[int, st
 
 
 def _printed(cell: Cell) -> str:
-    """What a printed output is called: ``lead 128-d``."""
+    """What a printed output is called: method, variant and dimension."""
     dimension = f"{cell['feature_dim']}-d" if cell["feature_dim"] else ""
     return " ".join(filter(None, [cell["method"], cell["variant"], dimension]))
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from lmbench.errors import LmbenchError, UsageError
-from lmbench.figures.asking import MEAN_SHAPE, Asked, Drawn, Line, basis, require_same_images
+from lmbench.figures.asking import Asked, Drawn, Line, basis, head_name, require_same_images
+from lmbench.heads.specs import MEAN_SHAPE
 from lmbench.printable import counted
 from lmbench.report.plots import look_of
 from lmbench.report.style import GREY, legend_below, new_figure, wrapped
@@ -30,7 +31,7 @@ def overview(asked: Asked) -> Drawn:
     """
     require_same_images(asked.lines)
     rows = [line for line in asked.lines if not _shown_beside(line, asked.lines)]
-    lines = [line for line in rows if line.record.method != MEAN_SHAPE] or rows
+    lines = [line for line in rows if head_name(line.record) != MEAN_SHAPE] or rows
     records = {run.name: run.record for line in asked.lines for run in line.runs}
     for line in lines:
         records |= {record.run: record for record in _controls(line, records)}
@@ -131,7 +132,7 @@ def _floor(board: Board, lines: Sequence[Line]) -> float | None:
     """What the mean shape gives of a board's number: measured among the lines, or stated by a record beside its own."""
     keys = {row.output.row.key for row in board.rows}
     for ranked in board.rows:
-        if ranked.output.record.method == MEAN_SHAPE:
+        if head_name(ranked.output.record) == MEAN_SHAPE:
             return ranked.output.value
     for line in lines:
         for beside in line.record.references:

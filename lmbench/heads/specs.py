@@ -11,6 +11,8 @@ from lmbench.heads.settings import (
 )
 from lmbench.specs import HeadSpec
 
+MEAN_SHAPE = "mean_shape"  # the head, and the floor of what heads are judged by
+
 HEADS = [
     HeadSpec(
         name="converged",
@@ -57,7 +59,7 @@ HEADS = [
         inputs="landmarks",
     ),
     HeadSpec(
-        name="mean_shape",
+        name=MEAN_SHAPE,
         summary="the mean of the annotated landmarks, whatever the image: the floor of every comparison",
         target="lmbench.heads.linear:MeanShape",
         inputs="nothing",

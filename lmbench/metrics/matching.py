@@ -7,22 +7,19 @@ between the first and the last pixel centre (69 / 95). The second is 1.0039 time
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from lmbench.metrics.iod import FloatArray, as_float64, names_of, refuse_missing, scored_points
-
-Reading = Literal["dve", "cl"]
-
-SIDE = 70  # pixels; DVE test_matching.py, the image size of its predecessors
+from lmbench.metrics.readings import READINGS, SIDE, ReadingName
 
 
 def matching_errors(
     matches: Any,
     target: Any,
     size: tuple[int, int],
-    reading: Reading = "dve",
+    reading: ReadingName = "dve",
     visible: Any | None = None,
     pair_ids: Sequence[Any] | None = None,
 ) -> FloatArray:
@@ -43,8 +40,8 @@ def matching_errors(
 
     Source: ``compute_pixel_err`` of DVE and of ContrastLandmarks.
     """
-    if reading not in ("dve", "cl"):
-        raise ValueError(f"matching_error: expected reading 'dve' or 'cl', found {reading!r}")
+    if reading not in READINGS:
+        raise ValueError(f"matching_error: expected reading {' or '.join(map(repr, READINGS))}, found {reading!r}")
     found, truth = as_float64(matches), as_float64(target)
     if truth.ndim != 3 or truth.shape[-1] != 2 or found.shape[-3:] != truth.shape:
         raise ValueError(
@@ -54,6 +51,7 @@ def matching_errors(
     refuse_missing(found, truth, scored, names_of("pair", pair_ids, len(truth)), "matching_error")
 
     sides = np.array([size[1], size[0]], dtype=np.float64)
-    scale = SIDE / sides if reading == "dve" else (SIDE - 1) / (sides - 1)
+    extent = READINGS[reading].extent
+    scale = extent(SIDE) / extent(sides)
     distance = np.linalg.norm((found - truth) * scale, axis=-1)
     return np.where(scored, distance, np.nan)

@@ -19,6 +19,7 @@ from lmbench.features import FeatureMaps
 from lmbench.geometry.strength import SINGLE, TPSStrength
 from lmbench.geometry.warps import warp_once
 from lmbench.heads.base import HeadInputs, Subset
+from lmbench.heads.specs import MEAN_SHAPE
 
 WARP_BATCH = 64
 
@@ -35,7 +36,7 @@ class NoInputs:
         return self.count
 
     def batch(self, indices: Tensor) -> Any:
-        raise UsageError("this method has no network; its head is mean_shape.")
+        raise UsageError(f"this method has no network; its head is {MEAN_SHAPE}.")
 
     def statistics(self, cells: int = 0) -> Any:
         return self.batch(torch.zeros(0))

@@ -8,52 +8,25 @@ training strength, before the centre crop.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lmbench import progress
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import UsageError
-from lmbench.features import Extractor, Normalise
+from lmbench.features import Extractor
 from lmbench.geometry.framing import Preprocessing
 from lmbench.geometry.heatmaps import argmax_points
 from lmbench.geometry.strength import EVAL_PAIR
 from lmbench.geometry.warps import PointMode, WarpedPairs, warp_pairs
 from lmbench.metrics.base import Predictions
+from lmbench.metrics.readings import READINGS, SIDE
 from lmbench.seeds import generator_for
 from lmbench.tasks.base import TaskContext
 from lmbench.tasks.settings import MatchingSettings
 
 PAIRS_AT_ONCE = 16
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How one reference implementation reads features: grid cells a side, normalisation, and cell <-> pixel."""
-
-    cells: int
-    normalise: Normalise
-    convention: Literal["corners", "stride"]
-
-    def to_cells(self, points: Tensor, side: int) -> Tensor:
-        """Nearest cells (integers) of pixels; rounding is half to even, as NumPy's is; clipped to the grid."""
-        cells = points * (self.cells - 1) / (side - 1) if self.convention == "corners" else points * self.cells / side
-        return cells.double().round().long().clamp(0, self.cells - 1)
-
-    def to_pixels(self, cells: Tensor, side: int) -> Tensor:
-        """Pixels of cells."""
-        factor = (side - 1) / (self.cells - 1) if self.convention == "corners" else side / self.cells
-        return cells.double() * factor
-
-
-READINGS = {
-    "cl": Reading(96, "layer", "corners"),  # CL train_feature_projector.py: 96x96, layer-wise L2, [-1, 1] coordinates
-    "dve": Reading(48, "none", "stride"),  # DVE test_matching.py: 48x48, raw dot product, cell x stride
-}
 
 
 def run(context: TaskContext, settings: MatchingSettings) -> None:
@@ -101,7 +74,7 @@ def match_pairs(
         "pairing": "images 2k and 2k+1" if (pixels.identity < 0).any() else "image 2k and the next of another identity",
         "landmark_warp": settings.points,
         "warp": vars(EVAL_PAIR),
-        "scale": "px at 70 (69/95)" if settings.reading == "cl" else "px at 70 (70/96)",
+        "scale": f"px at {SIDE} ({reading.extent(SIDE)}/{reading.extent(96)})",
     }
     seen = np.array(pixels.visible)
     results = []

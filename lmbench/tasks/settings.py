@@ -25,6 +25,7 @@ from lmbench.config.ranges import (
 )
 from lmbench.errors import UsageError
 from lmbench.geometry.strength import SINGLE, TPSStrength
+from lmbench.metrics.readings import ReadingName
 from lmbench.specs import Surroundings
 
 
@@ -69,7 +70,7 @@ class MatchingSettings:
     ``points``: the reference warps landmarks to the ``nearest`` grid pixel; ``exact`` does it to sub-pixel accuracy.
     """
 
-    reading: Literal["cl", "dve"] = "cl"
+    reading: ReadingName = "cl"
     pairs: Count = 500
     points: Literal["nearest", "exact"] = "nearest"
 

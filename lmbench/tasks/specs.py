@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lmbench.heads.specs import MEAN_SHAPE
 from lmbench.specs import TaskSpec
 from lmbench.tasks.settings import (
     EquivarianceSettings,
@@ -23,7 +24,7 @@ TASKS = [
         needs=("landmarks",),
         rehearse="lmbench.tasks.regression:rehearse",
         pictures="lmbench.tasks.regression:draw",
-        floors={"mean_shape": "lmbench.tasks.regression:mean_shape"},
+        floors={MEAN_SHAPE: "lmbench.tasks.regression:mean_shape"},
         control="affordable",
     ),
     TaskSpec(
