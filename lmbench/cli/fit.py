@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -101,11 +101,11 @@ def fit(
 def _show(fit: Fit) -> None:
     from lmbench.cli.table import show_table
 
-    document: dict[str, Any] = fit.judged.document()
+    document = fit.judged.document()
     rows = [
         [name, n, f"{px:.1f}", f"{percent:.1f}", f"{floor:.1f}"] for name, n, px, percent, floor in fit.judged.rows()
     ]
-    total = [document[k] for k in ("error_px", "error_percent", "mean_shape_px")]
+    total = [document["error_px"], document["error_percent"], document["mean_shape_px"]]
     rows.append(["all", document["images"], *(f"{v:.1f}" for v in total)])
     show_table(["landmark", "images", "error px", "% of side", "mean shape px"], rows)
 

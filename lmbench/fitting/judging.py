@@ -4,13 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 from lmbench.results.resampling import Estimate, estimate
 
 NAMED = 5  # worst landmarks
+
+
+class LandmarkErrors(TypedDict):
+    """The mean over the ``images`` that show a landmark, to a hundredth."""
+
+    images: int
+    error_px: float
+    error_percent: float
+    mean_shape_px: float
+
+
+class LargestError(TypedDict):
+    """One landmark in one image."""
+
+    image: str
+    landmark: str
+    error_px: float
+
+
+class CrossValidation(TypedDict):
+    """`CrossValidated` as JSON, numbers to a hundredth."""
+
+    images: int
+    error_px: float
+    error_percent: float
+    mean_shape_px: float
+    mean_shape_percent: float
+    ci95_px: list[float] | None
+    landmarks: dict[str, LandmarkErrors]
+    worst: list[LargestError]
 
 
 @dataclass(frozen=True)
@@ -66,18 +96,15 @@ class CrossValidated:
         counts = self.visible.sum(0).tolist()
         return list(zip(self.names, counts, *means, strict=True))
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> CrossValidation:
         """As JSON, numbers to a hundredth."""
         found = self.interval
-        mean = {
-            "error_px": float(np.nanmean(np.nanmean(self.errors, axis=1))),
-            "error_percent": float(np.nanmean(np.nanmean(self.percent(self.errors), axis=1))),
-            "mean_shape_px": float(np.nanmean(np.nanmean(self.floor, axis=1))),
-            "mean_shape_percent": float(np.nanmean(np.nanmean(self.percent(self.floor), axis=1))),
-        }
         return {
             "images": len(self.images),
-            **{name: round(value, 2) for name, value in mean.items()},
+            "error_px": _mean(self.errors),
+            "error_percent": _mean(self.percent(self.errors)),
+            "mean_shape_px": _mean(self.floor),
+            "mean_shape_percent": _mean(self.percent(self.floor)),
             "ci95_px": None if found.low is None or found.high is None else [round(found.low, 2), round(found.high, 2)],
             "landmarks": {
                 name: {
@@ -90,3 +117,8 @@ class CrossValidated:
             },
             "worst": [{"image": i, "landmark": name, "error_px": round(e, 2)} for i, name, e in self.worst()],
         }
+
+
+def _mean(distances: np.ndarray) -> float:
+    """Over images of the mean over the landmarks that each shows, to a hundredth."""
+    return round(float(np.nanmean(np.nanmean(distances, axis=1))), 2)

@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lmbench.errors import told
+from lmbench.labelling.documents import Points, Proposing
 from lmbench.labelling.images import ImageFolder
 from lmbench.labelling.table import HIDDEN, Marks
 
@@ -57,8 +58,8 @@ class Proposer:
         self._labelled = labelled
         self._changed.set()
 
-    def status(self) -> dict[str, Any]:
-        """``made``: which head it is, so that it shows when there is a new one; ``doing``: waiting, fitting, ready or failed."""
+    def status(self) -> Proposing:
+        """How it is doing."""
         head = self._head
         return {
             "made": self._made,
@@ -68,7 +69,7 @@ class Proposer:
             "least": LEAST,
         }
 
-    def propose(self, index: int) -> list[list[float] | None] | None:
+    def propose(self, index: int) -> Points | None:
         """(L, 2) pixels of an image, None for a landmark that no labelled image shows, and where no head is fitted yet.
 
         Raises DataError for what is no image.

@@ -6,11 +6,11 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
 from lmbench.errors import DataError, LmbenchError, UsageError
+from lmbench.labelling.documents import About, Item, Kept, Labelled, Listed, Progress, Proposed, State, Status
 from lmbench.labelling.images import ImageFolder
 from lmbench.labelling.proposals import Proposer
 from lmbench.labelling.table import HIDDEN, LabelTable, Mark, Marks
@@ -22,7 +22,7 @@ AWAKE = 8.0  # seconds after which a window that has not asked counts as closed
 class ConflictError(LmbenchError):
     """Another window wrote the marks of an image meanwhile; ``now``: as they are."""
 
-    def __init__(self, now: Mapping[str, Any]) -> None:
+    def __init__(self, now: Labelled) -> None:
         super().__init__("another window wrote the marks of this image meanwhile.")
         self.now = now
 
@@ -37,7 +37,7 @@ class Session:
         self._windows: dict[str, float] = {}
         self._tell_proposer()
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> About:
         """What the page is made with."""
         return {
             "names": self.table.names,
@@ -48,11 +48,11 @@ class Session:
             "page": PAGE,
         }
 
-    def image(self, index: int) -> dict[str, Any]:
+    def image(self, index: int) -> Labelled:
         """Name, size and marks of an image. What is no image has ``problem`` instead of a size."""
         self._require(index)
         with self._lock:
-            found = {
+            found: Labelled = {
                 "index": index,
                 "name": self.folder.names[index],
                 "marks": list(self.table.marks(self.folder.names[index])),
@@ -64,7 +64,7 @@ class Session:
             return {**found, "problem": str(error)}
         return {**found, "width": width, "height": height}
 
-    def put(self, index: int, given: Any) -> dict[str, Any]:
+    def put(self, index: int, given: Any) -> Kept:
         """Keeps the ``marks`` of an image that the page last saw at ``revision``; the new revision and the progress.
 
         Raises ConflictError where another window was faster, UsageError for what are no marks of this image, StaleError and
@@ -81,17 +81,17 @@ class Session:
             self._tell_proposer()
             return {"revision": self._revisions[index], "progress": self.progress()}
 
-    def listed(self, start: int) -> dict[str, Any]:
+    def listed(self, start: int) -> Listed:
         """A page of images with how far each is."""
         start = max(0, min(start, len(self.folder) - 1)) // PAGE * PAGE
         with self._lock:
-            images = [
+            images: list[Item] = [
                 {"index": i, "name": self.folder.names[i], "state": self._state(i)}
                 for i in range(start, min(start + PAGE, len(self.folder)))
             ]
         return {"start": start, "images": images}
 
-    def status(self, window: str, index: int) -> dict[str, Any]:
+    def status(self, window: str, index: int) -> Status:
         """Progress, how many windows are open, the revision of the image shown, and how the proposals are doing."""
         self._require(index)
         now = time.monotonic()
@@ -113,7 +113,7 @@ class Session:
             "proposals": proposals,
         }
 
-    def proposed(self, index: int) -> dict[str, Any]:
+    def proposed(self, index: int) -> Proposed:
         """Where the head that was fitted last sees the landmarks of an image; no points where there is none."""
         self._require(index)
         points = self.proposer.propose(index) if self.proposer else None
@@ -137,7 +137,7 @@ class Session:
                 self._revisions[i] += 1
             self._tell_proposer()
 
-    def progress(self) -> dict[str, int]:
+    def progress(self) -> Progress:
         """How many images are labelled, every landmark said of, and how many are begun."""
         with self._lock:
             states = Counter(self._state_of(self.table.marks(name)) for name in self.table if name in self._known)
@@ -153,14 +153,14 @@ class Session:
         if not 0 <= index < len(self.folder):
             raise UsageError(f"there is no image {index}: they are numbered from 0 to {len(self.folder) - 1}.")
 
-    def _state(self, index: int) -> str:
+    def _state(self, index: int) -> State:
         return self._state_of(self.table.marks(self.folder.names[index]))
 
     def _done(self, index: int) -> bool:
         return self._state(index) == "done"
 
     @staticmethod
-    def _state_of(marks: Marks) -> str:
+    def _state_of(marks: Marks) -> State:
         said = sum(mark is not None for mark in marks)
         return "none" if not said else "done" if said == len(marks) else "begun"
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from lmbench.labelling.documents import About
 from lmbench.pages.skeleton import render
 
 SCRIPTS = ("label_view.js", "label.js")
 
 
-def label_page(about: Mapping[str, Any]) -> str:
+def label_page(about: About) -> str:
     """The page of a session (`lmbench.labelling.session.Session.about`)."""
     return render("label", dict(about), served=True, scripts=SCRIPTS, file=about["file"])

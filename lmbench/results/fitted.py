@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from lmbench import __version__
 from lmbench.config.model import plain
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from lmbench.detecting.framer import Framer
     from lmbench.fitting.fit import Fit
+    from lmbench.fitting.judging import CrossValidation
     from lmbench.fitting.labels import Labels
     from lmbench.metrics.stored import StoredResult
 
@@ -42,11 +43,40 @@ TASK, CONVERGED = "lmbench:regression", "lmbench:converged"
 AGAIN = "Fit again (lmbench fit)"
 
 
+class FittedOn(TypedDict):
+    """The run whose network it is: where it was, from the root and from the fit's folder, and the digest of its weights."""
+
+    name: str
+    path: str
+    from_here: str
+    network_sha256: str
+
+
+class FittedTo(TypedDict):
+    """The labels of a fit."""
+
+    file: str
+    notes: list[str]
+    images: list[str]
+
+
+class Note(TypedDict):
+    """What ``fitted.json`` says. ``head``: what it chose; ``record``: as `lmbench.results.record` has it."""
+
+    format: int
+    version: str
+    run: FittedOn
+    labels: FittedTo
+    head: str
+    cross_validation: CrossValidation
+    record: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class FittedRun(Run):
     """A `Run` whose head was fitted on somebody's own points. ``note``: all that ``fitted.json`` says."""
 
-    note: dict[str, Any] = field(default_factory=dict)
+    note: Note
 
     @classmethod
     def open(cls, place: Path | str) -> FittedRun:
@@ -59,7 +89,7 @@ class FittedRun(Run):
                 f"{folder / NOTE} has format {note.get('format') if isinstance(note, dict) else note!r:.40}; this lmbench "
                 f"({__version__}) reads format {FORMAT}. {AGAIN}, or update lmbench."
             )
-        return cls(folder, checked(note.get("record"), folder / NOTE), note)
+        return cls(folder, checked(note.get("record"), folder / NOTE), cast(Note, note))
 
     @cached_property
     def base(self) -> Run:
@@ -120,7 +150,7 @@ def write(folder: Path, run: Run, framer: Framer, labels: Labels, fit: Fit, forc
     require_place(folder, force)
     base = run.base if isinstance(run, FittedRun) else run
     network = base._network()
-    note = {
+    note: Note = {
         "format": FORMAT,
         "version": __version__,
         "run": {
