@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
 from lmbench.config.budget import image_views
 from lmbench.config.model import RunConfig, Stage, digest_of
-from lmbench.config.object_scale import object_scales
+from lmbench.config.object_scale import StatedScale, object_scales
 from lmbench.config.ranges import AnnotatedImages
 from lmbench.config.setting_types import hints, marks
 from lmbench.data.opening import NotMade, OpenDataset, open_dataset
@@ -23,6 +23,33 @@ from lmbench.results.record import RECORD
 from lmbench.training.held_out import require_held_out
 from lmbench.training.loop import resolve_device, resolve_precision
 from lmbench.training.stages import files_named, planned, stage_key
+
+
+class PlannedStage(TypedDict):
+    """What a run does for a stage. ``action``: ``reuse``, ``continue``, ``train``, or of many runs ``share``; what depends on
+    data that is not made yet is None."""
+
+    stage: str
+    objective: str
+    epochs: int
+    steps: int | None
+    views: int | None
+    repeated: bool
+    key: str | None
+    action: str
+    object_scale: StatedScale | None
+
+
+class Plan(TypedDict):
+    """What a run would do. ``beside``: the runs that the same command made before from something else, and why they are
+    others; ``unknown``: why its name is not known yet."""
+
+    run: str | None
+    finished: bool
+    stages: list[PlannedStage]
+    tasks: list[str]
+    beside: list[str]
+    unknown: str | None
 
 
 @dataclass(frozen=True)
@@ -136,13 +163,13 @@ def _require_batch(name: str, stage: Stage, images: OpenDataset, plugins: Plugin
 
 def preview(
     config: RunConfig, plugins: Plugins, data_root: Path | None, runs: Path, device: str, resume: str = "auto"
-) -> dict[str, Any]:
+) -> Plan:
     """What ``run`` would do, found out without computing or writing anything; ``unknown`` says what that leaves open."""
     try:
         return plan(prepare(config, plugins, data_root, runs, device, make=False), resume)
     except NotMade as missing:
         scales = object_scales(config, plugins)
-        stages = [
+        stages: list[PlannedStage] = [
             {
                 "stage": name,
                 "objective": stage.objective,
@@ -176,15 +203,13 @@ def place_of(job: Job, resume: str = "auto") -> Path:
     return job.folder
 
 
-def plan(job: Job, resume: str = "auto") -> dict[str, Any]:
+def plan(job: Job, resume: str = "auto") -> Plan:
     """What ``run`` would do, without doing it: for each stage ``reuse``, ``continue`` or ``train``.
 
     Raises as `place_of`, and as `read_record` where the record that ``run`` would show is damaged.
-
-    ``beside``: the runs that the same command made before from something else, and why they are others.
     """
     scales = object_scales(job.config, job.plugins)
-    stages = []
+    stages: list[PlannedStage] = []
     for name, stage in job.config.stages.items():
         training, scale = job.repeated(stage).training, scales[name]
         stages.append(
@@ -193,7 +218,7 @@ def plan(job: Job, resume: str = "auto") -> dict[str, Any]:
              "views": image_views(stage, job.plugins, images),
              "repeated": training.epochs != stage.training.epochs, "key": job.keys[name],
              "action": planned(job.stages_folder, job.keys[name]),
-             "object_scale": scale and scale.entry()}
+             "object_scale": None if scale is None else scale.entry()}
         )  # fmt: skip
     folder = place_of(job, resume)
     finished = (folder / RECORD).exists()

@@ -21,7 +21,7 @@ from lmbench.results import identity
 from lmbench.results.measuring import measure, results
 from lmbench.results.provenance import code_state, environment
 from lmbench.results.reading import read_record
-from lmbench.results.record import HEADS, PREDICTIONS, RECORD, Data, Record, Row, TrainedStage, write_record
+from lmbench.results.record import HEADS, PREDICTIONS, RECORD, Data, Record, Row, write_record
 from lmbench.store.files import clear_drafts, explained, locked, write_json
 from lmbench.store.manifests import confirm, digest_of_file, relying
 from lmbench.tasks.base import TaskContext, evaluate, require_type, type_of_results
@@ -70,7 +70,7 @@ def _measured(job: Job, folder: Path, relied_on: set[Path]) -> Record:
     artifacts: list[Artifact] = []
     for artifact in train_stages(job, folder):
         artifacts.append(artifact)
-        complaints += job.plugins.observe("lmbench_stage_finished", run=job.config, stage=artifact.entry())
+        complaints += job.plugins.observe("lmbench_stage_finished", run=job.config, stage=artifact.stated().entry())
     identity.begin(folder, dict(job.identity), {a.name: a.weights_sha256 for a in artifacts})
     context = replace(context, extractor=freeze(job, artifacts))
     evaluate(context)
@@ -79,7 +79,7 @@ def _measured(job: Job, folder: Path, relied_on: set[Path]) -> Record:
     record = describe(job, context, artifacts, rows, time.monotonic() - started)
     complaints += job.plugins.observe("lmbench_run_finished", run=job.config, record=record)
     beside = references(job, context, time.monotonic() - started)
-    draw_run(context, [a.entry() for a in artifacts], rows)
+    draw_run(context, record.stages, rows)
     confirm(relied_on)
     job.target.check_unchanged()
     record = write_record(folder, replace(record, observer_errors=tuple(complaints), references=tuple(beside)))
@@ -123,7 +123,7 @@ def describe(
         supervision="untrained" if config.untrained else method.spec.supervision,
         feature_dim=next((d for row in rows if not row.subset and (d := row.settings.get("dimension"))), None),
         rows=tuple(rows),
-        stages=tuple(TrainedStage.of(a.entry()) for a in artifacts),
+        stages=tuple(a.stated() for a in artifacts),
         components=tuple(components),
         choices=dict(method.spec.choices),
         data=describe_data(job),

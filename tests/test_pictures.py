@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from lmbench.data.pixels import PixelStore
 from lmbench.report.marks import COLOURS, MOST, legend_of, mark_of
 from lmbench.report.pictures import LEGEND_LINE, ZOOM, contact_sheet, over_legend
 from lmbench.report.plots import draw_curve
+from lmbench.results.record import TrainedStage
 
 
 def test_a_legend_stands_below_a_sheet_in_the_colours_of_its_names() -> None:
@@ -26,10 +28,10 @@ def test_a_legend_stands_below_a_sheet_in_the_colours_of_its_names() -> None:
 
 
 def test_a_curve_of_one_point_is_not_drawn(tmp_path: Path) -> None:
-    stage = {"name": "s", "backbone": "b", "curve": [{"epoch": 1.0, "total": 2.0}]}
+    stage = TrainedStage("key", "s", curve=({"epoch": 1.0, "total": 2.0},))
     draw_curve([stage], tmp_path / "curve.png")
     assert not (tmp_path / "curve.png").exists()
-    draw_curve([{**stage, "curve": [*stage["curve"], {"epoch": 2.0, "total": 1.0}]}], tmp_path / "curve.png")
+    draw_curve([replace(stage, curve=(*stage.curve, {"epoch": 2.0, "total": 1.0}))], tmp_path / "curve.png")
     assert Image.open(tmp_path / "curve.png").width > 100
 
 

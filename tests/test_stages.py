@@ -115,7 +115,7 @@ def test_an_artifact_that_is_there_is_used_and_nothing_is_trained(tmp_path):
     second = ensured(tmp_path)
     assert Tiny.steps_taken == before
     assert (first.reused, second.reused, second.seconds) == (False, True, 0.0)
-    assert second.curve == first.curve and second.entry()["reused"]
+    assert second.curve == first.curve and second.stated().reused
     assert files == {p: p.stat().st_mtime_ns for p in first.folder.iterdir()}
     assert {p.name for p in files} == {"weights.safetensors", "stage.json", "curve.csv", "manifest.json"}
     assert not list(tmp_path.glob("*checkpoint*"))
@@ -227,11 +227,11 @@ def test_a_stage_of_few_images_takes_its_least_steps_and_says_so(tmp_path, capsy
     wanted = stage(training=config(epochs=1, least_steps=12))
     before = Tiny.steps_taken
     repeated = replace(wanted, training=wanted.training.over(22))
-    entry = ensured(tmp_path, repeated).entry()
-    assert (entry["epochs"], entry["steps"], len(entry["curve"])) == (3, 12, 3)
+    stated = ensured(tmp_path, repeated).stated()
+    assert (stated.epochs, stated.steps, len(stated.curve)) == (3, 12, 3)
     assert Tiny.steps_taken - before == 12
     assert "22 images of tiny, 3 epochs, 12 steps" in capsys.readouterr().err
-    assert ensured(tmp_path, repeated).entry()["steps"] == 12  # as the artifact says
+    assert ensured(tmp_path, repeated).stated().steps == 12  # as the artifact says
 
 
 LARGE = {"quick": 2000, "small": 9961}  # images of synthfaces, of celeba_half: what the kept results were pretrained on

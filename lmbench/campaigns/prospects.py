@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from lmbench import job as jobs
 from lmbench.backbones import build_backbone
@@ -29,7 +28,7 @@ class Prospect:
     config: RunConfig
     job: jobs.Job | None = None
     record: Record | None = None
-    actions: list[dict[str, Any]] = field(default_factory=list)
+    actions: list[jobs.PlannedStage] = field(default_factory=list)
     gap: Gap | None = None
 
     @property
@@ -117,7 +116,7 @@ def look(
 
 def mark_shared(prospects: Sequence[Prospect]) -> None:
     """Calls a stage ``share`` where an earlier run of these trains it."""
-    trained: set[str] = set()
+    trained: set[str | None] = set()
     for prospect in prospects:
         for action in prospect.actions if prospect.waits else ():
             if action["key"] in trained and action["action"] != "reuse":

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lmbench.config.model import RunConfig
+    from lmbench.job import Plan
     from lmbench.plugins.loading import Plugins
     from lmbench.results.record import Record
 
@@ -140,23 +141,24 @@ def run(
     from lmbench import job as jobs  # imports torch: every mistake above is told before
     from lmbench import runner
 
-    results = []
+    plans, records = [], []
     for config in configs:
         if dry_run:
             for said in unequal_scales(config, plugins):
                 progress.say(f"warning: {said}")
-            results.append(jobs.preview(config, plugins, data_root, runs, device, resume))
+            plans.append(jobs.preview(config, plugins, data_root, runs, device, resume))
             continue
         with contextlib.redirect_stdout(sys.stderr):  # what methods print is no result
             job = jobs.prepare(config, plugins, data_root, runs, device)
             record, known = runner.run(job, resume)
-        results.append(record.to_json())
+        records.append(record.to_json())
         if not as_json:
             show_record(record, job.runs, known)
+    results = [*plans, *records]
     if as_json:
         click.echo(json.dumps(results if len(results) > 1 else results[0], indent=1, ensure_ascii=False))
     elif dry_run:
-        for plan in results:
+        for plan in plans:
             show_plan(plan)
     return 0
 
@@ -173,7 +175,7 @@ def show_record(record: Record, runs: Path, known: bool) -> None:
     click.echo(("measured before, see " if known else "record: ") + str(runs / record.run / "record.json"))
 
 
-def show_plan(plan: dict[str, Any]) -> None:
+def show_plan(plan: Plan) -> None:
     """What a run would do, on stdout."""
     if plan["finished"]:
         click.echo(f"{plan['run']}: finished before; its record would be shown")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from statistics import fmean
-from typing import Any
+from typing import Any, TypedDict
 
 from lmbench.config.model import RunConfig, Stage
 from lmbench.config.values import complete
@@ -16,6 +16,13 @@ from lmbench.training.cuts import Cuts, Shown
 TOLERANCE = 0.1
 """A stage whose ratio is further from 1 has its views cut otherwise, where its preset is not the paper's or the tests'."""
 MATCHED_PRESETS = ("quick", "small")
+
+
+class StatedScale(TypedDict):
+    """`ObjectScale` as plans and records state it."""
+
+    ratio: float
+    frames: str
 
 
 @dataclass(frozen=True)
@@ -31,8 +38,8 @@ class ObjectScale:
         """Whether the two differ by more than a tenth."""
         return abs(self.ratio - 1) > TOLERANCE
 
-    def entry(self) -> dict[str, Any]:
-        """The ratio as plans and records state it."""
+    def entry(self) -> StatedScale:
+        """The ratio to a thousandth, as plans and records state it."""
         return {"ratio": round(self.ratio, 3), "frames": self.frames}
 
 

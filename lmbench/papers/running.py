@@ -40,7 +40,7 @@ class TableProspect(Prospect):
         run: PlannedRun,
         job: jobs.Job | None = None,
         record: Record | None = None,
-        actions: Sequence[dict[str, Any]] = (),
+        actions: Sequence[jobs.PlannedStage] = (),
     ) -> None:
         super().__init__(run.config, job, record, list(actions))
         self.run = run

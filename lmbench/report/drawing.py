@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from lmbench import progress
 from lmbench.report.plots import draw_curve
-from lmbench.results.record import Row
+from lmbench.results.record import Row, TrainedStage
 from lmbench.tasks.base import TaskContext
 
 
-def draw_run(context: TaskContext, stages: Sequence[dict[str, Any]], rows: Sequence[Row]) -> None:
+def draw_run(context: TaskContext, stages: Sequence[TrainedStage], rows: Sequence[Row]) -> None:
     """Draws what was learned and, task by task, what was measured. ``stages`` and ``rows`` are the record's."""
     if stages:
         with _dispensable():

@@ -25,7 +25,7 @@ from lmbench.report.style import (
     styled,
     wrapped,
 )
-from lmbench.results.record import Number, Row
+from lmbench.results.record import Number, Row, TrainedStage
 
 EPOCH = "epoch"
 SHOWN_APART = (EPOCH, "lr")
@@ -167,18 +167,18 @@ def panels_of(curve: Sequence[Mapping[str, Any]]) -> list[str]:
     return sorted(names, key=lambda n: n.startswith("probe_"))
 
 
-def draw_curve(stages: Sequence[dict[str, Any]], path: Path) -> None:
+def draw_curve(stages: Sequence[TrainedStage], path: Path) -> None:
     """Writes one column of panels a stage: its loss terms, and each probed figure against epochs; nothing where no stage has
     two points, which make no curve."""
-    stages = [s for s in stages if s["curve"]]
-    if all(len(s["curve"]) < 2 for s in stages):
+    stages = [s for s in stages if s.curve]
+    if all(len(s.curve) < 2 for s in stages):
         return
     columns = []
     for stage in stages:
         column: list[Panel] = []
-        for name in panels_of(stage["curve"]):
-            x, y = zip(*[(e[EPOCH], e[name]) for e in stage["curve"] if name in e], strict=True)
-            title = "" if column else f"{stage['name']} ({stage['backbone']})"
+        for name in panels_of(stage.curve):
+            x, y = zip(*[(e[EPOCH], e[name]) for e in stage.curve if name in e], strict=True)
+            title = "" if column else f"{stage.name} ({stage.backbone})"
             column.append(Panel([Curve("", x, y)], EPOCH, name.removeprefix("probe_"), title))
         columns.append(column)
     page = Page.on_screen(len(stages))

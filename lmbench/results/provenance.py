@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import lmbench
+from lmbench.results.record import Code, Environment
 
 LIBRARIES = (
     "torch",
@@ -28,7 +29,7 @@ LIBRARIES = (
 
 
 @functools.cache
-def code_state() -> dict[str, Any]:
+def code_state() -> Code:
     """Version of lmbench and, where its *package folder* lies in a git checkout, the commit and whether it is changed.
 
     The current directory does not enter: it says nothing about the code that runs.
@@ -39,11 +40,11 @@ def code_state() -> dict[str, Any]:
     return {"version": lmbench.__version__, "commit": commit, "dirty": bool(changed) if changed is not None else None}
 
 
-def environment(device: Any, precision: str) -> dict[str, Any]:
+def environment(device: Any, precision: str) -> Environment:
     """Device, precision, versions, threads; peak memory of the process so far in MiB."""
     import torch
 
-    found = {
+    found: Environment = {
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
         "processor": _processor(),

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NotRequired, TypedDict, TypeVar
 
 from lmbench.config.model import digest_of
 from lmbench.errors import StaleError
@@ -108,9 +108,43 @@ class TrainedStage:
     views: int | None = None
     curve: tuple[Mapping[str, Any], ...] = ()
 
+    def entry(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {**vars(self), "curve": list(self.curve)}
+
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> TrainedStage:
         return _of(cls, {**entry, "curve": tuple(entry.get("curve", ()))})
+
+
+class Leak(TypedDict):
+    """How many test images a method was pretrained on, and the first of them."""
+
+    images: int
+    first: NotRequired[str]
+
+
+class Code(TypedDict, total=False):
+    """The code that measured: older records do not state all of it. ``dirty``: whether it is none of the commit."""
+
+    version: str
+    commit: str | None
+    dirty: bool | None
+
+
+class Environment(TypedDict, total=False):
+    """Where it ran: older records do not state all of it."""
+
+    python: str
+    platform: str
+    processor: str
+    threads: int
+    device: str
+    gpu: str | None
+    precision: str
+    libraries: dict[str, str]
+    peak_memory_mib: int
+    peak_gpu_memory_mib: int
 
 
 @dataclass(frozen=True)
@@ -127,7 +161,7 @@ class Data:
     pixels_sha256: Mapping[str, str] = field(default_factory=dict)
     reading: Mapping[str, Any] = field(default_factory=dict)
     pretraining_fingerprint: str | None = None
-    test_images_pretrained_on: Mapping[str, Any] | None = None
+    test_images_pretrained_on: Leak | None = None
     object_scale: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     remarks: Mapping[str, str] = field(default_factory=dict)
@@ -154,10 +188,10 @@ class Record:
     feature_dim: int | None
     rows: tuple[Row, ...]
     stages: tuple[TrainedStage, ...]
-    components: tuple[Mapping[str, Any], ...]
+    components: tuple[Mapping[str, str], ...]
     data: Data
-    code: Mapping[str, Any]
-    environment: Mapping[str, Any]
+    code: Code
+    environment: Environment
     config: Mapping[str, Any]
     config_sha256: str
     choices: Mapping[str, Any] = field(default_factory=dict)
@@ -198,7 +232,7 @@ class Record:
             **{name: made.pop(name) for name in (*order, "supervision", "feature_dim")},
             "metrics": [row.entry() for row in self.rows],
             **made,
-            "stages": [{**vars(stage), "curve": list(stage.curve)} for stage in self.stages],
+            "stages": [stage.entry() for stage in self.stages],
             "components": list(self.components),
             "data": {**data, "landmarks": list(self.data.landmarks), "notes": list(self.data.notes)},
             "predictions": list(self.predictions),

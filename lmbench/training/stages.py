@@ -23,6 +23,7 @@ from lmbench.features import Extractor
 from lmbench.geometry.framing import Preprocessing
 from lmbench.plugins.loading import Plugins
 from lmbench.printable import counted, csv_text
+from lmbench.results.record import TrainedStage
 from lmbench.seeds import initialising
 from lmbench.specs import ObjectiveSpec
 from lmbench.store import manifests
@@ -54,23 +55,23 @@ class Artifact:
         """The digest of the weights as they lie there."""
         return manifests.digest_of_file(self.folder / WEIGHTS)
 
-    def entry(self) -> dict[str, Any]:
+    def stated(self) -> TrainedStage:
         """The stage as records state it."""
-        return {
-            "name": self.name,
-            "objective": self.config.objective,
-            "backbone": self.config.backbone,
-            "key": self.key,
-            "weights_sha256": self.weights_sha256,
-            "precision": self.precision,
-            "device": self.device,
-            "reused": self.reused,
-            "seconds": round(self.seconds, 1),
-            "epochs": self.config.training.epochs,
-            "steps": self.steps,
-            "views": self.views,
-            "curve": self.curve,
-        }
+        return TrainedStage(
+            key=self.key,
+            name=self.name,
+            objective=self.config.objective,
+            backbone=self.config.backbone,
+            weights_sha256=self.weights_sha256,
+            precision=self.precision,
+            device=self.device,
+            reused=self.reused,
+            seconds=round(self.seconds, 1),
+            epochs=self.config.training.epochs,
+            steps=self.steps,
+            views=self.views,
+            curve=tuple(self.curve),
+        )
 
 
 def stage_key(
