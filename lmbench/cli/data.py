@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import click
 
@@ -20,6 +21,19 @@ DATA_ROOT = click.option(
 )
 PARTIAL = click.option("--partial", is_flag=True, help="Use what is there of originals that are incomplete.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+class Outline(TypedDict):
+    """A dataset as JSON. ``landmarks``: how many; ``place``: where it is looked for; ``state``: present, prepared or missing."""
+
+    name: str
+    qualified: str
+    splits: dict[str, int | None]
+    landmarks: int
+    place: str
+    state: str
+    source: str
+    licence: str
 
 
 @click.group()
@@ -48,8 +62,8 @@ def list_datasets(data_root: Path | None, as_json: bool) -> None:
     show_table(["name", "images", "landmarks", "state", "looked for in"], rows, "no dataset is installed")
 
 
-def outline(entry: Entry[DatasetSpec], root: Path) -> dict[str, Any]:
-    """What ``data list --json`` tells of a dataset; ``state`` is present, prepared or missing."""
+def outline(entry: Entry[DatasetSpec], root: Path) -> Outline:
+    """What ``data list --json`` tells of a dataset."""
     spec = entry.spec
     prepared, folder = prepared_folder(entry, root), root / spec.folder
     if is_family(spec.name) and not spec.folder:
@@ -126,7 +140,7 @@ def verify(context: click.Context, name: str, data_root: Path | None, partial: b
     checks = verify_dataset(name, data_root, partial=partial)
     ok = all(check.ok for check in checks)
     if as_json:
-        answer = {"name": name, "ok": ok, "checks": [check.to_json() for check in checks]}
+        answer = {"name": name, "ok": ok, "checks": [asdict(check) for check in checks]}
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
         rows = [[check.name, "ok" if check.ok else "WRONG", check.found] for check in checks]

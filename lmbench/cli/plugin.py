@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import click
 
@@ -46,6 +46,24 @@ def doctor(context: click.Context, as_json: bool, verbose: bool) -> None:
         click.echo(f"\n{_verdict(plugins.infos, disabled, found)}")
     if found or disabled:
         context.exit(1)
+
+
+class Clash(TypedDict):
+    """A name that more than one distribution brings, with the ``qualified`` names to ask for instead."""
+
+    kind: str
+    name: str
+    qualified: list[str]
+
+
+class Checked(TypedDict):
+    """What a check of the conformance kit said. ``details``: a traceback, where it was asked for."""
+
+    id: str
+    outcome: str
+    message: str
+    seconds: float
+    details: NotRequired[str]
 
 
 @plugin.command()
@@ -93,8 +111,8 @@ def check(context: click.Context, name: str, as_json: bool, verbose: bool) -> No
         context.exit(1)
 
 
-def clashes(plugins: Plugins) -> list[dict[str, Any]]:
-    """The names that more than one distribution brings, with the qualified names to ask for instead."""
+def clashes(plugins: Plugins) -> list[Clash]:
+    """The names that more than one distribution brings."""
     return [
         {"kind": kind, "name": name, "qualified": [f"{e.owner}:{name}" for e in entries]}
         for kind in KIND_OF.values()
@@ -116,7 +134,7 @@ def _diagnosis(info: PluginInfo, verbose: bool) -> str:
     return "\n".join(lines)
 
 
-def _verdict(infos: Sequence[PluginInfo], disabled: Sequence[PluginInfo], found: Sequence[dict[str, Any]]) -> str:
+def _verdict(infos: Sequence[PluginInfo], disabled: Sequence[PluginInfo], found: Sequence[Clash]) -> str:
     lines = [f"clash: {c['kind']} {c['name']!r}: ask for {' or '.join(c['qualified'])}" for c in found]
     names = f" ({', '.join(i.distribution for i in disabled)})" if disabled else ""
     counts = f"{len(infos)} plugins, {len(disabled)} disabled{names}, {len(found)} name clashes"
@@ -129,11 +147,11 @@ def _line(result: Result) -> str:
     return f"{outcome[result.outcome]:5}  {result.check.id}{said}"
 
 
-def _result(result: Result, verbose: bool) -> dict[str, Any]:
-    facts: dict[str, Any] = {
+def _result(result: Result, verbose: bool) -> Checked:
+    facts: Checked = {
         "id": result.check.id,
         "outcome": result.outcome,
         "message": result.message,
         "seconds": round(result.seconds, 3),
     }
-    return facts | ({"details": result.details} if verbose else {})
+    return {**facts, "details": result.details} if verbose else facts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
@@ -14,10 +14,29 @@ from lmbench.printable import counted
 if TYPE_CHECKING:
     from lmbench.campaigns.gaps import Gap
     from lmbench.campaigns.prospects import Prospect
+    from lmbench.job import PlannedStage
 
 
-def entry(prospect: Prospect) -> dict[str, Any]:
-    """A run as JSON values."""
+class ProspectEntry(TypedDict):
+    """A run as JSON. ``state``: see `state_of`; ``views``: still to be trained; ``reason``: why it is not done."""
+
+    method: str
+    variant: str
+    untrained: bool
+    dataset: str
+    pretrain_on: str
+    preset: str
+    seed: int
+    tasks: list[str]
+    state: str
+    views: int
+    stages: list[PlannedStage]
+    record: str | None
+    reason: str
+
+
+def entry(prospect: Prospect) -> ProspectEntry:
+    """What stands before a run."""
     config, gap = prospect.config, prospect.gap
     return {
         "method": config.method,

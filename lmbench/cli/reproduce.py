@@ -7,7 +7,7 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
@@ -16,8 +16,38 @@ from lmbench.errors import UsageError
 
 if TYPE_CHECKING:
     from lmbench.config.model import RunConfig
+    from lmbench.job import PlannedStage
     from lmbench.papers.planning import TablePlan
     from lmbench.papers.running import TableProspect
+    from lmbench.papers.table import Row
+
+
+class RunEntry(TypedDict):
+    """A run behind a table as JSON. ``cells``: how many hang on it; ``differs``: what it does otherwise than the paper."""
+
+    method: str
+    variant: str
+    backbone: str
+    pretrain_on: str
+    dataset: str
+    tasks: list[str]
+    annotations: list[int | str]
+    cells: int
+    differs: list[str]
+    action: str
+    record: str | None
+    stages: list[PlannedStage]
+    config_sha256: str
+
+
+class Conditions(TypedDict):
+    """What a table was made with, as JSON."""
+
+    table: str
+    preset: str
+    seed: int
+    dataset_map: dict[str, str]
+    backbones: str
 
 
 @click.command()
@@ -143,7 +173,7 @@ def show_plan(plan: TablePlan, prospects: list[TableProspect], as_json: bool) ->
     from lmbench.papers import table
     from lmbench.papers.running import TableProspect
 
-    runs: list[dict[str, Any]] = []
+    runs: list[RunEntry] = []
     for prospect in [*prospects, *map(TableProspect, plan.waiting)]:
         config = prospect.run.config
         runs.append(
@@ -186,7 +216,7 @@ def annotations_of(config: RunConfig) -> list[int | str]:
     return list(dict.fromkeys(numbers))
 
 
-def show_rows(rows: list[dict[str, Any]], plan: TablePlan, as_json: bool, file: Path | None) -> None:
+def show_rows(rows: list[Row], plan: TablePlan, as_json: bool, file: Path | None) -> None:
     """The table: a line a cell; below it what the marks in the last column mean."""
     if as_json:
         told = {**conditions(plan), "file": str(file) if file else None, "cells": rows}
@@ -219,7 +249,7 @@ def show_gaps(plan: TablePlan) -> None:
         click.echo(f"{count} cell{'s' * (count > 1)} without a run: {reason}")
 
 
-def detail(row: dict[str, Any]) -> str:
+def detail(row: Row) -> str:
     """Which output of a method a printed row is of."""
     said = [row["variant"], row["backbone"]]
     said += [f"{row['feature_dim']}-d"] if row["feature_dim"] else []
@@ -228,7 +258,7 @@ def detail(row: dict[str, Any]) -> str:
     return ", ".join(part for part in said if part)
 
 
-def dataset_of(row: dict[str, Any]) -> str:
+def dataset_of(row: Row) -> str:
     """The printed dataset, and what it was measured on where that is another."""
     ours = row.get("run_dataset") or row["dataset"]
     return row["dataset"] if ours == row["dataset"] else f"{ours} for {row['dataset']}"
@@ -241,8 +271,8 @@ def heading(plan: TablePlan) -> str:
     return f"{plan.cells[0].table}, {plan.cells[0]['table']} ({', '.join(settings)})"
 
 
-def conditions(plan: TablePlan) -> dict[str, Any]:
-    """What a table was made with, as JSON values."""
+def conditions(plan: TablePlan) -> Conditions:
+    """What a table was made with."""
     request = plan.request
     return {
         "table": plan.cells[0].table,

@@ -86,7 +86,7 @@ class Landmarks:
         import pandas
 
         count = len(self.names)
-        columns: dict[str, Any] = {
+        columns: dict[str, np.ndarray] = {
             "image": np.repeat(np.array(self.images, object), count),
             "landmark": np.tile(np.array(self.names, object), len(self)),
             "x": self.landmarks[..., 0].ravel(),

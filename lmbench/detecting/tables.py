@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NotRequired, TypedDict
 
 from lmbench.detecting.regions import Detection, Region
 from lmbench.detecting.video import is_video
@@ -178,14 +178,31 @@ def _shown(value: float) -> str:
     return f"{value:.{DIGITS}f}".rstrip("0").rstrip(".")
 
 
-def _annotation(number: int, image: int, d: Detection) -> dict[str, Any]:
+class _Annotation(TypedDict):
+    """A detection as COCO has one, and how sure it is of all landmarks and of each."""
+
+    id: int
+    image_id: int
+    category_id: int
+    keypoints: list[float]
+    num_keypoints: int
+    bbox: list[float]
+    area: float
+    iscrowd: int
+    score: NotRequired[float]
+    keypoint_scores: NotRequired[list[float]]
+    object: NotRequired[str]
+
+
+def _annotation(number: int, image: int, d: Detection) -> _Annotation:
     left, top, width, height = (round(v, DIGITS) for v in d.frame)
     points = [v for x, y in d.landmarks for v in (round(float(x), DIGITS), round(float(y), DIGITS), 2)]
-    sure = (
-        {} if d.confidence is None else {"score": float(d.confidence.mean()), "keypoint_scores": d.confidence.tolist()}
-    )
-    label = {"object": d.region.label} if d.region.label else {}
-    return {
+    made: _Annotation = {
         "id": number, "image_id": image, "category_id": 1, "keypoints": points, "num_keypoints": len(d.landmarks),
-        "bbox": [left, top, width, height], "area": round(width * height, DIGITS), "iscrowd": 0, **sure, **label,
+        "bbox": [left, top, width, height], "area": round(width * height, DIGITS), "iscrowd": 0,
     }  # fmt: skip
+    if d.confidence is not None:
+        made |= {"score": float(d.confidence.mean()), "keypoint_scores": d.confidence.tolist()}
+    if d.region.label:
+        made["object"] = d.region.label
+    return made

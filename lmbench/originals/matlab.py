@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from lmbench.errors import DataError
+from lmbench.originals.matlab_child import Asked, Failed, Found
 
 CHILD = Path(__file__).with_name("matlab_child.py")
 SECONDS, SECONDS_A_MEGABYTE = 120, 2
@@ -30,7 +31,7 @@ def read_mat(path: Path, *names: str, plain: bool = False, advice: str = "") -> 
     """
     if not path.is_file():
         raise DataError(f"{path} is missing. {advice}".rstrip())
-    text, arrays = _ask(path, {"file": str(path), "plain": plain, "names": names})
+    text, arrays = _ask(path, {"file": str(path), "plain": plain, "names": list(names)})
     if "error" in text:
         raise _unreadable(path, " ".join(text["error"].split()))
     absent = [name for name in names if name not in text["found"]]
@@ -45,7 +46,7 @@ _reader: tuple[int, subprocess.Popen[bytes]] | None = None
 """The process that reads, kept for the next file (it takes most of a second to start), and whose child it is."""
 
 
-def _ask(path: Path, asked: dict[str, Any]) -> tuple[dict[str, Any], io.BytesIO]:
+def _ask(path: Path, asked: Asked) -> tuple[Found | Failed, io.BytesIO]:
     global _reader
     with _asking:
         if _reader is None or _reader[0] != os.getpid():  # a forked process has its parent's

@@ -1,9 +1,9 @@
 """Reads MATLAB files in a process of its own and hands on what they hold: a damaged file crashes SciPy's reader.
 
-Run as a script by `lmbench.originals.matlab`; imports nothing of lmbench. From standard input: one request a line, as JSON,
-``{"file", "plain", "names"}``, after a first line that is ``sys.path``. To standard output, for each: the lengths of a JSON
-text and of the bytes of all arrays, eight bytes each, then both. The text is ``{"error"}``, or ``{"found", "values"}`` with
-values as nested tags (see ``packed``); nothing in it is ever executed. Ends with its standard input.
+Run as a script by `lmbench.originals.matlab`; imports nothing of lmbench. From standard input: one request a line, as JSON
+(``Asked``), after a first line that is ``sys.path``. To standard output, for each: the lengths of a JSON text and of the bytes
+of all arrays, eight bytes each, then both. The text is ``Failed`` or ``Found``; nothing in it is ever executed. Ends with its
+standard input.
 """
 
 from __future__ import annotations
@@ -11,9 +11,32 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any
+from typing import Any, TypedDict, final
 
 BASE_MEMORY, TIMES_FILE = 4 << 30, 64  # bytes, and as many more as the file is long
+
+
+class Asked(TypedDict):
+    """Which variables of a file are wanted. ``plain``: structs as dicts, cells as lists, dimensions of one dropped."""
+
+    file: str
+    plain: bool
+    names: list[str]
+
+
+@final
+class Found(TypedDict):
+    """All variables of a file, and the ``values`` of those that are wanted, as nested tags (see ``packed``)."""
+
+    found: list[str]
+    values: list[Any]
+
+
+@final
+class Failed(TypedDict):
+    """Why a file cannot be read."""
+
+    error: str
 
 
 def main() -> None:
@@ -27,7 +50,7 @@ def main() -> None:
         answers.flush()
 
 
-def answer(asked: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+def answer(asked: Asked) -> tuple[Found | Failed, bytes]:
     """The text and the bytes of the arrays for one request."""
     parts: list[bytes] = []
     try:

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from lmbench.printable import counted, plain_table, printable, without_folders
 from lmbench.results.outputs import fold
 from lmbench.results.record import Key, Record, Row
+
+
+class OverSeeds(TypedDict):
+    """A number of an output over several runs as JSON: its mean and ``spread`` over ``seeds``."""
+
+    method: str
+    variant: str
+    dataset: str
+    pretrain_on: str
+    preset: str
+    task: str
+    subset: str | None
+    n_annotations: int | str | None
+    draws: int | None
+    metric: str
+    value: float
+    spread: float | None
+    unit: str
+    higher_is_better: bool
+    seeds: list[int]
+    runs: list[str]
 
 
 def heading(record: Record) -> str:
@@ -59,9 +80,9 @@ def _stages(record: Record) -> list[str]:
     return lines
 
 
-def over_seeds(records: Iterable[Record]) -> list[dict[str, Any]]:
-    """The numbers of several runs as JSON objects: one for each of an output, its mean and spread over seeds; by dataset, task
-    and number of annotations, and within these the best first."""
+def over_seeds(records: Iterable[Record]) -> list[OverSeeds]:
+    """The numbers of several runs, one for each of an output; by dataset, task and number of annotations, and within these the
+    best first."""
     return [
         {
             "method": output.record.method,
@@ -85,7 +106,7 @@ def over_seeds(records: Iterable[Record]) -> list[dict[str, Any]]:
     ]
 
 
-def table_over_seeds(results: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def table_over_seeds(results: Sequence[OverSeeds]) -> tuple[list[str], list[list[str]]]:
     """(columns, rows) of `over_seeds`."""
     columns = [
         "method", "output", "dataset", "task", "part", "annotations", "metric", "mean", "spread", "unit", "seeds",
