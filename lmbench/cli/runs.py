@@ -6,16 +6,34 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import click
 
 from lmbench.errors import BusyError, UsageError
 from lmbench.printable import counted
 
+if TYPE_CHECKING:
+    from lmbench.results.inventory import KeptRun, KeptStage
+
 PLACE = click.option(
     "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="The folder of runs."
 )
+
+
+class RunEntry(TypedDict):
+    """A run in its folder as JSON; what its record says of it, where it is finished."""
+
+    name: str
+    state: str
+    bytes: int
+    changed: float
+    stages: list[str]
+    method: NotRequired[str]
+    variant: NotRequired[str]
+    dataset: NotRequired[str]
+    preset: NotRequired[str]
+    seed: NotRequired[int]
 
 
 @click.group(invoke_without_command=True)
@@ -105,12 +123,13 @@ def remove(
     return _removed(going, stages)
 
 
-def _removed(going: list[Any], stages: list[Any]) -> int:
+def _removed(going: list[KeptRun], stages: list[KeptStage]) -> int:
     """Removes them; the exit code: what is in use stays, with a word."""
     from lmbench.campaigns.gaps import PARTLY_DONE
     from lmbench.results import inventory
 
-    left = []
+    left: list[KeptRun] = []
+    untouched: list[KeptStage] = []
     for run in going:
         try:
             inventory.remove_run(run)
@@ -124,17 +143,18 @@ def _removed(going: list[Any], stages: list[Any]) -> int:
         try:
             inventory.remove_stage(stage)
         except BusyError as error:
-            left.append(stage)
+            untouched.append(stage)
             click.echo(f"error: {error}", err=True)
-    return PARTLY_DONE if left else 0
+    return PARTLY_DONE if left or untouched else 0
 
 
-def _entry(run: Any) -> dict[str, Any]:
-    record = run.record
-    told = {} if record is None else {n: getattr(record, n) for n in ("method", "variant", "dataset", "preset", "seed")}
-    return {
-        "name": run.name, "state": run.state, "bytes": run.bytes, "changed": run.changed, "stages": list(run.stages), **told,
+def _entry(run: KeptRun) -> RunEntry:
+    made: RunEntry = {
+        "name": run.name, "state": run.state, "bytes": run.bytes, "changed": run.changed, "stages": list(run.stages),
     }  # fmt: skip
+    if (r := run.record) is not None:
+        made |= {"method": r.method, "variant": r.variant, "dataset": r.dataset, "preset": r.preset, "seed": r.seed}
+    return made
 
 
 def megabytes(size: int) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lmbench import progress
 from lmbench.config.model import RunConfig
+from lmbench.config.plain import Tree
 from lmbench.config.resolving import choose_variant, resolve_run
 from lmbench.errors import DataError, UsageError
 from lmbench.plugins.loading import Plugins
@@ -106,7 +107,7 @@ def configurations(
     precision: str | None = None,
     allow_test_images: bool = False,
     partial: bool = False,
-    overrides: Sequence[Mapping[str, Any]] = (),
+    overrides: Sequence[Tree] = (),
 ) -> list[RunConfig]:
     """One configuration for each output and seed; ``overrides`` win over what is named.
 
@@ -143,9 +144,7 @@ def configurations(
     return configs
 
 
-def _without_effect(
-    overrides: Sequence[Mapping[str, Any]], configs: Sequence[RunConfig], plugins: Plugins
-) -> list[str]:
+def _without_effect(overrides: Sequence[Tree], configs: Sequence[RunConfig], plugins: Plugins) -> list[str]:
     """What a user sets of tasks and stages that none of the runs has."""
     tasks = {name for config in configs for name in config.settings}
     stages = {name for config in configs for name in config.stages}

@@ -6,11 +6,12 @@ at are the same views, counted once. An objective says by its spec how many it m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lmbench.config import presets
 from lmbench.config.model import Stage, Training, merge
+from lmbench.config.plain import Tree
 from lmbench.errors import UsageError
 from lmbench.plugins.loading import Plugins
 from lmbench.plugins.registry import Entry
@@ -34,7 +35,7 @@ def described(entry: Entry[MethodSpec], preset: str, plugins: Plugins) -> str:
     return ", ".join(f"{stage.name} {_said(stage, layers, own)}" for stage in spec.stages)
 
 
-def _said(stage: Stage, layers: Sequence[Mapping[str, Any]], plugins: Plugins) -> str:
+def _said(stage: Stage, layers: Sequence[Tree], plugins: Plugins) -> str:
     names = ("epochs", "least_steps", "batch_size", "images")
     try:
         each = plugins.find("objective", stage.objective).spec.views

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lmbench.config.model import RunConfig, merge
+from lmbench.config.plain import Tree
 from lmbench.config.resolving import resolve_run
 from lmbench.plugins.loading import Plugins
 
@@ -43,7 +44,7 @@ def command_of(config: RunConfig, plugins: Plugins, precision: str = "") -> tupl
     return shlex.join(words), made == wanted
 
 
-def _resolved(config: RunConfig, plugins: Plugins, asked: Mapping[str, Any]) -> dict[str, Any]:
+def _resolved(config: RunConfig, plugins: Plugins, asked: Tree) -> dict[str, Any]:
     """What the options alone give with some settings."""
     return resolve_run(
         plugins,
@@ -58,7 +59,7 @@ def _resolved(config: RunConfig, plugins: Plugins, asked: Mapping[str, Any]) -> 
     ).dump()
 
 
-def _differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _differences(made: Tree, wanted: Tree) -> Iterator[tuple[tuple[str, ...], Any]]:
     """The settings that both trees have, with the wanted value where it is another."""
     for name, value in wanted.items():
         own = made.get(name)
@@ -68,7 +69,7 @@ def _differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator
             yield (name,), value
 
 
-def _leaves(tree: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _leaves(tree: Tree) -> Iterator[tuple[tuple[str, ...], Any]]:
     for name, value in tree.items():
         if isinstance(value, Mapping):
             yield from (((name, *path), inside) for path, inside in _leaves(value))

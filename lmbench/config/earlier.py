@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from lmbench.config.model import merge
+from lmbench.config.plain import Tree
 from lmbench.errors import UsageError
 from lmbench.plugins.loading import Plugins, get_plugins
 
@@ -13,7 +13,7 @@ SECTIONS = ("regression", "matching", "equivariance", "segmentation", "scale", "
 """The sections of schema 1: every record had all that there were."""
 
 
-def upgraded(config: Mapping[str, Any], schema: int, plugins: Plugins | None = None) -> dict[str, Any]:
+def upgraded(config: Tree, schema: int, plugins: Plugins | None = None) -> dict[str, Any]:
     """The configuration of a record of that schema as a tree of today's (see `RunConfig.dump`); the record's own stays.
 
     In schema 1 the network that is judged stood in ``read`` beside the stage that trains it, the grid of the maps in
@@ -36,7 +36,7 @@ def upgraded(config: Mapping[str, Any], schema: int, plugins: Plugins | None = N
     return {**found, "stages": stages, "read": read, **({} if stages else {"network": network})}
 
 
-def _said(stage: Mapping[str, Any], config: Mapping[str, Any], plugins: Plugins) -> dict[str, Any]:
+def _said(stage: Tree, config: Tree, plugins: Plugins) -> dict[str, Any]:
     """The settings of a stage, those that its record left unsaid among them where they are others today."""
     try:
         of_recipe = plugins.of_recipe(config["method"], config["variant"])

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Annotated, Any, Literal
 
+from lmbench.config.plain import Tree
 from lmbench.config.ranges import (
     Ascending,
     Batch,
@@ -251,7 +252,7 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Tree, over: Tree) -> dict[str, Any]:
     """``base`` with ``over`` laid on it, mappings merged deeply, everything else replaced."""
     merged = dict(base)
     for key, value in over.items():

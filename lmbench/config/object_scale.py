@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from statistics import fmean
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from lmbench.config.model import RunConfig, Stage
+from lmbench.config.plain import Tree
 from lmbench.config.values import complete
 from lmbench.plugins.loading import Plugins
 from lmbench.specs import DatasetSpec
@@ -48,7 +49,7 @@ def object_scales(config: RunConfig, plugins: Plugins) -> dict[str, ObjectScale 
     return {name: _Stage(config, stage, plugins).scale() for name, stage in config.stages.items()}
 
 
-def matched(config: RunConfig, plugins: Plugins, asked: Mapping[str, Any]) -> RunConfig:
+def matched(config: RunConfig, plugins: Plugins, asked: Tree) -> RunConfig:
     """The configuration with views that show the object as large as the test images do.
 
     Stages within a tenth of that stay as their preset has them, and so do those whose frame or whose cut was ``asked`` for,
@@ -124,12 +125,12 @@ def _compare(source: DatasetSpec, target: DatasetSpec) -> tuple[float, str]:
     return 1.0, f"taken as large in a frame of {source.name} as in one of {target.name}: not both state it"
 
 
-def _table(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _table(values: Tree, name: str) -> Tree:
     found = values.get(name)
     return found if isinstance(found, Mapping) else {}
 
 
-def _overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _overlap(one: Tree, other: Tree) -> bool:
     """Whether two trees of settings set one and the same thing."""
     both = set(one) & set(other)
     return any(

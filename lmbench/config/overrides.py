@@ -10,7 +10,7 @@ from typing import Any
 
 from lmbench import progress
 from lmbench.config.model import merge
-from lmbench.config.plain import DEEPEST, briefly, require_plain, shown
+from lmbench.config.plain import DEEPEST, Tree, briefly, require_plain, shown
 from lmbench.errors import LmbenchError, UsageError
 
 LARGEST_FILE = 1 << 20  # of a configuration, in bytes
@@ -49,7 +49,7 @@ def parse_assignments(assignments: list[str] | tuple[str, ...]) -> dict[str, Any
     return tree
 
 
-def dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
+def dotted(settings: Tree) -> dict[str, Any]:
     """``{"a.b": 1, "c": {"d": 2}}`` as ``{"a": {"b": 1}, "c": {"d": 2}}``. Raises UsageError for what is no plain value."""
     tree: dict[str, Any] = {}
     for path, value in settings.items():

@@ -12,8 +12,11 @@ from lmbench.errors import UsageError
 DEEPEST = 12  # tables within tables: twice what any configuration has
 LARGEST = 2**63 - 1
 
+Tree = Mapping[str, Any]
+"""Settings by name, with tables of them among the values: what TOML, ``--set`` and plugins give, and a resolved run dumps."""
 
-def as_table(given: Any, place: str) -> Mapping[str, Any]:
+
+def as_table(given: Any, place: str) -> Tree:
     """What is given where settings with names belong. Raises UsageError for a value."""
     if not isinstance(given, Mapping):
         raise UsageError(

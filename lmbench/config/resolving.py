@@ -12,7 +12,7 @@ from lmbench.config import presets
 from lmbench.config.fitting import BACKBONE, completed, find_at, named_in, require_fitting, settled, wanted_tasks
 from lmbench.config.model import NO_NETWORK, OWN_FIELDS, Network, RunConfig, Stage, merge, plain
 from lmbench.config.object_scale import matched
-from lmbench.config.plain import as_table, briefly, require_plain, shown
+from lmbench.config.plain import Tree, as_table, briefly, require_plain, shown
 from lmbench.config.ranges import HeadName
 from lmbench.config.setting_types import hints, marks, without_weights
 from lmbench.config.values import complete, of_type, settings_of, value_of
@@ -20,7 +20,6 @@ from lmbench.errors import DataError, PluginError, UsageError, did_you_mean
 from lmbench.plugins.loading import Plugins
 from lmbench.specs import DatasetSpec, HeadSpec, MethodSpec, TaskSpec, VariantSpec
 
-Tree = Mapping[str, Any]
 Layer = tuple[str, Tree]
 """What is laid on a recipe, after the words for where it comes from."""
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pydantic
 from pydantic import ConfigDict, TypeAdapter
 
-from lmbench.config.plain import as_table, briefly, require_plain, shown
+from lmbench.config.plain import Tree, as_table, briefly, require_plain, shown
 from lmbench.config.ranges import Ascending, Once, WeightsFile
 from lmbench.config.setting_types import hints, in_words, marks, nested
 from lmbench.errors import DataError, PluginError, UsageError, did_you_mean
@@ -43,7 +43,7 @@ def of_type(kind: type[T], given: Any, place: str, what: str = "") -> T:
     return complete(kind, given, place, what=what)
 
 
-def complete(kind: type[T], given: Mapping[str, Any], place: str, base: T | None = None, what: str = "") -> T:
+def complete(kind: type[T], given: Tree, place: str, base: T | None = None, what: str = "") -> T:
     """An object of a settings dataclass: ``given`` laid on ``base`` (or on the defaults). Raises as ``settings_of`` does."""
     known = hints(kind)
     base = kind() if base is None else base

@@ -6,13 +6,12 @@ import csv
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from lmbench.errors import LmbenchError
 from lmbench.papers.published import Cell, read_papers
 from lmbench.papers.targets import metric_of
 from lmbench.plugins.loading import Plugins
-from lmbench.results.leaderboard import Built, build
+from lmbench.results.leaderboard import Built, Line, build
 from lmbench.results.ranking import ScoresOf
 from lmbench.results.record import Key, Record
 from lmbench.results.scores import Scores, kept_scores
@@ -29,7 +28,7 @@ def built_boards(plugins: Plugins, runs: Path, out: Path) -> Built:
     return built
 
 
-def sources(plugins: Plugins, out: Path) -> tuple[list[dict[str, Any]], ScoresOf, Callable[[], list[str]]]:
+def sources(plugins: Plugins, out: Path) -> tuple[list[Line], ScoresOf, Callable[[], list[str]]]:
     """The published rows, the kept scores of a record, and what could not be read of both by the time it is asked."""
     damaged: dict[str, str] = {}
 
@@ -44,7 +43,7 @@ def sources(plugins: Plugins, out: Path) -> tuple[list[dict[str, Any]], ScoresOf
     return published, scores, lambda: [*unread, *damaged.values()]
 
 
-def published_rows(plugins: Plugins) -> tuple[list[dict[str, Any]], list[str]]:
+def published_rows(plugins: Plugins) -> tuple[list[Line], list[str]]:
     """The rows of every paper that is here, and why those of others cannot be read."""
     read, damaged = read_papers(plugins)
     return [_row(c) for cells in read.values() for c in cells if _on_boards(c)], list(damaged.values())
@@ -71,7 +70,7 @@ def _on_boards(cell: Cell) -> bool:
     return bool(cell.dataset) and not any(reading.off_boards for reading in cell.readings)
 
 
-def _row(cell: Cell) -> dict[str, Any]:
+def _row(cell: Cell) -> Line:
     renamed = any(reading.metric for reading in cell.readings)
     notes = [f"printed as {cell['metric']}" if renamed else "", cell["note"]]
     return {

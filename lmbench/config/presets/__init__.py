@@ -6,14 +6,14 @@ import functools
 from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any
 
 from lmbench.config.overrides import parse_toml
+from lmbench.config.plain import Tree
 from lmbench.errors import PluginError
 from lmbench.specs import PRESETS, MethodSpec
 
 
-def of_everybody(preset: str) -> Mapping[str, Any]:
+def of_everybody(preset: str) -> Tree:
     """What a preset changes for every method."""
     return _file(__name__, "", preset) or {}
 
@@ -27,7 +27,7 @@ def names(spec: MethodSpec) -> tuple[str, ...]:
     return found or PRESETS
 
 
-def of_method(spec: MethodSpec, preset: str) -> Mapping[str, Any]:
+def of_method(spec: MethodSpec, preset: str) -> Tree:
     """What a preset changes of a method's run. Raises PluginError for a file that is no TOML."""
     return _of_method(spec, preset) or {}
 
@@ -46,7 +46,7 @@ def text_of(spec: MethodSpec, preset: str) -> str:
     return place.read_text(encoding="utf-8") if place.is_file() else ""
 
 
-def on_dataset(spec: MethodSpec, changes: Mapping[str, Any] | str) -> Mapping[str, Any]:
+def on_dataset(spec: MethodSpec, changes: Tree | str) -> Tree:
     """What one entry of ``paper_on`` changes. Raises PluginError for a file that is not there, or no TOML."""
     if isinstance(changes, Mapping):
         return changes
@@ -56,7 +56,7 @@ def on_dataset(spec: MethodSpec, changes: Mapping[str, Any] | str) -> Mapping[st
     return found
 
 
-def _of_method(spec: MethodSpec, name: str) -> Mapping[str, Any] | None:
+def _of_method(spec: MethodSpec, name: str) -> Tree | None:
     if isinstance(spec.presets, Mapping):
         return spec.presets.get(name)
     return _file(*_folder(spec.presets), name)
@@ -68,7 +68,7 @@ def _folder(presets: str) -> tuple[str, str]:
 
 
 @functools.lru_cache(maxsize=256)
-def _file(package: str, folder: str, name: str) -> Mapping[str, Any] | None:
+def _file(package: str, folder: str, name: str) -> Tree | None:
     """The content of a preset's file; None where there is none."""
     place = _place(package, folder, name)
     if not place.is_file():
