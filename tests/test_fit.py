@@ -99,6 +99,25 @@ def test_labels_of_deeplabcut_and_chosen_landmarks_serve_as_well(capsys, tmp_pat
     assert load(tmp_path / "fit").landmark_names == ("nose", "left_eye")
 
 
+def test_an_image_of_which_one_landmark_is_to_be_seen_counts(capsys, tmp_path: Path, run: Path, own) -> None:
+    lines = labels_csv(own[1][:12]).splitlines()
+    (tmp_path / "labels.csv").write_text("\n".join([*lines[:9], *(f"{line.rsplit(',', 2)[0]},," for line in lines[9:])]))
+    said = fitted(capsys, run, str(tmp_path / "labels.csv"), tmp_path / "fit", "--images", str(own[0]))
+    assert said["images"] == 12
+    assert {name: row["images"] for name, row in said["landmarks"].items()} == {"head": 12, "tail": 8}
+
+
+def test_a_fit_that_a_kill_left_aside_is_found_again_and_that_is_told(capsys, tmp_path: Path, run: Path, own) -> None:
+    labels = ("--labels", str(own[0] / "labels.csv"), "-o", str(tmp_path / "fit"))
+    fitted(capsys, run, labels[1], tmp_path / "fit")
+    (tmp_path / "fit").rename(tmp_path / ".fit.before~")  # where a kill between two renamings leaves it
+    assert load(tmp_path / "fit").landmark_names == NAMES
+    assert "what was there before is back" in capsys.readouterr().err
+    (tmp_path / "fit").rename(tmp_path / ".fit.before~")
+    assert "a fit is there already" in refused(capsys, run, *labels, code=2)
+    assert [p.name for p in tmp_path.iterdir()] == ["fit"]
+
+
 def test_boxes_are_used_where_all_have_one_and_then_asked_for(capsys, tmp_path: Path, run: Path, own) -> None:
     folder, points = own
     rows = labels_csv(points[:12]).splitlines()
@@ -122,10 +141,9 @@ def test_labels_that_no_head_can_be_fitted_to_are_refused_in_words(capsys, tmp_p
 
     assert "4 labelled images; at least 5 are needed" in said(labels_csv(points[:4]))
     half = [
-        line if i < 3 else ",".join(line.split(",")[:3]) + ",,"
-        for i, line in enumerate(labels_csv(points[:8]).splitlines())
+        line if i < 3 else line.split(",")[0] + ",,,," for i, line in enumerate(labels_csv(points[:8]).splitlines())
     ]
-    assert "6 of 8 samples left out: fewer than 2 labelled landmarks" in said("\n".join(half))
+    assert "6 of 8 samples left out: fewer than 1 labelled landmark" in said("\n".join(half))
     assert "same place on all 8 images" in said(labels_csv(np.tile(points[:1], (8, 1, 1))))
     gone = labels_csv(points[:8]).replace("img03", "img93")
     assert "img93.png" in said(gone) and "missing" in said(gone)

@@ -96,7 +96,7 @@ def read_labels(given: str, images: Path | None = None, landmarks: Sequence[str]
     options = _options(given, images)
     photos = Photos(options.folder)
     where = given
-    found, samples, reading = read_samples(options, photos, where)
+    found, samples, reading = read_samples(options, photos, where, least=1)  # a head learns each landmark by itself
     chosen = _chosen(found.names, landmarks, where)
     names = tuple(found.names[k] for k in chosen)
     samples = [replace(s, points=s.points[chosen], visible=s.visible[chosen]) for s in samples]
