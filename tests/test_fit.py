@@ -101,7 +101,9 @@ def test_labels_of_deeplabcut_and_chosen_landmarks_serve_as_well(capsys, tmp_pat
 
 def test_an_image_of_which_one_landmark_is_to_be_seen_counts(capsys, tmp_path: Path, run: Path, own) -> None:
     lines = labels_csv(own[1][:12]).splitlines()
-    (tmp_path / "labels.csv").write_text("\n".join([*lines[:9], *(f"{line.rsplit(',', 2)[0]},," for line in lines[9:])]))
+    (tmp_path / "labels.csv").write_text(
+        "\n".join([*lines[:9], *(f"{line.rsplit(',', 2)[0]},," for line in lines[9:])])
+    )
     said = fitted(capsys, run, str(tmp_path / "labels.csv"), tmp_path / "fit", "--images", str(own[0]))
     assert said["images"] == 12
     assert {name: row["images"] for name, row in said["landmarks"].items()} == {"head": 12, "tail": 8}

@@ -76,13 +76,14 @@ def figure(
     form_of(output)
     if output.exists() and not force:
         raise UsageError(f"{output} exists; choose another name or pass --force.")
-    from lmbench.figures.asking import Asked, lines_of, make
+    from lmbench.figures.asking import Asked, lines_of, make, suiting
     from lmbench.results.sides import Place
 
     page = Page(width or spec.width, font)
     with contextlib.redirect_stdout(sys.stderr):  # what networks and metrics print is no result
-        lines = lines_of(words, Place(runs, dataset, preset), labels)
-        drawn = make(spec, Asked(lines=lines, page=page, **_parsed(given)))
+        options = _parsed(given)
+        lines = lines_of(words, Place(runs, dataset, preset), labels, suiting(spec, **options))
+        drawn = make(spec, Asked(lines=lines, page=page, **options))
         with styled(page):
             save_figure(drawn.figure, output)
     if as_json:
@@ -111,9 +112,17 @@ def _list(as_json: bool) -> None:
 
     if as_json:
         shown = [
-            {"name": f.name, "summary": f.summary, "needs": f.needs, "papers": f.papers, "options": list(f.takes)}
+            {
+                "name": f.name,
+                "summary": f.summary,
+                "needs": ", ".join(f.needs),
+                "papers": f.papers,
+                "options": list(f.takes),
+            }
             for f in FIGURES
         ]
         click.echo(json.dumps(shown, indent=1, ensure_ascii=False))
         return
-    show_table(["name", "shows", "needs", "as in"], [[f.name, f.summary, f.needs, f.papers] for f in FIGURES])
+    show_table(
+        ["name", "shows", "needs", "as in"], [[f.name, f.summary, ", ".join(f.needs), f.papers] for f in FIGURES]
+    )

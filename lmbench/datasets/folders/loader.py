@@ -161,9 +161,7 @@ def _read(argument: str, place: str, state: tuple[Any, ...]) -> Member:
     return Member(found.names, eyes, splits, boxes, framing, notes, words)
 
 
-def read_samples(
-    options: Options, photos: Photos, where: str, least: int = 2
-) -> tuple[Annotations, list[Sample], str]:
+def read_samples(options: Options, photos: Photos, where: str, least: int = 2) -> tuple[Annotations, list[Sample], str]:
     """Landmarks with notes, the labelled samples with their images, and what reading these takes ("" for nothing).
 
     ``least``: landmarks that are labelled on a sample, or it is left out.

@@ -75,9 +75,13 @@ def labelled_parts(found: Annotations, where: str, least: int = 2) -> Annotation
     ]
     dropped = len(found.samples) - len(kept)
     if dropped:
-        notes.append(f"{dropped} of {len(found.samples)} samples left out: fewer than {counted(least, 'labelled landmark')}")
+        notes.append(
+            f"{dropped} of {len(found.samples)} samples left out: fewer than {counted(least, 'labelled landmark')}"
+        )
     if not kept:
-        raise DataError(f"{where}: no sample has {counted(least, 'labelled landmark')}; all {dropped} would be left out.")
+        raise DataError(
+            f"{where}: no sample has {counted(least, 'labelled landmark')}; all {dropped} would be left out."
+        )
     names = tuple(n for n, ok in zip(found.names, seen, strict=True) if ok)
     return Annotations(names, kept, (*found.notes, *notes))
 
