@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -156,7 +157,9 @@ def again(tmp_path: Path) -> Place:
 
 
 @pytest.mark.parametrize("name", [spec.name for spec in FIGURES])
-def test_of_several_runs_of_a_seed_the_newest_that_has_what_a_figure_draws_counts(again, capsys, name: str) -> None:
+def test_of_several_runs_of_a_seed_the_newest_that_has_what_a_figure_draws_counts(
+    again: Place, capsys: Any, name: str
+) -> None:
     def chosen(**options: object) -> str:
         (line,) = lines_of(["mine/v"], again, (), suiting(find_figure(name), **options))  # type: ignore[arg-type]
         return line.first.name
