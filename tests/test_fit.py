@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from folder_trees import dlc_tree
 from marked_images import NAMES, labels_csv, spotted
+from PIL import Image
 from small_runs import pixels_run, run_here
 
 from lmbench.cli.main import cli
@@ -69,7 +70,12 @@ def test_a_fit_finds_what_is_to_be_seen_and_its_errors_are_those_of_images_it_di
     found = np.array([list(row["landmarks"].values()) for row in json.loads(out)])
     off = np.linalg.norm(found - points[-LEFT_OUT:], axis=-1)
     assert [*json.loads(out)[0]["landmarks"]] == [*NAMES] and off.mean() < said["mean_shape_px"] / 2
-    assert (tmp_path / "fit" / "cross_validated.png").read_bytes().startswith(b"\x89PNG")
+    with Image.open(
+        tmp_path / "fit" / "cross_validated.png"
+    ) as sheet:  # twelve tiles to judge by eye, each above its name
+        assert sheet.format == "PNG" and sheet.width >= 4 * 320 and sheet.height >= 3 * (320 + 20)
+        strips = [np.asarray(sheet)[324:342, x : x + 320].tobytes() for x in range(0, sheet.width - 320, 324)]
+    assert len(set(strips)) == 4
 
 
 def test_what_an_error_is_measured_on_is_left_out_of_all_that_is_fitted(capsys, tmp_path: Path, run: Path, own) -> None:
