@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -186,6 +189,29 @@ def read_off(panel: Axes) -> dict[str, object]:
         elif line.get_color() != "#bbbbbb":  # which leads from one to the other
             found["bars"].append(at)  # type: ignore[attr-defined]
     return found
+
+
+ELSEWHERE = """
+import sys
+from lmbench.report import style
+own = style._settings
+style._settings = lambda page: {**own(page), "font.family": ["Nonesuch Sans", "Absent"]}
+from lmbench.cli.main import run_cli
+sys.exit(run_cli(sys.argv[1:]))
+"""
+
+
+def test_no_display_backend_cache_or_font_is_missed(tmp_path: Path) -> None:
+    data = {"fingerprint": "f" * 64, "used": {"test": 60}, "preprocessing": {"size": 64}}
+    keep(tmp_path, record("mine", "mine", 20.0, data=data, predictions=["predictions/regression.parquet"]))
+    environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    environment |= {"MPLBACKEND": "NoSuchBackend", "MPLCONFIGDIR": str(tmp_path / "mine" / "record.json")}
+    arguments = ["figure", "overview", str(tmp_path / "mine"), "-o", str(tmp_path / "a.pdf")]
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "") and "a.pdf: Numbers of each method" in done.stdout
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_an_overview_shows_the_numbers_of_its_records(tmp_path: Path) -> None:
