@@ -169,6 +169,8 @@ def test_labels_that_no_head_can_be_fitted_to_are_refused_in_words(capsys, tmp_p
     ]
     assert "ear is labelled on one image alone, or on some beside each other" in said("\n".join(beside))
     assert "there is no such file" in refused(capsys, run, "--labels", str(tmp_path / "none.csv"), *place)
+    cropped = refused(capsys, run, "--labels", f"{table}:crop=landmarks", *place, code=2)
+    assert "what the network sees is said by --frame and --margin, not by crop=" in cropped
     assert "not every label has a box" in said(labels_csv(points[:8]), "--frame", "box", code=2)
     assert "there is no record" in refused(capsys, folder, "--labels", str(folder / "labels.csv"), *place)
     assert not (tmp_path / "fit").exists()

@@ -122,6 +122,10 @@ def _options(given: str, images: Path | None) -> Options:
     if not place:
         raise DataError(f"--labels {given}: there is no such file. `lmbench label DIR` writes one.")
     path, rest = Path(place).expanduser(), given[len(place) :]
+    if framed := re.search(r":(crop|margin)=", rest):
+        raise UsageError(
+            f"--labels {given}: what the network sees is said by --frame and --margin, not by {framed[1]}=."
+        )
     if path.is_dir():
         if images is not None:
             raise UsageError(
