@@ -45,6 +45,24 @@ def without_folders(name: str) -> str:
     return _FOLDERS.sub(lambda found: re.split(r"[\\/]+", found[0].rstrip("\\/"))[-1], name)
 
 
+_PLACE = re.compile(r"""(?<![\w./\\~-])(?:~[^\s/\\]*|[A-Za-z]:)?[/\\](?:[^\s/\\:'"]+[/\\])+([^\s/\\:'"]*)""")
+_WHOLE = re.compile(r"(?:~[^/]*/|/|[A-Za-z]:[\\/]|\\\\)[^\n]*")
+
+
+def without_places(value: Any) -> Any:
+    """JSON without the folders of the machine that it was made on: of every absolute path in its texts, keys among them, the last
+    name stays. Addresses of the web and relative paths stay as they are."""
+    if isinstance(value, Mapping):
+        return {without_places(name): without_places(own) for name, own in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_places(own) for own in value]
+    if not isinstance(value, str):
+        return value
+    if _WHOLE.fullmatch(value):
+        return re.split(r"[\\/]+", value.rstrip("\\/"))[-1]
+    return _PLACE.sub(lambda found: found[1], value if "://" in value else without_folders(value))
+
+
 def without_folders_apart(names: Iterable[str]) -> dict[str, str]:
     """Each of some names as `without_folders` has it; those that would read alike with a digest of the whole name."""
     shown = {name: without_folders(name) for name in names}

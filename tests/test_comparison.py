@@ -272,7 +272,7 @@ def test_of_several_runs_of_a_seed_the_newest_counts_and_is_named(capsys, more):
         more, "lead", 3.0, (1,), finished="2030-01-01", config={"seed": 1, "stages": {"byol": {"training": {"images": 5}}}},
     )  # fmt: skip
     code, out, err = compared(capsys, "lead/dense64", "dve/smallnet", "--runs", more, "--json")
-    assert code == 0 and f"of 2 runs of seed 1 the newest counts, {again.name}" in err
+    assert code == 0 and f"of several runs of a seed the newest counts: {again.name} (2 of seed 1)" in err
     assert again.name in iods(out)[0]["runs_a"]
 
 

@@ -19,10 +19,12 @@ from small_runs import pixels_run, recorded, run_here
 from torchvision.models import resnet18
 
 import lmbench
+from lmbench.backbones import build_backbone
 from lmbench.detecting import graph
 from lmbench.detecting.detector import Detector
 from lmbench.errors import LmbenchError
 from lmbench.features import Normalise
+from lmbench.printable import without_places
 from lmbench.results import exported
 from lmbench.results.record import seal_of
 
@@ -76,6 +78,26 @@ def test_a_file_finds_what_its_run_found_when_the_run_is_gone(made, capsys) -> N
         run.predictions()
     with pytest.raises(LmbenchError, match="no head of 5 annotations; it holds that of all"):
         run.predict(image, n_annotations=5, device="cpu")
+
+
+def test_a_file_that_is_handed_on_tells_no_folder_of_who_made_it(made, tmp_path: Path) -> None:
+    file = made[0]
+    assert str(file.parent).encode() not in file.read_bytes()
+    record = lmbench.load(file).record
+    assert record.dataset == "folder:data:crop=image"
+    assert record.config["network"]["backbone_settings"]["weights"] == "r18.pth"
+    assert record.identity is not None and len(record.identity["files"]["weights"]) == 64 and record.data.fingerprint
+    moved = rewritten(file, tmp_path / "d.lmb", lambda d: d["record"]["config"].update(pretrain_on="images:mice"))
+    assert lmbench.load(moved).predict(made[1], device="cpu").landmarks == pytest.approx(made[2], abs=1e-4)
+    for said, kept in {
+        "folder:/home/me/my mice:file=/home/me/a b.csv:test=0.2": "folder:my mice:file=a b.csv:test=0.2",
+        "/home/me/my weights/r18.pth": "r18.pth",
+        "C:\\Users\\me\\r18.pth": "r18.pth",
+        "~/lab/r18.pth": "r18.pth",
+        "cannot read '/home/me/x.png': no such file": "cannot read 'x.png': no such file",
+        "see https://example.org/a/b, px at 70 (69/95), timm/b0, a/b/c": None,
+    }.items():
+        assert without_places({said: [said]}) == {kept or said: [kept or said]}
 
 
 def test_an_exported_file_is_exported_again_as_it_is(made, tmp_path: Path, capsys) -> None:
@@ -217,6 +239,23 @@ def test_graphs_of_torch_are_read_without_lmbench(tmp_path: Path) -> None:
     graph.write_graph(detector, "torchscript", tmp_path / "d.pt")
     for read in (torch.export.load(tmp_path / "d.pt2").module(), torch.jit.load(tmp_path / "d.pt")):
         np.testing.assert_allclose(read(images)[0].detach(), detector.landmarks(images), atol=1e-4 * 48)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "layer", "settings"),
+    [
+        ("smallnet", "dense", {"resize": 30}),
+        ("position", "place", {}),
+    ],
+)
+def test_networks_that_bring_images_to_a_size_of_their_own_go_into_torchscript(
+    tmp_path: Path, backbone: str, layer: str, settings: dict
+) -> None:
+    network = build_backbone(backbone, settings)
+    detector, images = detector_of("none", 7, network, (layer,)), torch.rand(3, 3, 48, 48)
+    graph.write_graph(detector, "torchscript", tmp_path / "d.pt")
+    found = torch.jit.load(tmp_path / "d.pt")(images)[0].detach()
+    np.testing.assert_allclose(found, detector.landmarks(images), atol=1e-3 * 48)
 
 
 def test_a_graph_that_computes_something_else_is_not_kept(tmp_path: Path, monkeypatch, made, capsys) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from made_records import record
+from made_records import keep, record
 from made_runs import predicted
+from matplotlib.axes import Axes
 
 from lmbench.errors import LmbenchError
-from lmbench.figures.asking import Asked, Line, command_of, lines_of
+from lmbench.figures.asking import Asked, Line, command_of, lines_of, make, suiting
+from lmbench.figures.catalogue import FIGURES, find_figure
 from lmbench.figures.cumulative import Cumulative
 from lmbench.figures.errors import Errors, errors_of, mean_of_images
 from lmbench.figures.features import three_colours
@@ -127,6 +133,117 @@ def test_the_command_of_a_run_names_it() -> None:
         "lmbench run --method lead --variant dense64 --dataset mafl --preset small --seed 2 --pretrain-on celeba "
         "--annotations 10,all --untrained"
     )
+
+
+STAGE = {
+    "name": "byol",
+    "key": "a" * 64,
+    "epochs": 2,
+    "curve": [{"epoch": 1, "total": 2.0}, {"epoch": 2, "total": 1.0}],
+}
+
+
+@pytest.fixture
+def again(tmp_path: Path) -> Place:
+    """Three runs of one seed: the newest has one number alone, two older ones all that figures are made of."""
+    (metric,) = record("a", "mine", 20.0)["metrics"]
+    tasks = [metric | {"task": task, "n_annotations": None} for task in ("matching", "equivariance", "scale")]
+    whole = {"metrics": [metric, metric | {"n_annotations": 10}, *tasks], "stages": [STAGE]}
+    short = {"stages": [STAGE | {"key": "b" * 64, "curve": []}]}
+    for day, (name, changes) in enumerate({"oldest": whole, "older": whole, "newest": short}.items(), 1):
+        keep(tmp_path, record(name, "mine", 20.0, finished=f"2026-01-0{day}", **changes))
+        if changes is whole:
+            (tmp_path / name / "predictions").mkdir()
+            (tmp_path / name / "heads").mkdir()
+    (tmp_path / "stages" / ("a" * 20)).mkdir(parents=True)
+    return Place(tmp_path)
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in FIGURES])
+def test_of_several_runs_of_a_seed_the_newest_that_has_what_a_figure_draws_counts(
+    again: Place, capsys: Any, name: str
+) -> None:
+    def chosen(**options: object) -> str:
+        (line,) = lines_of(["mine/v"], again, (), suiting(find_figure(name), **options))  # type: ignore[arg-type]
+        return line.first.name
+
+    every = name == "overview"
+    assert chosen() == ("newest" if every else "older")
+    said = capsys.readouterr().err
+    assert said.count("of several runs of a seed the newest") == 1
+    assert ("that has what is wanted counts: older (3 of seed 0)" in said) != every
+    if every:
+        assert chosen(task="matching") == "older"
+        assert lines_of(["mine/v"], again)[0].first.name == "newest"
+
+
+def read_off(panel: Axes) -> dict[str, object]:
+    """What a panel of an overview shows, by what its marks look like."""
+    found: dict[str, object] = {"title": panel.get_title(loc="left"), "solid": [], "hollow": [], "bars": []}
+    for line in panel.lines:
+        at = np.asarray(line.get_xdata(), float).round(9).tolist()
+        if line.get_linestyle() == "--":
+            found["dashed"] = at[0]
+        elif len(at) == 1:
+            found["hollow" if line.get_markerfacecolor() == "white" else "solid"] += at  # type: ignore[operator]
+        elif line.get_color() != "#bbbbbb":  # which leads from one to the other
+            found["bars"].append(at)  # type: ignore[attr-defined]
+    return found
+
+
+ELSEWHERE = """
+import sys
+from lmbench.report import style
+own = style._settings
+style._settings = lambda page: {**own(page), "font.family": ["Nonesuch Sans", "Absent"]}
+from lmbench.cli.main import run_cli
+sys.exit(run_cli(sys.argv[1:]))
+"""
+
+
+def test_no_display_backend_cache_or_font_is_missed(tmp_path: Path) -> None:
+    data = {"fingerprint": "f" * 64, "used": {"test": 60}, "preprocessing": {"size": 64}}
+    keep(tmp_path, record("mine", "mine", 20.0, data=data, predictions=["predictions/regression.parquet"]))
+    environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    environment |= {"MPLBACKEND": "NoSuchBackend", "MPLCONFIGDIR": str(tmp_path / "mine" / "record.json")}
+    arguments = ["figure", "overview", str(tmp_path / "mine"), "-o", str(tmp_path / "a.pdf")]
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "") and "a.pdf: Numbers of each method" in done.stdout
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_an_overview_shows_the_numbers_of_its_records(tmp_path: Path) -> None:
+    (metric,) = record("a", "mine", 20.0)["metrics"]
+
+    def metrics(*values: float) -> list[dict]:
+        few = {"n_annotations": 10, "draws": 5, "std": 1.0}
+        match = {"task": "matching", "metric": "matching_error", "n_annotations": None, "unit": "px", "subset": "same"}
+        rows = zip(({}, few, match), values, strict=True)
+        return [metric | row | {"value": v, "ci95": [v - 1.5, v + 2.5]} for row, v in rows]
+
+    def kept(run: str, method: str, **changes: object) -> None:
+        data = {"fingerprint": "f" * 64, "used": {"test": 60}, "preprocessing": {"size": 64}}
+        made = {"data": data, "predictions": ["predictions/regression.parquet"], **changes}
+        keep(tmp_path, record(run, method, 0.0, **made))
+
+    kept("mine", "mine", metrics=metrics(20.25, 31.5, 4.75))
+    control = {"variant": "v, untrained", "supervision": "untrained"}
+    kept("control", "mine", metrics=metrics(40.5, 52.0, 9.25), **control)
+    for seed in (0, 1):
+        kept(f"other{seed}", "other", seed=seed, metrics=metrics(25 + seed, 35 + seed, 6 + seed))
+    kept("floor", "mean_shape", supervision="none", metrics=metrics(60.0, 61.0, 0.0)[:2])
+    lines = lines_of(["mine", "control", "other0,other1", "floor"], Place(tmp_path))
+    figure = make(find_figure("overview"), Asked(lines=lines, page=Page(178))).figure
+    whole, few, match = (read_off(panel) for panel in figure.axes if panel.lines)
+    titles = ["regression, n = all", "regression, n = 10", "matching, same"]
+    assert [str(p["title"]).replace("\n", " ") for p in (whole, few, match)] == titles
+    assert whole["solid"] == [20.25, 25.5] and few["solid"] == [31.5, 35.5] and match["solid"] == [4.75, 6.5]
+    assert [p["hollow"] for p in (whole, few, match)] == [[40.5], [52.0], [9.25]]
+    assert (whole["dashed"], few["dashed"]) == (60.0, 61.0) and "dashed" not in match
+    for panel, value in ((whole, 20.25), (few, 31.5), (match, 4.75)):
+        assert [value - 1.5, value + 2.5] in panel["bars"]  # type: ignore[operator]
 
 
 def test_what_lies_beside_runs_is_passed_over(tmp_path: Path) -> None:

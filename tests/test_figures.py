@@ -172,8 +172,13 @@ def test_images_of_other_data_are_not_drawn_under_old_predictions(run: Path, tmp
     assert code == 3 and "was judged on other data" in err
 
 
-def test_the_list_names_every_figure_and_its_page_tells_of_each(capsys) -> None:
+def test_the_list_names_every_figure_in_any_terminal_and_its_page_tells_of_each(capsys, monkeypatch) -> None:
     code, out, _ = run_here(capsys, "figure", "--list", "--json")
     assert code == 0 and {entry["name"] for entry in json.loads(out)} == ALL
+    for columns, widest in ((60, 60), (80, 80), (300, 100)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        code, out, _ = run_here(capsys, "figure", "--list")
+        assert code == 0 and max(map(len, out.splitlines())) <= widest
+        assert {line.split()[0] for line in out.splitlines() if line[0] != " "} == ALL
     page = (Path(__file__).parent.parent / "docs" / "figures.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in page for name in ALL)

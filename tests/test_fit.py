@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from folder_trees import dlc_tree
 from marked_images import NAMES, labels_csv, spotted
+from PIL import Image
 from small_runs import pixels_run, run_here
 
 from lmbench.cli.main import cli
@@ -69,7 +70,12 @@ def test_a_fit_finds_what_is_to_be_seen_and_its_errors_are_those_of_images_it_di
     found = np.array([list(row["landmarks"].values()) for row in json.loads(out)])
     off = np.linalg.norm(found - points[-LEFT_OUT:], axis=-1)
     assert [*json.loads(out)[0]["landmarks"]] == [*NAMES] and off.mean() < said["mean_shape_px"] / 2
-    assert (tmp_path / "fit" / "cross_validated.png").read_bytes().startswith(b"\x89PNG")
+    with Image.open(
+        tmp_path / "fit" / "cross_validated.png"
+    ) as sheet:  # twelve tiles to judge by eye, each above its name
+        assert sheet.format == "PNG" and sheet.width >= 4 * 320 and sheet.height >= 3 * (320 + 20)
+        strips = [np.asarray(sheet)[324:342, x : x + 320].tobytes() for x in range(0, sheet.width - 320, 324)]
+    assert len(set(strips)) == 4
 
 
 def test_what_an_error_is_measured_on_is_left_out_of_all_that_is_fitted(capsys, tmp_path: Path, run: Path, own) -> None:
@@ -99,6 +105,27 @@ def test_labels_of_deeplabcut_and_chosen_landmarks_serve_as_well(capsys, tmp_pat
     assert load(tmp_path / "fit").landmark_names == ("nose", "left_eye")
 
 
+def test_an_image_of_which_one_landmark_is_to_be_seen_counts(capsys, tmp_path: Path, run: Path, own) -> None:
+    lines = labels_csv(own[1][:12]).splitlines()
+    (tmp_path / "labels.csv").write_text(
+        "\n".join([*lines[:9], *(f"{line.rsplit(',', 2)[0]},," for line in lines[9:])])
+    )
+    said = fitted(capsys, run, str(tmp_path / "labels.csv"), tmp_path / "fit", "--images", str(own[0]))
+    assert said["images"] == 12
+    assert {name: row["images"] for name, row in said["landmarks"].items()} == {"head": 12, "tail": 8}
+
+
+def test_a_fit_that_a_kill_left_aside_is_found_again_and_that_is_told(capsys, tmp_path: Path, run: Path, own) -> None:
+    labels = ("--labels", str(own[0] / "labels.csv"), "-o", str(tmp_path / "fit"))
+    fitted(capsys, run, labels[1], tmp_path / "fit")
+    (tmp_path / "fit").rename(tmp_path / ".fit.before~")  # where a kill between two renamings leaves it
+    assert load(tmp_path / "fit").landmark_names == NAMES
+    assert "what was there before is back" in capsys.readouterr().err
+    (tmp_path / "fit").rename(tmp_path / ".fit.before~")
+    assert "a fit is there already" in refused(capsys, run, *labels, code=2)
+    assert [p.name for p in tmp_path.iterdir()] == ["fit"]
+
+
 def test_boxes_are_used_where_all_have_one_and_then_asked_for(capsys, tmp_path: Path, run: Path, own) -> None:
     folder, points = own
     rows = labels_csv(points[:12]).splitlines()
@@ -122,10 +149,9 @@ def test_labels_that_no_head_can_be_fitted_to_are_refused_in_words(capsys, tmp_p
 
     assert "4 labelled images; at least 5 are needed" in said(labels_csv(points[:4]))
     half = [
-        line if i < 3 else ",".join(line.split(",")[:3]) + ",,"
-        for i, line in enumerate(labels_csv(points[:8]).splitlines())
+        line if i < 3 else line.split(",")[0] + ",,,," for i, line in enumerate(labels_csv(points[:8]).splitlines())
     ]
-    assert "6 of 8 samples left out: fewer than 2 labelled landmarks" in said("\n".join(half))
+    assert "6 of 8 samples left out: fewer than 1 labelled landmark" in said("\n".join(half))
     assert "same place on all 8 images" in said(labels_csv(np.tile(points[:1], (8, 1, 1))))
     gone = labels_csv(points[:8]).replace("img03", "img93")
     assert "img93.png" in said(gone) and "missing" in said(gone)
@@ -143,6 +169,8 @@ def test_labels_that_no_head_can_be_fitted_to_are_refused_in_words(capsys, tmp_p
     ]
     assert "ear is labelled on one image alone, or on some beside each other" in said("\n".join(beside))
     assert "there is no such file" in refused(capsys, run, "--labels", str(tmp_path / "none.csv"), *place)
+    cropped = refused(capsys, run, "--labels", f"{table}:crop=landmarks", *place, code=2)
+    assert "what the network sees is said by --frame and --margin, not by crop=" in cropped
     assert "not every label has a box" in said(labels_csv(points[:8]), "--frame", "box", code=2)
     assert "there is no record" in refused(capsys, folder, "--labels", str(folder / "labels.csv"), *place)
     assert not (tmp_path / "fit").exists()

@@ -24,6 +24,7 @@ from small_runs import run_here
 
 from lmbench.errors import BusyError, DataError, StaleError, UsageError
 from lmbench.fitting.labels import read_labels
+from lmbench.labelling import proposals
 from lmbench.labelling import session as sessions
 from lmbench.labelling.images import ImageFolder
 from lmbench.labelling.proposals import Proposer
@@ -150,6 +151,15 @@ def test_a_landmark_that_no_image_shows_is_not_proposed(tmp_path: Path) -> None:
         time.sleep(0.05)
     head, paw = session.proposed(3)["points"]
     assert len(head) == 2 and paw is None
+
+
+def test_what_is_kept_of_images_does_not_grow_with_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proposals, "MOST", 4)
+    points = spotted(tmp_path, 9)
+    proposer = Proposer(ImageFolder(tmp_path), colours_network)
+    for count in range(3, 10):
+        proposer._fitted({f"img{i:02}.png": tuple(map(tuple, points[i].tolist())) for i in range(count)})
+        assert len(proposer._kept) == min(count, 4)
 
 
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:

@@ -93,3 +93,8 @@ def test_a_run_on_a_part_carries_its_counts_and_is_never_ranked_with_the_whole(
     files = leaderboard.build(tmp_path / "runs", tmp_path / "out").files
     holding = [name for name, content in files.items() if record["run"] in content]
     assert len(holding) == 1 and holding[0].startswith("mtfl-partial-4-of-10000")
+    sorted((tmp_path / "data" / "MTFL" / "AFLW").iterdir())[0].unlink()
+    assert run_cli([*asked, "--annotations", "all", "--partial", "--dry-run"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    (said,) = plan["beside"]  # another part is another run, and the earlier one of the same command is told
+    assert "6-of-2995" not in plan["run"] and said.startswith(f"{record['run']} was made from other data (")

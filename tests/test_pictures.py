@@ -11,7 +11,7 @@ from PIL import Image
 
 from lmbench.data.pixels import PixelStore
 from lmbench.report.marks import COLOURS, MOST, legend_of, mark_of
-from lmbench.report.pictures import LEGEND_LINE, ZOOM, contact_sheet, over_legend
+from lmbench.report.pictures import LEGEND_LINE, ZOOM, captioned, contact_sheet, over_legend
 from lmbench.report.plots import draw_curve
 from lmbench.results.record import TrainedStage
 
@@ -25,6 +25,21 @@ def test_a_legend_stands_below_a_sheet_in_the_colours_of_its_names() -> None:
     narrow = over_legend(Image.new("RGB", (80, 50)), dict.fromkeys(("left_eye", "right_eye"), COLOURS[0]))
     assert narrow.size == (80, 50 + 2 * LEGEND_LINE)
     assert over_legend(sheet, {}) is sheet
+
+
+def test_a_caption_stands_below_its_tile_and_keeps_the_end_of_a_long_name() -> None:
+    tile = Image.new("RGB", (120, 40), (0, 90, 0))
+
+    def words(text: str) -> np.ndarray:
+        pixels = np.asarray(captioned(tile, text))
+        assert (pixels[:40, 2:-2] == (0, 90, 0)).all()
+        return pixels[40:]
+
+    long = "videos/of/a/very/long/name/" * 3
+    assert (words("a.png") != words("b.png")).any()
+    assert (words(f"{long}a.png") != words(f"{long}b.png")).any()
+    assert (words(f"{long}a.png") == words(f"x/{long}a.png")).all()
+    assert not (words(f"{long}a.png")[:, [0, 1, -2, -1]] > 30).any()  # nothing is cut at the rim
 
 
 def test_a_curve_of_one_point_is_not_drawn(tmp_path: Path) -> None:

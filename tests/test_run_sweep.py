@@ -60,6 +60,18 @@ def test_a_dry_run_lists_the_runs_and_does_none(lab):
     assert "0 of 4 runs done" in out
 
 
+def test_a_dry_run_of_many_says_once_of_each_output_that_its_views_show_another_size(lab):
+    larger = ("--set", "stages.byol.settings.view1.window=0.9", "--dry-run")
+    one = run(lab, "--method", "lead", *larger)[2]
+    assert "warning: stage byol: training views show the object" in one
+    seeds = run(lab, "--method", "lead", "--seed", "0,1", *larger)[2]
+    assert seeds.count("training views show the object") == 1 and one.strip() in seeds
+    outputs = run(lab, "--method", "lead/dense64,lead/hypercolumn", "--seed", "0,1", *larger)[2]
+    assert [line.partition(": stage")[0] for line in outputs.splitlines() if "views show" in line] == [
+        "warning: lead/dense64", "warning: lead/hypercolumn",
+    ]  # fmt: skip
+
+
 def test_what_is_done_is_not_done_again(lab):
     run(lab, "--method", "position")
     assert run(lab, *SWEEP)[0] == 0
@@ -114,6 +126,9 @@ def test_one_output_is_named_with_its_variant_as_everywhere_and_prints_what_it_a
         (["--method", "lead,lead/dense64"], "lead and lead/dense64 are one output"),
         (["--method", "lead", "--variant", "dense64,dense64"], "dense64 stands there twice"),
         (["--method", "lead", "--variant", "dense64,"], "a name is missing"),
+        (["--method", "lead", "--variant", "all,dense64"], "all means every variant there is; give it alone"),
+        (["--method", "lead", "--annotations", "1,10,01"], "'1,10,01': 1 stands there twice"),
+        (["--method", "lead", "--annotations", "all,all"], "all stands there twice"),
         (["--method", "lead", "--seed", "0,"], "expected whole numbers"),
         (["--method", "lead", "--seed", "-1"], "expected whole numbers"),
         (["--method", "lead", "--seed", "1,01"], "1 stands there twice"),

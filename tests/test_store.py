@@ -24,13 +24,13 @@ def fail_halfway(path: Path) -> None:
 
 
 def test_a_draft_that_a_killed_process_left_is_cleared_away(tmp_path):
-    left = tmp_path / ".stage.abc"
+    left = tmp_path / ".stage.abcdefgh"
     left.mkdir()
     (left / "half").write_text("x")
-    (tmp_path / ".stage2.abc").mkdir()
+    (tmp_path / ".stage2.abcdefgh").mkdir()
     with store.building(tmp_path / "stage") as draft:
         (draft / "whole").write_text("y")
-    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == [".stage2.abc", "stage"]
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == [".stage2.abcdefgh", "stage"]
 
 
 def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:
@@ -143,6 +143,38 @@ def test_a_folder_whose_making_fails_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), store.building(tmp_path / "stage") as draft:
         fail_halfway(draft / "weights")
     assert contents(tmp_path) == []
+
+
+@pytest.mark.parametrize("killed", ["while it is filled", "between the renamings", "before the old one is gone"])
+def test_a_folder_that_is_replaced_is_the_old_or_the_new_one_whenever_it_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, killed: str
+) -> None:
+    target, renamed = tmp_path / "fit", Path.replace
+    with store.rebuilding(target) as draft:
+        (draft / "head").write_text("old")
+
+    def replace_folder() -> None:
+        with store.rebuilding(target) as draft:
+            assert (target / "head").read_text() == "old"
+            (draft / "head").write_text("new")
+            if killed == "while it is filled":
+                os._exit(9)
+            if killed == "between the renamings":
+                monkeypatch.setattr(Path, "replace", lambda a, b: renamed(a, b) if a == target else os._exit(9))
+            else:
+                monkeypatch.setattr(Path, "replace", lambda a, b: (renamed(a, b), a == target or os._exit(9)))
+
+    if (child := os.fork()) == 0:
+        replace_folder()
+    os.waitpid(child, 0)
+    store.put_back(target)
+    wanted = "new" if killed == "before the old one is gone" else "old"
+    assert (target / "head").read_text() == wanted
+    told = f"{target} was about to be replaced when that was cut off: what was there before is back"
+    assert (told in capsys.readouterr().err) == (killed == "between the renamings")
+    with store.rebuilding(target) as draft:
+        (draft / "head").write_text("newest")
+    assert contents(tmp_path) == ["fit", "fit/head"]
 
 
 def test_who_comes_second_waits_says_so_and_gets_what_the_first_made(

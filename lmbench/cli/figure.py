@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import click
 from lmbench.config.asking import parse_annotations
 from lmbench.errors import UsageError
 
-PLACES = ("runs", "dataset", "preset", "labels", "width", "font")
+MIN_WIDTH, MAX_WIDTH = 50, 100  # columns of the list, as the terminal has them
 
 
 @click.command()
@@ -76,13 +78,14 @@ def figure(
     form_of(output)
     if output.exists() and not force:
         raise UsageError(f"{output} exists; choose another name or pass --force.")
-    from lmbench.figures.asking import Asked, lines_of, make
+    from lmbench.figures.asking import Asked, lines_of, make, suiting
     from lmbench.results.sides import Place
 
     page = Page(width or spec.width, font)
     with contextlib.redirect_stdout(sys.stderr):  # what networks and metrics print is no result
-        lines = lines_of(words, Place(runs, dataset, preset), labels)
-        drawn = make(spec, Asked(lines=lines, page=page, **_parsed(given)))
+        options = _parsed(given)
+        lines = lines_of(words, Place(runs, dataset, preset), labels, suiting(spec, **options))
+        drawn = make(spec, Asked(lines=lines, page=page, **options))
         with styled(page):
             save_figure(drawn.figure, output)
     if as_json:
@@ -106,14 +109,25 @@ def _parsed(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _list(as_json: bool) -> None:
-    from lmbench.cli.table import show_table
     from lmbench.figures.catalogue import FIGURES
 
     if as_json:
         shown = [
-            {"name": f.name, "summary": f.summary, "needs": f.needs, "papers": f.papers, "options": list(f.takes)}
+            {
+                "name": f.name,
+                "summary": f.summary,
+                "needs": ", ".join(f.needs),
+                "papers": f.papers,
+                "options": list(f.takes),
+            }
             for f in FIGURES
         ]
         click.echo(json.dumps(shown, indent=1, ensure_ascii=False))
         return
-    show_table(["name", "shows", "needs", "as in"], [[f.name, f.summary, f.needs, f.papers] for f in FIGURES])
+    indent = max(len(f.name) for f in FIGURES) + 2
+    width = max(MIN_WIDTH, min(MAX_WIDTH, shutil.get_terminal_size((MAX_WIDTH, 24)).columns))
+    for f in FIGURES:
+        needs = f"needs {', '.join(f.needs)}" + (f"; as in {f.papers}" if f.papers else "")
+        for first, text in ((f.name, f.summary), ("", needs)):
+            for i, line in enumerate(textwrap.wrap(text, width - indent, break_on_hyphens=False)):
+                click.echo(f"{'' if i else first:{indent}}{line}")

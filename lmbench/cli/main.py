@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import os
 import re
 import signal
@@ -148,8 +149,15 @@ def main(argv: list[str] | None = None) -> None:
 
 def run_cli(argv: list[str] | None = None) -> int:
     """The exit code of a command line; messages go to stderr, and nobody sees a traceback for a mistake of his own."""
+    _without_a_display()
     with guarded():
         return _run(argv)
+
+
+def _without_a_display() -> None:
+    """Figures are files: no backend, window system, font or cache of the user's matplotlib has a say in them, or is told of."""
+    os.environ["MPLBACKEND"] = "agg"
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def _run(argv: list[str] | None) -> int:

@@ -107,9 +107,7 @@ def run(
 
     Several methods or seeds are a small sweep: all runs seed by seed, then one table of means over seeds.
     """
-    from lmbench import progress
     from lmbench.config.asking import configurations, outputs_of, parse_annotations, parse_seeds
-    from lmbench.config.object_scale import unequal_scales
     from lmbench.config.overrides import parse_assignments, read_toml
     from lmbench.plugins.loading import get_plugins
 
@@ -133,6 +131,8 @@ def run(
         overrides=[read_toml(config_file) if config_file else {}, parse_assignments(assignments)],
     )
 
+    if dry_run:
+        _warn_of_scales(configs, plugins)
     if len(seeds) > 1 or many_methods:
         if resume != "auto":
             raise UsageError(f"--resume {resume} is about one run; give it with one method and one seed.")
@@ -144,8 +144,6 @@ def run(
     plans, records = [], []
     for config in configs:
         if dry_run:
-            for said in unequal_scales(config, plugins):
-                progress.say(f"warning: {said}")
             plans.append(jobs.preview(config, plugins, data_root, runs, device, resume))
             continue
         with contextlib.redirect_stdout(sys.stderr):  # what methods print is no result
@@ -161,6 +159,17 @@ def run(
         for plan in plans:
             show_plan(plan)
     return 0
+
+
+def _warn_of_scales(configs: Sequence[RunConfig], plugins: Plugins) -> None:
+    """Says of each output, once for all seeds, where training views show the object at another size than test images do."""
+    from lmbench import progress
+    from lmbench.config.object_scale import unequal_scales
+
+    several = len({(c.method, c.output) for c in configs}) > 1
+    told = [(c, said) for c in configs for said in unequal_scales(c, plugins)]
+    for line in dict.fromkeys(f"{c.method}/{c.output}: {said}" if several else said for c, said in told):
+        progress.say(f"warning: {line}")
 
 
 def show_record(record: Record, runs: Path, known: bool) -> None:

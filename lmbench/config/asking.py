@@ -19,15 +19,16 @@ Output = tuple[str, str]
 
 
 def parse_annotations(text: str) -> tuple[int | str, ...]:
-    """``"1,5,all"`` as ``(1, 5, "all")``. Raises UsageError for anything else."""
+    """``"1,5,all"`` as ``(1, 5, "all")``. Raises UsageError for anything else, and for a number that stands there twice."""
     found: list[int | str] = []
     for part in text.split(","):
         part = part.strip()
         if part != ALL and not part.isdecimal():
             raise UsageError(f"--annotations {text!r}: expected numbers and all, for instance 1,5,10,all.")
         value = part if part == ALL else int(part)
-        if value not in found:
-            found.append(value)
+        if value in found:
+            raise UsageError(f"--annotations {text!r}: {value} stands there twice; name it once.")
+        found.append(value)
     return tuple(found)
 
 
@@ -63,6 +64,8 @@ def outputs_of(plugins: Plugins, methods: str, variants: str = "") -> list[Outpu
         raise UsageError(
             f"--variant {variants}: {why}; write METHOD/VARIANT in --method, or one METHOD beside --variant."
         )
+    if ALL in asked and len(asked) > 1:
+        raise UsageError(f"--variant {variants}: all means every variant there is; give it alone, or name some.")
     if asked:
         method = named[0][0]
         every = [v.name for v in plugins.find("method", method).spec.variants]

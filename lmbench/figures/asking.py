@@ -15,13 +15,14 @@ from typing import Any
 from lmbench import progress
 from lmbench.config.model import digest_of
 from lmbench.errors import StaleError, UsageError
-from lmbench.figures.catalogue import FigureSpec
+from lmbench.figures.catalogue import CURVES, KEPT_HEAD, PREDICTIONS, TRAINED, FigureSpec
 from lmbench.heads.specs import MEAN_SHAPE
 from lmbench.metrics.base import Predictions
 from lmbench.printable import counted, printable, without_folders, without_folders_apart
 from lmbench.report.plots import Kind
 from lmbench.report.style import Page, styled
 from lmbench.results.comparison import require_same_data
+from lmbench.results.inventory import KEY_SHOWN, STAGES
 from lmbench.results.outputs import (
     CONTROL,
     FLOOR,
@@ -33,9 +34,10 @@ from lmbench.results.outputs import (
     protocol_of,
     untrained_of,
 )
-from lmbench.results.record import Record, Row
+from lmbench.results.record import HEADS, Record, Row
+from lmbench.results.record import PREDICTIONS as FOLDER_OF_PREDICTIONS
 from lmbench.results.run import Annotations, Run
-from lmbench.results.sides import Place, Side, more_than_seeds, runs_of, seeds_of
+from lmbench.results.sides import Place, Side, Suiting, more_than_seeds, runs_of, seeds_of
 
 LONGEST = 80  # letters of a label
 BESIDE = ("stages", "references")  # in a folder of runs, which `runs/*` names as well
@@ -129,9 +131,36 @@ def make(spec: FigureSpec, asked: Asked) -> Drawn:
         return spec.load()(asked)
 
 
-def lines_of(words: Sequence[str], place: Place, labels: Sequence[str] = ()) -> tuple[Line, ...]:
+def suiting(
+    spec: FigureSpec, task: str = "", metric: str = "", part: str = "", annotations: Annotations = None, **_: Any
+) -> Suiting:
+    """What of all that a figure draws a run has, under the options that were given."""
+    task = task or spec.task
+
+    def found(run: Run) -> tuple[bool, ...]:
+        rows = [row for row in run.record.rows if task in ("", row.task)]
+        amounts = {row.n_annotations for row in rows}
+        beside = run.folder.parent / STAGES
+        return (
+            len(amounts) >= spec.amounts,
+            annotations is None or annotations in amounts,
+            PREDICTIONS in spec.needs or metric in ("", *(row.metric for row in rows)),
+            part in ("", *(row.subset for row in rows)),
+            PREDICTIONS not in spec.needs or (run.folder / FOLDER_OF_PREDICTIONS).is_dir(),
+            TRAINED not in spec.needs or all((beside / s.key[:KEY_SHOWN]).is_dir() for s in run.record.stages[-1:]),
+            KEPT_HEAD not in spec.needs or (run.folder / HEADS).is_dir(),
+            CURVES not in spec.needs or any(len(stage.curve) > 1 for stage in run.record.stages),
+        )
+
+    return found
+
+
+def lines_of(
+    words: Sequence[str], place: Place, labels: Sequence[str] = (), wanted: Suiting = lambda run: ()
+) -> tuple[Line, ...]:
     """The runs that words name, seeds of one output together, each called by what tells it from the others.
 
+    Of several runs of one seed the newest counts of those that have most of what is ``wanted``.
     Raises UsageError for labels of another number, else as `lmbench.results.sides.side_of`.
     """
     groups: list[list[Run]] = []
@@ -142,7 +171,7 @@ def lines_of(words: Sequence[str], place: Place, labels: Sequence[str] = ()) -> 
             groups.append([run])
         else:
             group.append(run)
-    sides = [seeds_of(own[0].name, own) for own in groups]
+    sides = [seeds_of(own[0].name, own, wanted) for own in groups]
     names = list(labels) or _names(sides)
     called = names if labels else [name + _counted(side) for name, side in zip(names, sides, strict=True)]
     if len(called) != len(sides):

@@ -17,15 +17,20 @@ COLUMN, WHOLE = 85.0, 178.0  # mm, see `lmbench.report.style`
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """A kind of figure. ``target``: a function ``(Asked) -> Drawn``; ``takes``: the options it knows; ``width``: in mm."""
+    """A kind of figure. ``target``: a function ``(Asked) -> Drawn``; ``takes``: the options it knows; ``width``: in mm.
+
+    ``task``: whose numbers it draws, of at least so many ``amounts`` of annotations.
+    """
 
     name: str
     summary: str
     target: str
-    needs: str
+    needs: tuple[str, ...]
     papers: str = ""
     takes: tuple[str, ...] = ()
     width: float = COLUMN
+    task: str = ""
+    amounts: int = 1
 
     def load(self) -> Callable[[Asked], Drawn]:
         module, _, name = self.target.partition(":")
@@ -46,70 +51,79 @@ PICTURES = ("images", "data_root")
 NETWORK = (*PICTURES, "device")
 RECORDS, PREDICTIONS = "records", "stored predictions"
 IMAGES, TRAINED = "the dataset's images", "the trained network (`stages` beside the run)"
+DISCOVERS, KEPT_HEAD, CURVES = "a method that discovers landmarks", "its kept head", "records of trained runs"
 
 FIGURES = (
     FigureSpec(
         "ced",
         "cumulative error distribution: the share of images with a mean error up to x, with area and failures",
         "lmbench.figures.cumulative:ced",
-        PREDICTIONS,
+        (PREDICTIONS,),
         takes=("annotations", "metric", "threshold"),
+        task="regression",
     ),
     FigureSpec(
         "accuracy",
         "accuracy curve of predicted landmarks: the share of landmarks found within d pixels",
         "lmbench.figures.cumulative:accuracy",
-        PREDICTIONS,
+        (PREDICTIONS,),
         "Two-step Fig. 6",
         takes=("annotations", "threshold"),
+        task="regression",
     ),
     FigureSpec(
         "few-shot",
         "error against the number of annotated images: mean and spread over draws and seeds, published values beside",
         "lmbench.figures.few_shot:few_shot",
-        f"{RECORDS} with two numbers of annotations or more",
+        (f"{RECORDS} with two numbers of annotations or more",),
         "LEAD Fig. 8, Cheng Fig. 4a and 4b",
         takes=("task", "metric", "published"),
+        task="regression",
+        amounts=2,
     ),
     FigureSpec(
         "landmarks",
         "the error of each landmark with its interval",
         "lmbench.figures.landmarks:landmarks",
-        PREDICTIONS,
+        (PREDICTIONS,),
         takes=("annotations", "metric"),
+        task="regression",
     ),
     FigureSpec(
         "detections",
         "test images from the best to the worst predicted, with truth and prediction",
         "lmbench.figures.detections:detections",
-        f"{PREDICTIONS}, {IMAGES}",
+        (PREDICTIONS, IMAGES),
         "LEAD Fig. 7, Cheng Fig. 3, Two-step Fig. 3, Thewlis Fig. 6",
         takes=("annotations", *PICTURES),
         width=WHOLE,
+        task="regression",
     ),
     FigureSpec(
         "zoomed",
         "test images seen at every zoom-out factor, with truth and prediction",
         "lmbench.figures.detections:zoomed",
-        f"the task `scale`, {PREDICTIONS}, {IMAGES}",
+        ("the task `scale`", PREDICTIONS, IMAGES),
         "LEAD Fig. 10",
         takes=PICTURES,
         width=WHOLE,
+        task="scale",
     ),
     FigureSpec(
         "matching",
         "annotated points of one image found in a warped copy or in another image",
         "lmbench.figures.matching:matching",
-        f"the task `matching`, {PREDICTIONS}, {IMAGES}",
+        ("the task `matching`", PREDICTIONS, IMAGES),
         "LEAD Fig. 3 and 4, Cheng Fig. 2",
         takes=("part", *NETWORK),
         width=WHOLE,
+        task="matching",
     ),
     FigureSpec(
         "pca",
         "frozen features of test images as three colours",
         "lmbench.figures.features:pca",
-        f"{TRAINED}, {IMAGES}",
+        (TRAINED, IMAGES),
         takes=NETWORK,
         width=WHOLE,
     ),
@@ -117,7 +131,7 @@ FIGURES = (
         "tsne",
         "frozen features at annotated landmarks of many images, in a plane, coloured by landmark",
         "lmbench.figures.features:tsne",
-        f"{TRAINED}, {IMAGES}",
+        (TRAINED, IMAGES),
         "LEAD Fig. 5 (there of all cells: the task `parts`)",
         takes=NETWORK,
     ),
@@ -125,7 +139,7 @@ FIGURES = (
         "parts",
         "parts that a non-negative factorisation finds in frozen features of test images",
         "lmbench.figures.features:parts",
-        f"{TRAINED}, {IMAGES}",
+        (TRAINED, IMAGES),
         "Cheng Fig. 5, LEAD Fig. 6",
         takes=("parts", *NETWORK),
         width=WHOLE,
@@ -134,48 +148,52 @@ FIGURES = (
         "discovered",
         "landmarks that a method discovers, over many images, and what its head predicts from them",
         "lmbench.figures.discovered:discovered",
-        f"a method that discovers landmarks, {TRAINED}, {IMAGES}",
+        (DISCOVERS, TRAINED, IMAGES),
         "Thewlis Fig. 3 to 6, Two-step Fig. 4 and 5",
         takes=("annotations", *NETWORK),
         width=WHOLE,
+        task="regression",
     ),
     FigureSpec(
         "weights",
         "how much each discovered landmark weighs in the prediction of each annotated one",
         "lmbench.figures.discovered:weights",
-        f"a method that discovers landmarks, its kept head, {TRAINED}, {IMAGES}",
+        (DISCOVERS, KEPT_HEAD, TRAINED, IMAGES),
         "Thewlis Fig. 7",
         takes=("annotations", *NETWORK),
         width=WHOLE,
+        task="regression",
     ),
     FigureSpec(
         "scale",
         "error against the size of the object in the image",
         "lmbench.figures.curves:scale",
-        f"{RECORDS} with the task `scale`",
+        (f"{RECORDS} with the task `scale`",),
         "LEAD Fig. 9",
         takes=("metric",),
+        task="scale",
     ),
     FigureSpec(
         "equivariance",
         "the share of points found within d pixels in a deformed copy of their image, by layer or by method",
         "lmbench.figures.curves:equivariance",
-        f"{RECORDS} with the task `equivariance`",
+        (f"{RECORDS} with the task `equivariance`",),
         "Two-step Fig. 1 and 2",
         takes=("part",),
+        task="equivariance",
     ),
     FigureSpec(
         "learning",
         "learning curves of the stages: loss, and what was probed on the way",
         "lmbench.figures.curves:learning",
-        RECORDS,
+        (CURVES,),
         width=WHOLE,
     ),
     FigureSpec(
         "overview",
         "every number of some methods beside their untrained controls",
         "lmbench.figures.overview:overview",
-        RECORDS,
+        (RECORDS,),
         takes=("task",),
         width=WHOLE,
     ),

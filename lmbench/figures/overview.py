@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from lmbench.errors import LmbenchError, UsageError
-from lmbench.figures.asking import Asked, Drawn, Line, basis, head_name, require_same_images
+from lmbench.figures.asking import Asked, Drawn, Line, basis, head_name, require_same_images, suiting
+from lmbench.figures.catalogue import find_figure
 from lmbench.heads.specs import MEAN_SHAPE
 from lmbench.printable import counted
 from lmbench.report.plots import look_of
@@ -34,7 +35,7 @@ def overview(asked: Asked) -> Drawn:
     lines = [line for line in rows if head_name(line.record) != MEAN_SHAPE] or rows
     records = {run.name: run.record for line in asked.lines for run in line.runs}
     for line in lines:
-        records |= {record.run: record for record in _controls(line, records)}
+        records |= {record.run: record for record in _controls(line, records, asked.task)}
     found = with_parts(boards(ranked_records(records.values())))
     order = [row.key for record in records.values() for row in record.rows]
     found.sort(key=lambda board: order.index(board.rows[0].output.row.key))  # the tasks as the runs were asked for them
@@ -57,12 +58,12 @@ def _shown_beside(line: Line, lines: Sequence[Line]) -> bool:
     return any(untrained_of(line.record, other.record) for other in lines)
 
 
-def _controls(line: Line, records: Mapping[str, Record]) -> list[Record]:
+def _controls(line: Line, records: Mapping[str, Record], task: str) -> list[Record]:
     own = line.record
     if kind_of(own) == CONTROL or any(untrained_of(record, own) for record in records.values()):
         return []
     try:
-        side = side_of_control(line.side, Place(line.first.folder.parent))
+        side = side_of_control(line.side, Place(line.first.folder.parent), suiting(find_figure("overview"), task))
     except LmbenchError:
         return []
     return [run.record for run in side.runs.values()]

@@ -96,7 +96,7 @@ def read_labels(given: str, images: Path | None = None, landmarks: Sequence[str]
     options = _options(given, images)
     photos = Photos(options.folder)
     where = given
-    found, samples, reading = read_samples(options, photos, where)
+    found, samples, reading = read_samples(options, photos, where, least=1)  # a head learns each landmark by itself
     chosen = _chosen(found.names, landmarks, where)
     names = tuple(found.names[k] for k in chosen)
     samples = [replace(s, points=s.points[chosen], visible=s.visible[chosen]) for s in samples]
@@ -122,6 +122,10 @@ def _options(given: str, images: Path | None) -> Options:
     if not place:
         raise DataError(f"--labels {given}: there is no such file. `lmbench label DIR` writes one.")
     path, rest = Path(place).expanduser(), given[len(place) :]
+    if framed := re.search(r":(crop|margin)=", rest):
+        raise UsageError(
+            f"--labels {given}: what the network sees is said by --frame and --margin, not by {framed[1]}=."
+        )
     if path.is_dir():
         if images is not None:
             raise UsageError(

@@ -121,6 +121,8 @@ class Proposer:
         framer = self._network[1]
         names = sorted(labelled)
         names = [names[i] for i in np.unique(np.linspace(0, len(names) - 1, min(MOST, len(names))).round().astype(int))]
+        with self._encoding:  # of images that no head is fitted to any more nothing is kept, however long one labels
+            self._kept = {name: self._kept[name] for name in names if name in self._kept}
         several = [self._encoded(name, self.folder.folder / name, keep=True) for name in names]
         maps = _stacked([m for m, _ in several])
         visible = np.array([[mark not in (None, HIDDEN) for mark in labelled[name]] for name in names])
@@ -132,7 +134,7 @@ class Proposer:
         return _Head(heads, tuple(bool(column.any()) for column in visible.T), len(names), heads.said[0])
 
     def _encoded(self, name: str, path: Path, keep: bool = False) -> tuple[FeatureMaps, np.ndarray]:
-        """The maps of an image, and its frame; those of labelled images are kept."""
+        """The maps of an image, and its frame; those that a head is fitted to are kept."""
         from lmbench.detecting.regions import Region
         from lmbench.fitting.fit import encoded
 

@@ -13,12 +13,14 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from lmbench.data.pixels import PixelStore
 from lmbench.errors import DataError
 from lmbench.metrics.base import Predictions
+from lmbench.printable import printable
 from lmbench.report.marks import LIGHT, Colour, Mark, legend_of, mark_of
 from lmbench.report.style import SKY, YELLOW
 from lmbench.store.files import write_atomically
 
 ZOOM = 2
 LEGEND_LINE = 18  # pixels
+RIM = 2  # pixels beside a captioned tile
 DOT, RING = 3, 2.5  # pixels of a zoomed tile: the radii of a landmark and, within its ring, of an annotated one
 BACKGROUND = (30, 30, 30)
 TRUE, PREDICTED = Mark(ImageColor.getrgb(SKY), hollow=True), Mark(ImageColor.getrgb(YELLOW))
@@ -65,17 +67,36 @@ def draw_overlay(predictions: Predictions, pixels: PixelStore, path: Path, count
     save_png(over_legend(tile_grid(tiles, 8), {"annotated": TRUE, "predicted": PREDICTED}), path)
 
 
-def overlaid(pixels: np.ndarray, predicted: np.ndarray, target: np.ndarray, visible: np.ndarray) -> Image.Image:
+def overlaid(
+    pixels: np.ndarray, predicted: np.ndarray, target: np.ndarray, visible: np.ndarray, zoom: float = ZOOM
+) -> Image.Image:
     """An image (H, W, 3), zoomed, with its landmarks (L, 2): a ring of truth, a dot of prediction, a line between the two."""
-    tile, draw = zoomed_tile(pixels)
+    tile, draw = zoomed_tile(pixels, zoom)
     for found, true, seen in zip(predicted, target, visible, strict=True):
         if seen:
-            line = [_at(true), _at(found)]
+            line = [_at(true, zoom), _at(found, zoom)]
             draw.line(line, fill=(0, 0, 0), width=3)
             draw.line(line, fill=(255, 255, 255))
-            TRUE.draw(draw, *_at(true), RING)
-            PREDICTED.draw(draw, *_at(found), DOT)
+            TRUE.draw(draw, *_at(true, zoom), RING)
+            PREDICTED.draw(draw, *_at(found, zoom), DOT)
     return tile
+
+
+def captioned(tile: Image.Image, text: str, line: int = LEGEND_LINE) -> Image.Image:
+    """A tile above a line of text, of which the beginning is left out where there is no room for all of it; a rim at its sides
+    keeps it apart from the next."""
+    font = ImageFont.load_default(line * 0.58)
+    said = printable(text).replace("\n", " ")
+    kept = next((k for k in range(len(said)) if font.getlength(_ending(said, k)) <= tile.width), len(said))
+    larger = Image.new("RGB", (tile.width + 2 * RIM, tile.height + line), BACKGROUND)
+    larger.paste(tile, (RIM, 0))
+    middle = larger.width / 2, tile.height + line / 2
+    ImageDraw.Draw(larger).text(middle, _ending(said, kept), fill=LIGHT, font=font, anchor="mm")
+    return larger
+
+
+def _ending(text: str, start: int) -> str:
+    return f"...{text[start:]}" if start else text
 
 
 def draw_points(image: Image.Image, points: np.ndarray) -> Image.Image:
@@ -139,16 +160,16 @@ def save_png(image: Image.Image, path: Path) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def zoomed_tile(pixels: np.ndarray) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    """An image (H, W, 3) of a store at ``ZOOM`` times its size, and what draws on it."""
+def zoomed_tile(pixels: np.ndarray, zoom: float = ZOOM) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    """An image (H, W, 3) of a store at ``zoom`` times its size, and what draws on it."""
     image = Image.fromarray(np.asarray(pixels))
-    tile = image.resize((image.width * ZOOM, image.height * ZOOM), Image.Resampling.BICUBIC)
+    tile = image.resize((round(image.width * zoom), round(image.height * zoom)), Image.Resampling.BICUBIC)
     return tile, ImageDraw.Draw(tile)
 
 
-def _at(point: np.ndarray) -> tuple[float, float]:
+def _at(point: np.ndarray, zoom: float = ZOOM) -> tuple[float, float]:
     """A landmark's place on a zoomed tile: pixel centres stay pixel centres."""
-    return (float(point[0]) + 0.5) * ZOOM - 0.5, (float(point[1]) + 0.5) * ZOOM - 0.5
+    return (float(point[0]) + 0.5) * zoom - 0.5, (float(point[1]) + 0.5) * zoom - 0.5
 
 
 def draw_dot(

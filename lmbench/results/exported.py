@@ -3,7 +3,7 @@
 The file is one of safetensors. Its tensors are ``network.NAME``, ``head.NAME`` and ``check.landmarks``; its metadata is one JSON
 document: the run's record, which holds the configuration that the network is rebuilt by, framing, preprocessing, the landmarks'
 names and the versions; which head it is; the SHA-256 of the tensors, and its own. Nothing in it is code, and nothing of it is
-unpickled.
+unpickled. It is made to be handed on: of folders of data and files of weights the record keeps the last name and the digest.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from lmbench.config.model import RunConfig
 from lmbench.config.setting_types import without_weights
 from lmbench.errors import DataError, StaleError, UsageError
 from lmbench.plugins.loading import Plugins
+from lmbench.printable import without_places
 from lmbench.results.reading import checked
-from lmbench.results.record import SEAL, seal_of
+from lmbench.results.record import SEAL, Record, seal_of
 from lmbench.results.run import Annotations, Run
 from lmbench.store.files import replacing, write_atomically
 
@@ -148,13 +149,19 @@ def export(run: Run, path: Path, n_annotations: Annotations = None) -> None:
     document = {
         "format": FORMAT, "version": __version__, "run": run.name, "landmarks": list(run.landmark_names),
         "head_of": where.stem.rpartition("-n")[2],
-        "tensors_sha256": _digest(tensors), "record": run.record.to_json(),
+        "tensors_sha256": _digest(tensors), "record": _handed_on(run.record),
     }  # fmt: skip
     document[SEAL] = seal_of(document)
     metadata = {ENTRY: json.dumps(document, ensure_ascii=False, allow_nan=False)}
     with replacing(path) as draft:
         safetensors.torch.save_file(tensors, draft, metadata)
         ExportedRun.open(draft).detector("cpu")
+
+
+def _handed_on(record: Record) -> dict[str, Any]:
+    """A record without the folders of the machine it was made on, under a seal of its own."""
+    document: dict[str, Any] = without_places(record.to_json())
+    return document | ({SEAL: seal_of(document)} if SEAL in document else {})
 
 
 def _built(run: Run) -> Any:

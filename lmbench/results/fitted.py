@@ -8,7 +8,6 @@ head, whose tensors lie in ``head.safetensors``. The network stays where it is: 
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +22,7 @@ from lmbench.results.reading import checked
 from lmbench.results.record import SCHEMA, SEAL, file_part
 from lmbench.results.run import Annotations, Run
 from lmbench.store import manifests
-from lmbench.store.files import building, read_json, write_json
+from lmbench.store.files import put_back, read_json, rebuilding, write_json
 from lmbench.tasks.settings import RegressionSettings
 
 if TYPE_CHECKING:
@@ -138,6 +137,7 @@ def load(place: Path | str) -> Run:
     Raises DataError where there is none of these, or it is damaged.
     """
     path = Path(place)
+    put_back(path)
     return FittedRun.open(path) if (path / NOTE).is_file() else exported.load(path)
 
 
@@ -164,22 +164,11 @@ def write(folder: Path, run: Run, framer: Framer, labels: Labels, fit: Fit, forc
         "cross_validation": fit.judged.document(),
         "record": _record(folder, base, framer, labels, fit),
     }
-    aside = folder.with_name(f".{folder.name}.before")
-    if folder.exists():
-        shutil.rmtree(aside, ignore_errors=True)
-        folder.rename(aside)
-    try:
-        with building(folder) as draft:
-            assert draft is not None
-            write_json(draft / NOTE, note)
-            state = {k: v.cpu().contiguous() for k, v in fit.head.state().items()}
-            safetensors.torch.save_file(state, draft / HEAD)
-            draw(fit, draft / PICTURE)
-    except BaseException:
-        if aside.exists() and not folder.exists():
-            aside.rename(folder)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
+    with rebuilding(folder) as draft:
+        write_json(draft / NOTE, note)
+        state = {k: v.cpu().contiguous() for k, v in fit.head.state().items()}
+        safetensors.torch.save_file(state, draft / HEAD)
+        draw(fit, draft / PICTURE)
     return FittedRun.open(folder)
 
 
@@ -187,6 +176,7 @@ def require_place(folder: Path, force: bool) -> None:
     """Raises UsageError where a fit may not be written to a folder: nothing but another fit is ever replaced."""
     if folder.name in ("", ".."):
         raise UsageError(f"-o {folder}: name a folder of its own, for instance {folder / 'detector'}.")
+    put_back(folder)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not (folder / NOTE).is_file():

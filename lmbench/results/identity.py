@@ -102,8 +102,13 @@ def differences(then: Identity, now: Identity) -> str:
 def earlier(folder: Path, config: RunConfig, identity: Identity) -> Iterator[tuple[Path, str]]:
     """(folder, why it is another) of the runs that the same command began before, the newest first."""
     named = config.method, config.output, config.dataset, config.preset, config.seed
-    prefixes = {folder.name.rpartition("_")[0] + "_", earlier_run_name(*named, "")}  # all but the digest
-    found = {p for prefix in prefixes for p in folder.parent.glob(f"{glob.escape(prefix)}*")}
+    whole = run_name(*named, "")
+    prefixes = {folder.name.rpartition("_")[0] + "_", earlier_run_name(*named, ""), whole}  # all but the digest
+    patterns = {glob.escape(prefix) for prefix in prefixes}
+    if config.partial:  # the counts of a part stand in the name, and there may have been fewer then, or more
+        method, variant, dataset, *rest = whole.split("_")
+        patterns.add("_".join((method, variant, f"{dataset}-partial-*", *rest)))
+    found = {p for pattern in patterns for p in folder.parent.glob(f"{pattern}*")}
     beside = [p for p in found if p != folder and p.is_dir()]
     for place in sorted(beside, key=lambda p: (-p.stat().st_mtime, p.name)):
         then = _identity_in(place, config)

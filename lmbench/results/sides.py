@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lmbench import progress
 from lmbench.errors import DataError, LmbenchError, UsageError
-from lmbench.printable import counted, without_folders
+from lmbench.printable import without_folders
 from lmbench.results.outputs import flat, recipe_of
 from lmbench.results.record import RECORD, Record, find_records, run_part
 from lmbench.results.run import Run
+
+Suiting = Callable[[Run], tuple[bool, ...]]
+"""What of all that is wanted of a run it has: of several of one seed the newest of those that have most counts."""
 
 UNTRAINED = ", untrained"
 PATTERN = "*?["
@@ -81,7 +84,7 @@ def runs_of(word: str, place: Place) -> list[Run]:
     return [run for part in parts for run in _runs(part, place)]
 
 
-def side_of_control(side: Side, place: Place) -> Side:
+def side_of_control(side: Side, place: Place, suiting: Suiting = lambda run: ()) -> Side:
     """The same recipe left untrained, of the same dataset and preset. Raises DataError where there is none."""
     record = side.first.record
     if record.variant.endswith(UNTRAINED):
@@ -93,7 +96,7 @@ def side_of_control(side: Side, place: Place) -> Side:
             f"{place.runs}: there is no control of {side.name}. `lmbench run` with the command of its runs and --untrained "
             "makes it; or name a run of another untrained network as the second side."
         )
-    return seeds_of(f"the control of {side.name}", found)
+    return seeds_of(f"the control of {side.name}", found, suiting)
 
 
 def _runs(part: str, place: Place) -> list[Run]:
@@ -128,15 +131,22 @@ def _is_run(path: Path) -> bool:
     return os.path.isfile(path) or os.path.isfile(path / RECORD)  # which know no name that is too long
 
 
-def seeds_of(word: str, runs: Iterable[Run]) -> Side:
-    """The newest run of each seed, all of one output. Raises UsageError where they are of several."""
+def seeds_of(word: str, runs: Iterable[Run], suiting: Suiting = lambda run: ()) -> Side:
+    """The newest run of each seed among those that suit best, all of one output; said where there are several.
+
+    Raises UsageError where they are of several outputs.
+    """
     by_seed: dict[int, list[Run]] = {}
     for run in sorted({run.name: run for run in runs}.values(), key=lambda run: (run.record.finished, run.name)):
         by_seed.setdefault(run.record.seed, []).append(run)
-    for seed, own in by_seed.items():
-        if len(own) > 1:
-            progress.say(f"{word}: of {counted(len(own), 'run')} of seed {seed} the newest counts, {own[-1].name}")
-    side = Side({seed: by_seed[seed][-1] for seed in sorted(by_seed)})
+    side = Side({seed: max(reversed(by_seed[seed]), key=suiting) for seed in sorted(by_seed)})
+    told: dict[str, list[str]] = {}
+    for seed, run in side.runs.items():
+        if len(own := by_seed[seed]) > 1:
+            which = "the newest" if run is own[-1] else "the newest that has what is wanted"
+            told.setdefault(which, []).append(f"{run.name} ({len(own)} of seed {seed})")
+    for which, names in told.items():
+        progress.say(f"{word}: of several runs of a seed {which} counts: {', '.join(names)}")
     for run in side.runs.values():
         difference = more_than_seeds(side.first.record, run.record)
         if difference:

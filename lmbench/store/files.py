@@ -80,19 +80,77 @@ def building(folder: Path, aside: bool = False) -> Iterator[Path | None]:
                     yield None
                     return
                 _remove_damaged(folder, wrong, aside)
-            for left in folder.parent.glob(f".{glob.escape(folder.name)}.*/"):  # of a killed process: we hold the lock
-                shutil.rmtree(left, ignore_errors=True)
-            draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-            try:
+            with _drafted(folder) as draft:
                 yield draft
-                manifests.seal(draft)
-                for file in draft.rglob("*"):
-                    _sync(file)
-                draft.chmod(0o755)
+                _complete(draft)
                 draft.replace(folder)
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
     manifests.damage(folder)  # known to be whole, and relied on from here
+
+
+@contextmanager
+def rebuilding(folder: Path) -> Iterator[Path]:
+    """A draft folder to fill, which takes the place of what is in ``folder``, if anything, when the block ends well.
+
+    What is there stays until then. Two renamings take a moment: after a kill between them `put_back` finds the old one.
+    """
+    with explained(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(folder), _drafted(folder) as draft:
+            yield draft
+            _complete(draft)
+            before = _before(folder)
+            if folder.exists():
+                shutil.rmtree(before, ignore_errors=True)
+                folder.replace(before)
+            try:
+                draft.replace(folder)
+            except BaseException:
+                if before.is_dir():
+                    before.replace(folder)
+                raise
+            shutil.rmtree(before, ignore_errors=True)
+
+
+def put_back(folder: Path) -> None:
+    """Gives a folder back that `rebuilding` had moved aside when it was killed, and says so; else nothing happens.
+
+    Raises LmbenchError where it cannot be renamed.
+    """
+    folder = folder.absolute()
+    if not folder.name or not os.path.isdir(before := _before(folder)):  # which knows no name that is too long
+        return
+    with explained(folder), locked(folder):
+        if not before.is_dir():
+            return
+        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+            before.replace(folder)
+            progress.say(f"{folder} was about to be replaced when that was cut off: what was there before is back")
+        elif manifests.damage(folder) is None:  # the new one is there, and the old one was about to be removed
+            shutil.rmtree(before, ignore_errors=True)
+
+
+def _before(folder: Path) -> Path:
+    """Where a folder is while another takes its place; no draft is called so."""
+    return folder.with_name(f".{folder.name}.before~")
+
+
+@contextmanager
+def _drafted(folder: Path) -> Iterator[Path]:
+    """A draft of a folder whose lock we hold; those of killed processes are cleared before, it itself at the end."""
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}.{'[a-z0-9_]' * 8}/"):
+        shutil.rmtree(left, ignore_errors=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _complete(draft: Path) -> None:
+    manifests.seal(draft)
+    for file in draft.rglob("*"):
+        _sync(file)
+    draft.chmod(0o755)
 
 
 @contextmanager

@@ -25,11 +25,13 @@ class Small(nn.Module):
         return {"fine": fine, "coarse": self.second(fine)}
 
 
-def detector_of(normalise: Normalise, filters: int) -> Detector:
-    """A small network at two resolutions under a converged head that was made up."""
+def detector_of(
+    normalise: Normalise, filters: int, network: nn.Module | None = None, layers: tuple[str, ...] = ("coarse", "fine")
+) -> Detector:
+    """A small network at two resolutions, or another, under a converged head that was made up."""
     torch.manual_seed(3)
-    extractor, side = Extractor(Small(), ("coarse", "fine"), 16, normalise), 48
-    dim = 20
+    extractor, side = Extractor(network or Small(), layers, 16, normalise), 48
+    dim = extractor.maps(torch.zeros(1, 3, side, side)).dim
     state = {
         "filters": torch.randn(1, filters, dim), "centres": torch.rand(1, filters, 2) - 0.5,
         "precision": torch.full((1, filters), 4.0), "linear": torch.randn(1, 2 * filters, 10) / 5,

@@ -161,12 +161,14 @@ def _read(argument: str, place: str, state: tuple[Any, ...]) -> Member:
     return Member(found.names, eyes, splits, boxes, framing, notes, words)
 
 
-def read_samples(options: Options, photos: Photos, where: str) -> tuple[Annotations, list[Sample], str]:
+def read_samples(options: Options, photos: Photos, where: str, least: int = 2) -> tuple[Annotations, list[Sample], str]:
     """Landmarks with notes, the labelled samples with their images, and what reading these takes ("" for nothing).
+
+    ``least``: landmarks that are labelled on a sample, or it is left out.
 
     Raises UsageError, and DataError naming the file: annotations that cannot be read, images that are missing.
     """
-    found = labelled_parts(read_annotations(options, photos, where), where)
+    found = labelled_parts(read_annotations(options, photos, where), where, least)
     found_photos = photos.resolve(found.samples, where, by_name=options.match == "name")
     samples, reading = oriented(found_photos, options.orientation, where)
     return found, samples, reading

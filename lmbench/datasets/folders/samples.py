@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lmbench.errors import DataError, UsageError, did_you_mean
+from lmbench.printable import counted
 
 Box = tuple[float, float, float, float]
 
@@ -51,8 +52,8 @@ class Annotations:
     notes: tuple[str, ...] = ()
 
 
-def labelled_parts(found: Annotations, where: str) -> Annotations:
-    """Without landmarks that are never labelled, and without samples that have fewer than two; both are noted.
+def labelled_parts(found: Annotations, where: str, least: int = 2) -> Annotations:
+    """Without landmarks that are never labelled, and without samples that have fewer than ``least``; both are noted.
 
     Raises DataError where no sample is left.
     """
@@ -68,15 +69,19 @@ def labelled_parts(found: Annotations, where: str) -> Annotations:
     if not seen.all():
         gone = [n for n, ok in zip(found.names, seen, strict=True) if not ok]
         notes.append(f"landmarks left out since no image has them: {', '.join(gone)}")
-    least = min(2, int(seen.sum()))
+    least = min(least, int(seen.sum()))
     kept = [
         replace(s, points=s.points[seen], visible=s.visible[seen]) for s in found.samples if s.visible.sum() >= least
     ]
     dropped = len(found.samples) - len(kept)
     if dropped:
-        notes.append(f"{dropped} of {len(found.samples)} samples left out: fewer than {least} labelled landmarks")
+        notes.append(
+            f"{dropped} of {len(found.samples)} samples left out: fewer than {counted(least, 'labelled landmark')}"
+        )
     if not kept:
-        raise DataError(f"{where}: no sample has {least} labelled landmarks; all {dropped} would be left out.")
+        raise DataError(
+            f"{where}: no sample has {counted(least, 'labelled landmark')}; all {dropped} would be left out."
+        )
     names = tuple(n for n, ok in zip(found.names, seen, strict=True) if ok)
     return Annotations(names, kept, (*found.notes, *notes))
 

@@ -33,5 +33,5 @@ class Pixels(nn.Module):
 
 def _cells(images: Tensor, stride: int) -> Tensor:
     """(B, 3, H / stride, W / stride) mean colours in [-1, 1]; sides that are no multiple are rounded, cells cover all."""
-    rows, columns = (max(1, round(side / stride)) for side in images.shape[-2:])
+    rows, columns = (max(1, round(int(side) / stride)) for side in images.shape[-2:])
     return 2 * functional.adaptive_avg_pool2d(images, (rows, columns)) - 1

@@ -24,9 +24,9 @@ class Position(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """(B, 3, H, W) to ``place`` (B, 12, H / 4, W / 4)."""
-        rows, columns = (max(1, round(side / STRIDE)) for side in images.shape[-2:])
+        rows, columns = (max(1, round(int(side) / STRIDE)) for side in images.shape[-2:])
         y, x = (torch.linspace(-1, 1, n, device=images.device) for n in (rows, columns))
         grids = torch.meshgrid(y, x, indexing="ij")
         angles = [2 * math.pi * t * g for t in TURNS for g in grids]
         place = torch.stack([wave(a) for a in angles for wave in (torch.sin, torch.cos)])
-        return {"place": place.expand(len(images), -1, -1, -1)}
+        return {"place": place.expand(images.shape[0], -1, -1, -1)}

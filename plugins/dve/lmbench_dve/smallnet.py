@@ -52,8 +52,9 @@ def conv_block(inputs: int, outputs: int, side: int, dilation: int) -> nn.Sequen
 
 def resized(images: Tensor, side: int) -> Tensor:
     """The images with their longer side brought to ``side`` pixels (0: as they come), antialiased, ``align_corners=False``."""
-    longer = max(images.shape[-2:])
+    sides = [int(n) for n in images.shape[-2:]]
+    longer = max(sides)
     if side in (0, longer):
         return images
-    size = [max(1, round(n * side / longer)) for n in images.shape[-2:]]
+    size = [max(1, round(n * side / longer)) for n in sides]
     return functional.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)

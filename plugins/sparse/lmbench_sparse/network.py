@@ -44,7 +44,7 @@ class SparseNet(nn.Module):
 
     def resized(self, images: Tensor) -> Tensor:
         """The images at the network's own scale, with even sides, so that maps cover them whole; antialiased bilinear."""
-        height, width = (POOLING * round(side * self.zoom / POOLING) for side in images.shape[-2:])
+        height, width = (POOLING * round(int(side) * self.zoom / POOLING) for side in images.shape[-2:])
         if min(height, width) < MIN_SIZE:
             raise UsageError(
                 f"sparse_net: images of {images.shape[-1]}x{images.shape[-2]} pixels reach the filters with "

@@ -62,7 +62,7 @@ class Hourglass(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """(B, dim, H, W): F(x). Raises UsageError for images that four halvings leave nothing of."""
         if self.scale != 1:
-            size = [round(self.scale * side) for side in images.shape[2:]]
+            size = [round(self.scale * int(side)) for side in images.shape[2:]]
             # Not antialiased: torch then reads pixels as areas whatever align_corners says, and landmarks would shift.
             images = functional.interpolate(images, size=size, mode="bilinear", align_corners=True)
         if min(images.shape[2:]) < SMALLEST:
