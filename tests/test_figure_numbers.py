@@ -233,7 +233,8 @@ def test_an_overview_shows_the_numbers_of_its_records(tmp_path: Path) -> None:
     kept("control", "mine", metrics=metrics(40.5, 52.0, 9.25), **control)
     for seed in (0, 1):
         kept(f"other{seed}", "other", seed=seed, metrics=metrics(25 + seed, 35 + seed, 6 + seed))
-    kept("floor", "mean_shape", supervision="none", metrics=metrics(60.0, 61.0, 0.0)[:2])
+    headed = [row | {"settings": {"head": "mean_shape"}} for row in metrics(60.0, 61.0, 0.0)[:2]]
+    kept("floor", "mean_shape", supervision="none", metrics=headed)
     lines = lines_of(["mine", "control", "other0,other1", "floor"], Place(tmp_path))
     figure = make(find_figure("overview"), Asked(lines=lines, page=Page(178))).figure
     whole, few, match = (read_off(panel) for panel in figure.axes if panel.lines)

@@ -221,8 +221,9 @@ def test_what_is_kept_is_what_fit_reads_and_the_page_goes_on_with(tmp_path: Path
     assert [row["image"] for row in rows] == ["img00.png", "img02.png"]
     assert list(rows[0].values())[1:] == ["80", "60", "0.01", "0", "1", "", "", "0"]  # (0, 0) would mean "not labelled"
     labels = read_labels(str(tmp_path / "labels.csv"))
-    assert labels.names == NAMES and [s.id for s in labels.samples] == ["img02.png"]  # one landmark alone is left out
-    assert labels.samples[0].points.tolist() == [[-0.5, 59.5], [79.5, 0]]
+    assert labels.names == NAMES and [s.id for s in labels.samples] == ["img00.png", "img02.png"]
+    assert labels.samples[0].visible.tolist() == [True, False]
+    assert labels.samples[1].points.tolist() == [[-0.5, 59.5], [79.5, 0]]
     again = labelling(tmp_path, "nose", "tail", "ear")
     assert again.table.marks("img00.png") == ((0.01, 0), HIDDEN, None) and again.about()["start"] == 0
     with pytest.raises(UsageError, match="tail would be lost"):

@@ -20,10 +20,10 @@ MAPS = {
     "effnet_untrained": "the same network untrained",
     "hyper": "ResNet-18 untrained, 960-d hypercolumn",
     "untrained": "LEAD's dense network untrained, 64-d",
-    "lead": "LEAD, 64-d, of a short training (1,280 images)",
-    "lead8": "the same map averaged down to 8 x 8 cells",
-    "lead_synth": "LEAD trained on drawn faces, 64-d",
-    "twostep": "Two-step's dense map, 64-d, of a short training",
+    "lead": "LEAD's dense network after a training that saw 960 images, 64-d",
+    "lead8": "the same map cut to its eight leading principal directions, a map of rank 8",
+    "lead_synth": "LEAD trained and judged on drawn faces (`synthfaces`, 15 landmarks), 64-d",
+    "twostep": "Two-step's dense map after a training that saw 1,200 images, 64-d",
 }
 """The frozen maps by their names in the tables."""
 

@@ -1,6 +1,6 @@
 """What the head `converged` promises, measured on frozen maps: a Markdown table, and one figure of the known orders.
 
-    uv run python tests/proofs/head_properties.py MAPS... --do budget,channels --results properties.json [--png orders.png]
+    uv run python tests/proofs/head_properties.py MAPS... --do budget,channels --results properties.json [--plot orders.svg]
 
 MAPS: see saved_maps.py. All is fitted to four fifths of the training images and scored on the rest, in % of the distance of the
 eyes; no test image is looked at. Every score is kept in the results at once, so that a second call goes on where the first was
@@ -32,6 +32,7 @@ from lmbench.geometry.coordinates import normalise_points
 from lmbench.heads import converged, refining
 from lmbench.heads.base import Subset, mean_shape
 from lmbench.heads.settings import ConvergedSettings
+from lmbench.report.style import BLACK, BLUE, VERMILION, WHOLE, Page, new_figure, save_figure, styled
 from lmbench.store.files import replacing
 
 BASE = "as it is"
@@ -254,20 +255,17 @@ def tables(found: Results) -> Iterator[str]:
 
 def figure(found: Results, path: Path) -> None:
     """Each known order as a line from the better to the worse."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    rows = list(orders(found))[::-1]
-    drawn, axes = pyplot.subplots(figsize=(8, 1 + 0.22 * len(rows)), dpi=150)
-    for i, (_, _, one, two, slack) in enumerate(rows):
-        axes.plot([one, two], [i, i], color="tab:blue" if one < two + slack else "tab:red")
-        axes.plot(one, i, "o", color="black", markersize=4)
-    axes.set_yticks(range(len(rows)), [f"{better} | {worse}" for better, worse, *_ in rows], fontsize=6)
-    axes.set_xlabel("% IOD on validation images; dot: what must be better")
-    drawn.tight_layout()
-    drawn.savefig(path)
+    rows, page = list(orders(found))[::-1], Page(WHOLE)
+    with styled(page):
+        drawn = new_figure(page, 15 + 1.1 * page.line * len(rows))
+        axes = drawn.subplots()
+        for i, (_, _, one, two, slack) in enumerate(rows):
+            axes.plot([one, two], [i, i], color=BLUE if one < two + slack else VERMILION)
+            axes.plot(one, i, "o", color=BLACK)
+        axes.set_yticks(range(len(rows)), [f"{better} < {worse}" for better, worse, *_ in rows])
+        axes.set_ylim(-0.7, len(rows) - 0.3)
+        axes.set_xlabel("% IOD on validation images (lower is better); dot: what must be better; red: it is not")
+        save_figure(drawn, path)
 
 
 def main() -> None:
@@ -279,7 +277,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, help="where the data of runs stands")
     parser.add_argument("--results", type=Path, default=Path("properties.json"))
-    parser.add_argument("--png", type=Path)
+    parser.add_argument("--plot", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
@@ -298,8 +296,8 @@ def main() -> None:
                 with replacing(given.results) as draft:
                     draft.write_text(json.dumps(found, indent=1) + "\n")
     print("\n\n".join(tables(found)))
-    if given.png:
-        figure(found, given.png)
+    if given.plot:
+        figure(found, given.plot)
 
 
 if __name__ == "__main__":

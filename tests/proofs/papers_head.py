@@ -1,6 +1,6 @@
 """The papers' head at the end of its own schedule beside `converged`, on the test images: figures and a scatter plot.
 
-    uv run python tests/proofs/papers_head.py MAPS... --results papers_head.json [--fit-only] [--png scatter.png]
+    uv run python tests/proofs/papers_head.py MAPS... --results papers_head.json [--times 0.1] [--fit-only] [--plot scatter.svg]
 
 MAPS: see saved_maps.py. `softargmax_linear` with recipe `cl_faces` for its whole cosine of 200 epochs (12,600 steps of 32 images
 on 1,995), on a grid of 24, fitted to all training images; one map at a time, fitted heads kept beside the results, so that a
@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,6 +23,7 @@ from lmbench.heads.base import FittedHeads, Head, Subset, mean_shape
 from lmbench.heads.converged import Converged
 from lmbench.heads.reference import SoftargmaxLinear
 from lmbench.heads.settings import ConvergedSettings, SoftargmaxLinearSettings
+from lmbench.report.style import BLUE, GREY, VERMILION, Page, new_figure, save_figure, styled
 from lmbench.store.files import replacing
 
 Scores = dict[str, dict[str, float]]
@@ -60,25 +62,27 @@ def table(found: Scores) -> str:
 
 
 def scatter(found: Scores, path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(5, 5), dpi=150)
-    for name, row in found.items():
-        axes.plot(row["papers"], row["converged"], "o", color="tab:blue")
-        axes.annotate(name, (row["papers"], row["converged"]), textcoords="offset points", xytext=(5, 4), fontsize=8)
-    ends = [
-        min(min(r["papers"], r["converged"]) for r in found.values()) - 1,
-        max(max(r.values()) for r in found.values()) + 1,
-    ]
-    axes.plot(ends, ends, ":", color="grey")
-    axes.axvline(next(iter(found.values()))["mean shape"], color="grey", linewidth=0.7)
-    axes.set_xlabel("papers' head, whole schedule: % IOD (line: mean shape)")
-    axes.set_ylabel("converged: % IOD")
-    figure.tight_layout()
-    figure.savefig(path)
+    """A point for each map, named; the line on which both heads say the same, and where the mean shape stands."""
+    page = Page(110)
+    with styled(page):
+        figure = new_figure(page, 100)
+        axes = figure.subplots()
+        for name, row in found.items():
+            axes.plot(row["papers"], row["converged"], "o", color=BLUE)
+            axes.annotate(
+                name, (row["papers"], row["converged"]), textcoords="offset points", xytext=(-4, 4), ha="right"
+            )
+        every = [value for row in found.values() for value in row.values()]
+        ends = [min(every) - 4, max(every) + 1]
+        axes.plot(ends, ends, ":", color=GREY, label="both the same")
+        for floor in sorted({row["mean shape"] for row in found.values()}):
+            axes.axvline(floor, color=VERMILION, linewidth=0.7, label="mean shape, of each dataset")
+        axes.set(xlim=ends, ylim=ends, aspect="equal")
+        axes.set_xlabel("papers' head, whole schedule: % IOD (lower is better)")
+        axes.set_ylabel("converged: % IOD (lower is better)")
+        handles, labels = axes.get_legend_handles_labels()
+        axes.legend([handles[0], handles[1]], labels[:2], loc="upper left")
+        save_figure(figure, path)
 
 
 def main() -> None:
@@ -87,12 +91,18 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("papers_head.json"))
     parser.add_argument("--heads", default="papers,converged")
     parser.add_argument("--fit-only", action="store_true")
-    parser.add_argument("--png", type=Path)
+    parser.add_argument(
+        "--times", type=float, default=1.0, help="maps times this, to see what their scale does to a head"
+    )
+    parser.add_argument("--plot", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
     found = json.loads(given.results.read_text()) if given.results.is_file() else {}
     for place in given.maps:
         train, test = opened(place)
+        if given.times != 1:
+            name = f"{train.name} x {given.times:g}"
+            train, test = (replace(s.changed(lambda m: m.float() * given.times), name=name) for s in (train, test))
         row = found.setdefault(train.name, {})
         for which in given.heads.split(","):
             head = fitted(which, train, given.results.parent)
@@ -104,8 +114,8 @@ def main() -> None:
                 with replacing(given.results) as draft:
                     draft.write_text(json.dumps(found, indent=1) + "\n")
     print(table(found))
-    if given.png and whole(found):
-        scatter(whole(found), given.png)
+    if given.plot and whole(found):
+        scatter(whole(found), given.plot)
 
 
 if __name__ == "__main__":
