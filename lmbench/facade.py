@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +17,9 @@ from lmbench.results.run import Run
 
 if TYPE_CHECKING:
     import pandas
+
+# Hugging Face `datasets` asks for widgets in a notebook that has none; lmbench shows its progress without them.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 Place = Path | str
 Sided = Run | Place | Sequence[Run]

@@ -253,7 +253,10 @@ def test_a_leaderboard_is_the_kept_csv(tmp_path: Path) -> None:
 
 def test_a_run_shows_itself_with_its_picture_and_nothing_of_others_is_markup(tmp_path: Path) -> None:
     hostile = run_of(tmp_path / "a", predicted(1.0), about={"method": "<script>x</script>", "dataset": "a\x1b&b"})
-    shown = lmbench.load(hostile)._repr_html_()
+    found = lmbench.load(hostile)
+    assert repr(found).startswith("<Run <script>x</script> / ") and "\n" not in repr(found)
+    assert str(found).count("\n") >= 2 and "\x1b" not in repr(found) + str(found)
+    shown = found._repr_html_()
     assert "<script" not in shown and "&lt;script&gt;" in shown and "\x1b" not in shown and "<img" not in shown
     Image.new("RGB", (8, 8)).save(hostile / "overlay.png")
     assert 'src="data:image/png;base64,iVBOR' in lmbench.load(hostile)._repr_html_()
@@ -265,9 +268,11 @@ def test_a_notebook_runs_and_shows_a_run(run: Run, files) -> None:
         "import lmbench",
         f"run = lmbench.load({str(run.folder)!r})\nrun",
         f"run.predict({str(files[0])!r}, device='cpu').table",
+        "lmbench.run\nimport datasets",
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
     nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
     shown, landmarks = (notebook.cells[i].outputs[-1].data["text/html"] for i in (1, 2))
     assert "lead / hypercolumn on synthfaces" in shown and "data:image/png;base64," in shown
     assert "left_eye" in landmarks
+    assert not notebook.cells[3].outputs  # no word of widgets that are not there

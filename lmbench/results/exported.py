@@ -41,7 +41,7 @@ AGREEING = 0.01
 network is off by more."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExportedRun(Run):
     """The run of such a file: a `Run` whose network and head come from there. ``folder`` is the file; predictions stay behind."""
 

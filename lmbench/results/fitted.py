@@ -71,7 +71,7 @@ class Note(TypedDict):
     record: dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FittedRun(Run):
     """A `Run` whose head was fitted on somebody's own points. ``note``: all that ``fitted.json`` says."""
 

@@ -14,6 +14,7 @@ from lmbench.config.fitting import Named, named_in
 from lmbench.config.model import RunConfig, plain
 from lmbench.errors import DataError, LmbenchError, StaleError, UsageError
 from lmbench.plugins.loading import Plugins, get_plugins
+from lmbench.printable import printable
 from lmbench.results.reading import read_record
 from lmbench.results.record import HEADS, PREDICTIONS, RECORD, Record, TrainedStage
 from lmbench.specs import HeadSpec
@@ -37,7 +38,7 @@ STAGE_KEY = re.compile(r"[0-9a-f]{20,64}")
 Annotations = int | str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A run in its folder. All it is asked for is told by the record, so that its data need not be there.
 
@@ -249,6 +250,16 @@ class Run:
             found = self._kept[str(device)] = self.frozen(device)
         network: Extractor = found
         return network
+
+    def __repr__(self) -> str:
+        from lmbench.results.shown import heading
+
+        return printable(f"<{type(self).__name__} {heading(self.record)}: {self.folder}>")
+
+    def __str__(self) -> str:
+        from lmbench.results.shown import as_text
+
+        return as_text(self.record)
 
     def _repr_html_(self) -> str:
         from lmbench.results.shown import as_html
