@@ -110,10 +110,10 @@ A joined map may be 0.15 behind the better of its parts.
 
 ## The papers' head at the end of its schedule
 
-`softargmax_linear` by the faces' recipe of ContrastLandmarks for its whole cosine of 200 epochs (12,600 steps of 32) on all 1,995
-training images, beside `converged` on the same; test images, looked at once. That head starts from filters of unit variance and multiplies
-their responses by 100, so that on maps of ordinary scale its soft-argmax is one cell from the first step on, and its score is one of the
-features' scale as much as of what they tell: `x 0.1` is the same map, divided by ten.
+`softargmax_linear` by the faces' recipe of ContrastLandmarks for its whole cosine of 200 epochs (12,600 steps of 32) on all
+1,995 training images, beside `converged` on the same; test images, looked at once. That head starts from filters of unit
+variance and multiplies their responses by 100, so that on maps of ordinary scale its soft-argmax is one cell from the first
+step on, and its score is one of the features' scale as much as of what they tell: `x 0.1` is the same map, divided by ten.
 
 ![papers' head](head_papers.svg)
 

@@ -260,11 +260,12 @@ def figure(found: Results, path: Path) -> None:
         drawn = new_figure(page, 15 + 1.1 * page.line * len(rows))
         axes = drawn.subplots()
         for i, (_, _, one, two, slack) in enumerate(rows):
-            axes.plot([one, two], [i, i], color=BLUE if one < two + slack else VERMILION)
-            axes.plot(one, i, "o", color=BLACK)
+            holds = one < two + slack
+            axes.plot([one, two], [i, i], color=BLUE if holds else VERMILION)
+            axes.plot(one, i, "o" if holds else "X", color=BLACK if holds else VERMILION)
         axes.set_yticks(range(len(rows)), [f"{better} < {worse}" for better, worse, *_ in rows])
         axes.set_ylim(-0.7, len(rows) - 0.3)
-        axes.set_xlabel("% IOD on validation images (lower is better); dot: what must be better; red: it is not")
+        axes.set_xlabel("% IOD on validation images (lower is better)\ndot: what must be better; red cross: it is not")
         save_figure(drawn, path)
 
 

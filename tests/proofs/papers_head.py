@@ -76,7 +76,7 @@ def scatter(found: Scores, path: Path) -> None:
         ends = [min(every) - 4, max(every) + 1]
         axes.plot(ends, ends, ":", color=GREY, label="both the same")
         for floor in sorted({row["mean shape"] for row in found.values()}):
-            axes.axvline(floor, color=VERMILION, linewidth=0.7, label="mean shape, of each dataset")
+            axes.axvline(floor, color=VERMILION, linewidth=0.7, label="mean shape")
         axes.set(xlim=ends, ylim=ends, aspect="equal")
         axes.set_xlabel("papers' head, whole schedule: % IOD (lower is better)")
         axes.set_ylabel("converged: % IOD (lower is better)")
