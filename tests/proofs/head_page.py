@@ -40,7 +40,7 @@ AIMS = {
 WORSE = 0.3  # than the mean shape of the same images, at most
 
 
-def largest(found: Results) -> Iterator[list[str]]:
+def at_a_glance(found: Results) -> Iterator[list[str]]:
     """(what, on how many maps, the largest change and where, what was aimed at) of each property."""
     for group, (what, aim) in AIMS.items():
         changes = {
@@ -71,7 +71,7 @@ def page() -> str:
     """The Markdown of docs/head_measured.md."""
     properties, papers = (json.loads((RESULTS / f"{n}.json").read_text()) for n in ("head_properties", "papers_head"))
     changes, few, _, orders = head_properties.tables(properties)
-    glance = head_properties.table(["property", "maps", "largest change, % IOD", "aim"], largest(properties))
+    glance = head_properties.table(["property", "maps", "largest change, % IOD", "aim"], at_a_glance(properties))
     return f"""# The head `converged`, measured
 
 Made by `python tests/proofs/head_page.py` from the results beside it; [the head](head.md) says what is measured here and
